@@ -51,11 +51,11 @@ class SequenceModel(nn.Module, ABC):
 
         outputs, state = model(inputs, state, reset)
 
-    so a sequence cut into chunks, each begun from the state the last one left, gives the outputs of the whole. A state is
-    a tree of tensors that is never written in place. **Every leaf has its rows in dimension `state_batch_dim`**, which is
-    1 as in torch's `h_n` `(L, B, H)`; a model whose leaves are laid out otherwise sets the class attribute.
+    so a sequence cut into chunks, each begun from the state the last one left, gives the outputs of the whole. A state
+    is a tree of tensors that is never written in place. **Every leaf has its rows in dimension `state_batch_dim`**,
+    which is 1 as in torch's `h_n` `(L, B, H)`; a model whose leaves are laid out otherwise sets the class attribute.
 
-    A subclass supplies `forward` and `initial_state`. `detach`, `select`, `state_bytes` and `loss` follow from the tree.
+    A subclass supplies `forward` and `initial_state`; `detach`, `select`, `state_bytes` and `loss` follow from these.
     """
 
     state_batch_dim: ClassVar[int] = 1
@@ -73,8 +73,8 @@ class SequenceModel(nn.Module, ABC):
         Args:
             inputs: `(T, B)` token ids, or `(T, B, F)` features.
             state: the state to begin from; None is `initial_state(B)`.
-            reset: `(T, B)` bool or None. True at `[t, b]` hides everything before step `t` from row `b`, so the row goes
-                on as if `t` were its first step from the initial state.
+            reset: `(T, B)` bool or None. True at `[t, b]` hides everything before step `t` from row `b`, so the row
+                goes on as if `t` were its first step from the initial state.
 
         Returns:
             outputs `(T, B, V)` (logits or values) and the state after the last step.
@@ -89,7 +89,7 @@ class SequenceModel(nn.Module, ABC):
         return map_state(torch.Tensor.detach, state)
 
     def select(self, state: StateT, rows: Tensor) -> StateT:
-        """The state of the rows named by `rows`, shape `(N,)` long: some of them, another order, or one several times."""
+        """The state of the rows that `rows` names, shape `(N,)` long: fewer, in another order, or one several times."""
         return map_state(lambda leaf: leaf.index_select(self.state_batch_dim, rows.to(leaf.device)), state)
 
     def state_bytes(self, batch: int = 1) -> int:

@@ -1,0 +1,237 @@
+"""The one-file format: a `.safetensors` with a document inside, written whole or not at all.
+
+The file is an ordinary safetensors file. Its only metadata key, `longhold`, holds one JSON object:
+
+    format_version  1
+    sha256          SHA-256 of everything else in the object and of every tensor: name, dtype, shape and bytes
+    shared          tensor names that are another name of a stored tensor (tied weights), absent if there are none
+    kind            what the file holds, such as "language_model" or "checkpoint"
+    ...             whatever the writer put beside it: configuration, tokenizer, facts
+
+The digest detects damage, not malice: who can edit the file can also write a new digest.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from longhold.errors import InputError
+
+FORMAT_VERSION = 1
+"""The newest format that this version reads, and the one it writes."""
+
+StrPath: TypeAlias = str | os.PathLike[str]
+
+_KEY = "longhold"
+_LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
+
+
+class _Envelope(BaseModel):
+    """What every file says of itself; the writer's own fields stay beside it as extras."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    format_version: int = Field(ge=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    kind: str = Field(min_length=1)
+    shared: dict[str, str] = Field(default={})
+
+
+def write_model(path: StrPath, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+    """Write `tensors` and `document` to one file, atomically; the same content gives the same bytes.
+
+    Tensors of any dtype and device are taken; those that are the same memory under several names are stored once.
+
+    Args:
+        path: where to; a file that is there is replaced only once the new one is whole and on the disk.
+        tensors: by name.
+        document: JSON values only, with a non-empty text under `kind`. The names `format_version`, `sha256` and
+            `shared` belong to the format.
+
+    Raises:
+        InputError: the file cannot be written (no such folder, full disk ...).
+        ValueError: the document breaks the rules above.
+    """
+    reserved = sorted({"format_version", "sha256", "shared"} & document.keys())
+    if reserved:
+        raise ValueError(f"the document may not name {', '.join(reserved)}: the format uses it")
+    shared = _shared_names(tensors)
+    stored = {name: _private(tensors[name]) for name in sorted(tensors) if name not in shared}
+    whole = {**document, "format_version": FORMAT_VERSION, **({"shared": shared} if shared else {})}
+    whole["sha256"] = _digest(whole, stored)
+    _Envelope.model_validate(whole)
+    atomic_write_bytes(path, save_safetensors(stored, {_KEY: _canonical(whole)}))
+
+
+def read_model(path: StrPath, *, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors by name, on `device`, and the document that were given to `write_model`.
+
+    Names that shared a tensor share it again. Nothing in the file is executed, and no memory is taken for tensors
+    before the header, the format version and the sizes are known to be right.
+
+    Raises:
+        InputError: the file is missing, not one of ours, from a newer format, truncated or changed.
+    """
+    try:
+        whole, data = _read(Path(path))
+        tensors = _tensors(whole, data)
+    except OSError as error:
+        raise InputError(f"cannot read {_quoted(path)}: {_reason(error)}") from None
+    except InputError as error:
+        raise InputError(f"cannot read {_quoted(path)}: {error}") from None
+    here = {name: tensor.to(device) for name, tensor in tensors.items()}
+    shared = whole.get("shared", {})
+    here |= {name: here[stored] for name, stored in shared.items()}
+    return here, {name: value for name, value in whole.items() if name not in {"format_version", "sha256", "shared"}}
+
+
+def atomic_write_bytes(path: StrPath, data: bytes) -> None:
+    """Put `data` at `path` so that a reader, or a crash at any moment, sees the old file or the new one, both whole.
+
+    The bytes go to a temporary file in the same folder, are flushed to the disk and renamed. On failure the temporary
+    file is removed. A symbolic link is followed.
+
+    Raises:
+        InputError: the system refuses, for example for a missing folder or a full disk.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.parent / f".longhold-{secrets.token_hex(8)}.tmp"
+    try:
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        left = "the previous file is untouched" if target.exists() else "nothing was written"
+        raise InputError(f"cannot save {_quoted(path)}: {_reason(error)}; {left}") from None
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):  # some file systems cannot; the file itself is already on the disk
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _shared_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Each name whose tensor is the same memory as that of an earlier name (in sorted order), with that name."""
+    first: dict[tuple[object, ...], str] = {}
+    shared = {}
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        if tensor.numel() == 0:
+            continue
+        memory = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+        if first.setdefault(memory, name) != name:
+            shared[name] = first[memory]
+    return shared
+
+
+def _private(tensor: Tensor) -> Tensor:
+    """The same numbers on the CPU, contiguous, in memory of their own (views of one buffer are not)."""
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format).contiguous()
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _digest(whole: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the canonical document without its digest, then each tensor's name, dtype, shape and bytes."""
+    sha256 = hashlib.sha256(_canonical({name: value for name, value in whole.items() if name != "sha256"}).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        sha256.update(_canonical([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        sha256.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return sha256.hexdigest()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The checked document and all bytes of the file, which are read only once the document is known to be ours."""
+    if path.exists() and not path.is_file():
+        raise InputError("it is not a file")
+    with open(path, "rb") as file:
+        whole = _document(_header(file))
+        file.seek(0)
+        return whole, file.read()
+
+
+def _header(file: BinaryIO) -> Any:
+    size = os.fstat(file.fileno()).st_size
+    if size == 0:
+        raise InputError("the file is empty")
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > min(size - 8, _LONGEST_HEADER):
+        raise InputError("it is not a safetensors file, or it is truncated")
+    return _parsed(file.read(length), "it is not a safetensors file, or it is damaged")
+
+
+def _parsed(text: bytes | str, complaint: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise InputError(complaint) from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _document(header: Any) -> dict[str, Any]:
+    """The document in a safetensors header, once its version and its required fields are right."""
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    text = metadata.get(_KEY) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        raise InputError("it is a safetensors file, but longhold did not write it")
+    whole = _parsed(text, "its document is damaged")
+    version = whole.get("format_version") if isinstance(whole, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise InputError(
+            f"written by a newer longhold (format {version}, this one reads up to {FORMAT_VERSION}): upgrade longhold"
+        )
+    try:
+        _Envelope.model_validate(whole)
+    except ValidationError:
+        raise InputError("its document is damaged") from None
+    return dict(whole)
+
+
+def _tensors(whole: Mapping[str, Any], data: bytes) -> dict[str, Tensor]:
+    """The stored tensors, once the digest over them and the document is right."""
+    try:
+        tensors = load_safetensors(data)
+    except (SafetensorError, KeyError):  # KeyError: a dtype that torch does not have
+        raise InputError("it is truncated or damaged") from None
+    if _digest(whole, tensors) != whole["sha256"] or not set(whole.get("shared", {}).values()) <= tensors.keys():
+        raise InputError("it was changed after it was written (the SHA-256 does not match)")
+    return tensors
+
+
+def _quoted(path: StrPath) -> str:
+    return repr(os.fspath(path))
+
+
+def _reason(error: OSError) -> str:
+    reason = error.strerror or type(error).__name__
+    return reason[:1].lower() + reason[1:]
