@@ -1,0 +1,126 @@
+"""What every tokenizer can do: text to ids and back, without loss."""
+
+from __future__ import annotations
+
+import codecs
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longhold.errors import InputError
+
+Ids = NDArray[np.int64]
+
+
+class Tokenizer(ABC):
+    """A reversible map between text and token ids `0 .. vocab_size - 1`.
+
+    Each id stands for a fixed string of UTF-8 bytes, so `decode(encode(text)) == text` holds for every text that is
+    valid Unicode. Text with a lone surrogate has no UTF-8 form and raises `InputError`. Ids that do not add up to whole
+    characters (a model may write any) decode to U+FFFD.
+    """
+
+    kind: ClassVar[str]
+    """The name by which `train_tokenizer` and `tokenizer_from_dict` find the class."""
+
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """The number of ids."""
+
+    @abstractmethod
+    def encode(self, text: str) -> Ids:
+        """The ids of `text`, shape `(N,)`, int64."""
+
+    @abstractmethod
+    def token_bytes(self, token: int) -> bytes:
+        """The UTF-8 bytes that the id `token` stands for; `InputError` if it is not an id."""
+
+    @abstractmethod
+    def unknown(self, text: str) -> tuple[str, ...]:
+        """The distinct pieces of `text` that are not in the vocabulary, in order of appearance.
+
+        Where the tokenizer falls back to bytes they are encoded all the same, at the price of several ids each.
+        """
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Everything needed to build the tokenizer again, as JSON can hold it."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, data: dict[str, Any]) -> Tokenizer:
+        """The inverse of `to_dict`; `InputError` for anything else."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of `ids`."""
+        return b"".join(map(self.token_bytes, integers(ids))).decode("utf-8", errors="replace")
+
+    def stream(self) -> StreamDecoder:
+        """A decoder that is fed one id at a time."""
+        return StreamDecoder(self.token_bytes)
+
+    def token_text(self, token: int) -> str:
+        """The id as something to show on one line: control characters and loose bytes are escaped."""
+        text = self.token_bytes(token).decode("utf-8", errors="backslashreplace")
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+@final
+class StreamDecoder:
+    """Turns ids into text as they come; a piece holds whole characters only."""
+
+    def __init__(self, token_bytes: Callable[[int], bytes]) -> None:
+        self._token_bytes = token_bytes
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, token: int) -> str:
+        """The characters that `token` completes; empty while one is still incomplete."""
+        return self._decoder.decode(self._token_bytes(token))
+
+    def flush(self) -> str:
+        """U+FFFD if the last character never became whole, else nothing. The decoder then starts afresh."""
+        rest = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return rest
+
+
+def integers(ids: Iterable[int]) -> list[int]:
+    """`ids` as a list of ints; arrays and tensors are taken too, anything but whole numbers raises `InputError`."""
+    values = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    for value in values:
+        if not isinstance(value, int | np.integer):
+            raise InputError(f"token ids must be whole numbers, got {value!r}")
+    return values
+
+
+def utf8(text: str) -> bytes:
+    """`text` in UTF-8; `InputError` where a lone surrogate stands."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        position = error.start
+        raise InputError(
+            f"text must be valid Unicode, got the lone surrogate U+{ord(text[position]):04X} at position {position}"
+        ) from None
+
+
+def require_id(token: int, vocab_size: int) -> None:
+    """`InputError` unless `0 <= token < vocab_size`."""
+    if not 0 <= token < vocab_size:
+        raise InputError(f"token id must be in 0..{vocab_size - 1}, got {token}")
+
+
+def require_keys(data: dict[str, Any], kind: str, **types: type) -> None:
+    """`InputError` unless `data` is a tokenizer of this kind with exactly the named entries of the named types."""
+    expected = {"kind": str, **types}
+    if data.keys() != expected.keys():
+        raise InputError(f"a {kind} tokenizer is stored as {sorted(expected)}, got {sorted(map(str, data))}")
+    for key, type_ in expected.items():
+        if type(data[key]) is not type_:
+            raise InputError(f"{key} of a {kind} tokenizer must be {type_.__name__}, got {data[key]!r:.40}")
+    if data["kind"] != kind:
+        raise InputError(f"expected a {kind} tokenizer, got {data['kind']!r}")
