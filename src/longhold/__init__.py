@@ -1,0 +1,48 @@
+"""longhold: recurrent networks on PyTorch, trained, compared and looked into.
+
+Names are resolved on first use, so `import longhold` is fast and imports no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from longhold._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from longhold.errors import InputError as InputError
+    from longhold.kernels import use_backend as use_backend
+    from longhold.layers import GRU as GRU
+    from longhold.layers import LSTM as LSTM
+    from longhold.layers import RNN as RNN
+    from longhold.layers import GRUCell as GRUCell
+    from longhold.layers import LSTMCell as LSTMCell
+    from longhold.layers import RNNCell as RNNCell
+    from longhold.layers import init as init
+    from longhold.layers.explain import explain as explain
+
+_HOMES = {
+    "InputError": "longhold.errors",
+    "use_backend": "longhold.kernels",
+    "RNN": "longhold.layers",
+    "GRU": "longhold.layers",
+    "LSTM": "longhold.layers",
+    "RNNCell": "longhold.layers",
+    "GRUCell": "longhold.layers",
+    "LSTMCell": "longhold.layers",
+    "explain": "longhold.layers.explain",
+}
+_ROOMS = {"init": "longhold.layers.init"}
+
+__all__ = ["__version__", *_HOMES, *_ROOMS]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return import_module(_ROOMS[name])
+    raise AttributeError(f"module 'longhold' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

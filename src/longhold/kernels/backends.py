@@ -1,0 +1,90 @@
+"""Which backend runs a call, and why."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from longhold.kernels.call import StackCall, StackResult
+from longhold.kernels.fused import run_torch, step_torch, torch_refusal
+from longhold.kernels.reference import run_reference, step_reference
+
+BACKENDS = ("reference", "torch")
+
+_requested: ContextVar[str | None] = ContextVar("longhold_backend", default=None)
+
+
+class BackendRefused(RuntimeError):
+    """The backend that was named cannot do what was asked; the text says why."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The backend of a call."""
+
+    backend: str
+    """`reference` or `torch`"""
+    reason: str
+    """why this one"""
+    refused: dict[str, str] = field(default_factory=dict)
+    """backends that could not run the call, with the reason"""
+
+    def __str__(self) -> str:
+        lines = [f"{self.backend}: {self.reason}"]
+        lines += [f"not {name}: {reason}" for name, reason in self.refused.items()]
+        return "\n".join(lines)
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Within the block every layer runs on the named backend, or refuses with `BackendRefused`.
+
+    Arguments:
+        name: `reference` (the cells and a loop in Python; does everything) or `torch` (the operators behind torch.nn).
+    """
+    if name not in BACKENDS:
+        raise ValueError(f"unknown backend {name!r}, expected one of {', '.join(BACKENDS)}")
+    token = _requested.set(name)
+    try:
+        yield
+    finally:
+        _requested.reset(token)
+
+
+def choose(call: StackCall) -> Choice:
+    """The fastest backend that can run the call, or the one that was named."""
+    name = _requested.get()
+    refusal = torch_refusal(call)
+    refused = {} if refusal is None else {"torch": refusal}
+    if name is not None:
+        if name in refused:
+            raise BackendRefused(f"backend {name!r} cannot run this call: {refused[name]}")
+        return Choice(name, "named by use_backend", refused)
+    if refusal is not None:
+        return Choice("reference", "the only one that does all that was asked", refused)
+    transform = _active_transform()
+    if transform is not None:
+        return Choice("reference", f"{transform} is active, and torch's operators have no rule for it")
+    return Choice("torch", "torch's fused operators do all that was asked")
+
+
+def _active_transform() -> str | None:
+    if torch._C._are_functorch_transforms_active():
+        return "a torch.func transform"
+    if torch.autograd.forward_ad._current_level >= 0:
+        return "forward-mode differentiation"
+    return None
+
+
+def run(call: StackCall) -> StackResult:
+    """Run the call on the backend that `choose` names."""
+    return run_torch(call) if choose(call).backend == "torch" else run_reference(call)
+
+
+def run_step(call: StackCall) -> tuple[Tensor, ...]:
+    """One step of one layer, `call.input` being (1, B, I): the next state, each field (B, .)."""
+    backend = choose(call).backend
+    return step_torch(call) if backend == "torch" else step_reference(call)

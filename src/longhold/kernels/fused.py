@@ -1,0 +1,140 @@
+"""The `torch` backend: the fused operators behind torch.nn (oneDNN, cuDNN, ATen)."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from longhold.cells import GRURecurrence, LSTMRecurrence, RNNRecurrence
+from longhold.kernels.call import DirectionNoise, DirectionParameters, StackCall, StackResult
+from longhold.kernels.segments import join_segments, split_segments
+
+
+def torch_refusal(call: StackCall) -> str | None:
+    """Why torch's operators cannot do what is asked, or None."""
+    cell, p = call.recurrence, call.parameters[0]
+    refusals = {
+        "its operators return neither cell states nor gates of every step": call.trace,
+        "it has no layer norm": _has_norm(p),
+        "it has no peepholes": p.weight_peephole is not None,
+        "its input and forget gates are not coupled": isinstance(cell, LSTMRecurrence) and cell.coupled,
+        "its GRU applies the reset gate after the product only": isinstance(cell, GRURecurrence)
+        and not cell.reset_after,
+        "it has no recurrent dropout": any(noise.recurrent_dropout is not None for noise in call.noise),
+        "it has no zoneout": any(_zones_out(noise) for noise in call.noise),
+    }
+    return next((reason for reason, holds in refusals.items() if holds), None)
+
+
+def _has_norm(p: DirectionParameters) -> bool:
+    return any(w is not None for w in (p.weight_norm_ih, p.weight_norm_hh, p.weight_norm_c))
+
+
+def _zones_out(noise: DirectionNoise) -> bool:
+    return any(zone is not None for zone in noise.zoneout)
+
+
+def run_torch(call: StackCall) -> StackResult:
+    """Run the stack by torch's operators.
+
+    Ragged lengths are packed inside; with resets each segment becomes a row of its own, so that one packed call serves
+    all segments.
+    """
+    if isinstance(call.input, PackedSequence):
+        return _run_packed(call, call.input)
+    if call.lengths is None and call.reset is None:
+        output, state = _operator(call, (call.input,), call.state)
+        return StackResult(output, state)
+    if call.dropout > 0 and call.training and call.num_layers > 1:
+        return _layer_by_layer(call, call.input)
+    if call.reset is not None:
+        pieces, segments = split_segments(call)
+        return join_segments(call, _run_ragged(pieces), segments)
+    return _run_ragged(call)
+
+
+def _run_packed(call: StackCall, packed: PackedSequence) -> StackResult:
+    state = call.state
+    if packed.sorted_indices is not None:
+        state = tuple(field.index_select(1, packed.sorted_indices) for field in state)
+    output, final = _operator(call, (packed.data, packed.batch_sizes), state)
+    if packed.unsorted_indices is not None:
+        final = tuple(field.index_select(1, packed.unsorted_indices) for field in final)
+    return StackResult(packed._replace(data=output), final)
+
+
+def _run_ragged(call: StackCall) -> StackResult:
+    assert isinstance(call.input, Tensor)
+    assert call.lengths is not None
+    packed = pack_padded_sequence(call.input, call.lengths.cpu(), enforce_sorted=False)
+    result = _run_packed(call, packed)
+    assert isinstance(result.output, PackedSequence)
+    output, _ = pad_packed_sequence(result.output, total_length=call.input.shape[0])
+    return StackResult(output, result.state)
+
+
+def _layer_by_layer(call: StackCall, x: Tensor) -> StackResult:
+    # dropout between layers is drawn in the padded layout, as the reference draws it
+    states = []
+    for index in range(call.num_layers):
+        result = run_torch(call.layer(index, x))
+        assert isinstance(result.output, Tensor)
+        states.append(result.state)
+        last = index + 1 == call.num_layers
+        x = result.output if last else F.dropout(result.output, call.dropout, True)
+    return StackResult(x, tuple(torch.cat(field) for field in zip(*states, strict=True)))
+
+
+def _operator(
+    call: StackCall, inputs: tuple[Tensor, ...], state: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    cell = call.recurrence
+    weights = [weight for parameters in call.parameters for weight in parameters.fused()]
+    has_bias = call.parameters[0].bias_ih is not None
+    hx: Any = list(state) if isinstance(cell, LSTMRecurrence) else state[0]
+    settings: list[Any] = [has_bias, call.num_layers, call.dropout, call.training, call.bidirectional]
+    packed = len(inputs) == 2
+    arguments: list[Any] = [*inputs, hx, weights, *settings] if packed else [*inputs, hx, weights, *settings, False]
+    with _quiet_about_chunks(weights):
+        output, *final = _variable_functions(cell)(*arguments)
+    return output, tuple(final)
+
+
+def _variable_functions(cell: Any) -> Any:
+    if isinstance(cell, LSTMRecurrence):
+        return torch._VF.lstm
+    if isinstance(cell, GRURecurrence):
+        return torch._VF.gru
+    assert isinstance(cell, RNNRecurrence)
+    return torch._VF.rnn_tanh if cell.nonlinearity == "tanh" else torch._VF.rnn_relu
+
+
+def step_torch(call: StackCall) -> tuple[Tensor, ...]:
+    """One step of one layer by torch's cell operators; `call.input` is (1, B, I)."""
+    assert isinstance(call.input, Tensor)
+    cell, p = call.recurrence, call.parameters[0]
+    hx: Any = [field[0] for field in call.state] if isinstance(cell, LSTMRecurrence) else call.state[0][0]
+    arguments = (call.input[0], hx, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh)
+    if isinstance(cell, LSTMRecurrence):
+        return tuple(torch._VF.lstm_cell(*arguments))
+    if isinstance(cell, GRURecurrence):
+        return (torch._VF.gru_cell(*arguments),)
+    assert isinstance(cell, RNNRecurrence)
+    operator = torch._VF.rnn_tanh_cell if cell.nonlinearity == "tanh" else torch._VF.rnn_relu_cell
+    return (operator(*arguments),)
+
+
+@contextmanager
+def _quiet_about_chunks(weights: list[Tensor]) -> Iterator[None]:
+    if not weights[0].is_cuda or isinstance(weights[1], torch.nn.Parameter):
+        yield
+        return
+    # dropped recurrent weights are a product, so they cannot lie in cuDNN's one chunk; compacting them is what is meant
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*not part of single contiguous chunk.*")
+        yield

@@ -1,0 +1,93 @@
+"""The `reference` backend: the cells and the loop over time, for everything that can be asked."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from longhold.cells import Unrolled, product, unroll
+from longhold.kernels.call import DirectionNoise, StackCall, StackResult
+
+
+def run_reference(call: StackCall) -> StackResult:
+    """Run the stack layer by layer, direction by direction, step by step. Differentiable to any order."""
+    if isinstance(call.input, PackedSequence):
+        return _run_packed(call, call.input)
+    x = call.input
+    valid = None
+    if call.lengths is not None:
+        valid = torch.arange(x.shape[0], device=x.device).unsqueeze(1) < call.lengths.to(x.device)
+        x = torch.where(valid.unsqueeze(-1), x, 0.0)
+    return _run_padded(call, x, valid, None)
+
+
+def _run_packed(call: StackCall, packed: PackedSequence) -> StackResult:
+    padded, lengths = pad_packed_sequence(packed)
+    valid = torch.arange(padded.shape[0], device=padded.device).unsqueeze(1) < lengths.to(padded.device)
+    result = _run_padded(call, padded, valid, packed)
+    assert isinstance(result.output, Tensor)
+    return StackResult(pack_like(result.output, packed), result.state, result.states, result.gates)
+
+
+def _run_padded(call: StackCall, x: Tensor, valid: Tensor | None, packed: PackedSequence | None) -> StackResult:
+    runs: list[Unrolled] = []
+    for layer in range(call.num_layers):
+        runs += [_run_direction(call, x, valid, layer * call.directions + d) for d in range(call.directions)]
+        x = torch.cat([run.states[0] for run in runs[-call.directions :]], dim=-1)
+        if layer + 1 < call.num_layers:
+            x = _drop_between_layers(x, call, packed)
+    final = tuple(torch.stack(field) for field in zip(*(run.final for run in runs), strict=True))
+    if not call.trace:
+        return StackResult(x, final)
+    states = tuple(torch.stack(field) for field in zip(*(run.states for run in runs), strict=True))
+    gates = tuple(torch.stack(gate) for gate in zip(*(run.gates for run in runs), strict=True))
+    return StackResult(x, final, states, gates)
+
+
+def _run_direction(call: StackCall, x: Tensor, valid: Tensor | None, row: int) -> Unrolled:
+    cell, parameters = call.recurrence, call.parameters[row]
+    noise = call.noise[row] if call.noise else DirectionNoise()
+    groups = cell.norm_groups(parameters.weight_ih.shape[0] // len(cell.gate_names))
+    return unroll(
+        cell,
+        product(x, parameters.weight_ih, parameters.bias_ih, parameters.weight_norm_ih, groups),
+        cell.make_state(*(field[row] for field in call.state)),
+        parameters.recurrent(cell),
+        initial=cell.make_state(*(field[row] for field in call.initial)),
+        valid=valid,
+        reset=call.reset,
+        reverse=row % call.directions == 1,
+        mask_h=noise.recurrent_dropout,
+        zoneout=noise.zoneout,
+        keep_gates=call.trace,
+    )
+
+
+def step_reference(call: StackCall) -> tuple[Tensor, ...]:
+    """One step of one layer by the cell's own function; `call.input` is (1, B, I)."""
+    assert isinstance(call.input, Tensor)
+    cell, parameters = call.recurrence, call.parameters[0]
+    groups = cell.norm_groups(parameters.weight_ih.shape[0] // len(cell.gate_names))
+    gates_x = product(call.input[0], parameters.weight_ih, parameters.bias_ih, parameters.weight_norm_ih, groups)
+    state = cell.make_state(*(field[0] for field in call.state))
+    new, _ = cell.step(gates_x, state, parameters.recurrent(cell), None)
+    return tuple(new)
+
+
+def _drop_between_layers(x: Tensor, call: StackCall, packed: PackedSequence | None) -> Tensor:
+    if call.dropout == 0 or not call.training:
+        return x
+    if packed is None:
+        return F.dropout(x, call.dropout, True)
+    # torch drops in the packed layout; drawing there gives the same mask for the same seed
+    drawn = F.dropout(x.new_ones(packed.data.shape[0], x.shape[-1]), call.dropout, True)
+    mask, _ = pad_packed_sequence(packed._replace(data=drawn))
+    return x * mask
+
+
+def pack_like(padded: Tensor, packed: PackedSequence) -> PackedSequence:
+    """Pack (T, B, .) into the order and batch sizes of another packed sequence."""
+    if packed.sorted_indices is not None:
+        padded = padded.index_select(1, packed.sorted_indices)
+    rows = [padded[t, :size] for t, size in enumerate(packed.batch_sizes.tolist())]
+    return packed._replace(data=torch.cat(rows))

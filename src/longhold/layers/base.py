@@ -1,0 +1,227 @@
+"""What all recurrent layers share: the call, initial states, lengths, resets, packing, directions."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Generic, Self, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from longhold.cells import Recurrence
+from longhold.kernels import Choice, DirectionNoise, DirectionParameters, StackCall, StackResult, choose, run
+from longhold.layers.inputs import Prepared, prepare, restore
+from longhold.layers.masks import LayerMasks, Masks, keep_mask, zone_mask
+from longhold.layers.parameters import Extras, HiddenT, RecurrentModule, Shape
+
+Lengths = Tensor | Sequence[int] | int
+TraceT = TypeVar("TraceT")
+
+
+class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
+    """The abstract layer behind `RNN`, `GRU` and `LSTM`; a subclass says which recurrence and how its state looks."""
+
+    def __init__(
+        self,
+        recurrence: Recurrence,
+        shape: Shape,
+        extras: Extras,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+    ) -> None:
+        super().__init__(recurrence, shape, extras, device, dtype)
+        self.flatten_parameters()
+
+    def _suffixes(self) -> list[str]:
+        ends = ("", "_reverse")[: self.directions]
+        return [f"_l{layer}{end}" for layer in range(self.num_layers) for end in ends]
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """torch's parameters, a list for each layer and direction."""
+        names = [name for name, _ in self._torch_shapes(self.input_size)]
+        return [[getattr(self, name + suffix) for name in names] for suffix in self._suffixes()]
+
+    @property
+    def _flat_weights_names(self) -> list[str]:
+        names = [name for name, _ in self._torch_shapes(self.input_size)]
+        return [name + suffix for suffix in self._suffixes() for name in names]
+
+    @property
+    def _flat_weights(self) -> list[Tensor]:
+        return [getattr(self, name) for name in self._flat_weights_names]
+
+    def flatten_parameters(self) -> None:
+        """Lay the weights in cuDNN's one chunk, as torch.nn does; on the CPU there is nothing to do."""
+        nn.RNNBase.flatten_parameters(cast(Any, self))
+
+    def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.flatten_parameters()
+        return self
+
+    def draw_masks(self, steps: int, batch: int) -> Masks:
+        """The masks of one training call, from torch's generator; pass them as `masks=` to use them again.
+
+        In evaluation, or with all rates 0, every mask is None.
+        """
+        return Masks(tuple(self._draw_layer_masks(steps, batch, suffix) for suffix in self._suffixes()))
+
+    def _draw_layer_masks(self, steps: int, batch: int, suffix: str) -> LayerMasks:
+        if not self.training:
+            return LayerMasks()
+        weight = cast(Tensor, getattr(self, "weight_hh" + suffix))
+        zones = [
+            zone_mask((steps, batch, size), rate, weight)
+            for size, rate in zip(self._state_sizes(), self.zoneout_rates, strict=False)
+        ]
+        return LayerMasks(
+            recurrent_dropout=keep_mask((batch, self.output_size), self.recurrent_dropout, weight),
+            zoneout_h=zones[0] if zones else None,
+            zoneout_c=zones[1] if len(zones) > 1 else None,
+            weight_dropout=keep_mask(tuple(weight.shape), self.weight_dropout, weight),
+        )
+
+    def _noise(self, masks: Masks) -> list[DirectionNoise]:
+        found = []
+        for mask in masks.layers:
+            zoneout: tuple[Tensor | float | None, ...] = (mask.zoneout_h, mask.zoneout_c)
+            zoneout = zoneout[: len(self.recurrence.state_names)]
+            if not self.training and all(zone is None for zone in zoneout):
+                zoneout = tuple(rate or None for rate in self.zoneout_rates)
+            found.append(
+                DirectionNoise(mask.recurrent_dropout, zoneout if any(zone is not None for zone in zoneout) else ())
+            )
+        return found
+
+    @staticmethod
+    def _drop_weights(parameters: DirectionParameters, masks: LayerMasks) -> DirectionParameters:
+        if masks.weight_dropout is None:
+            return parameters
+        return replace(parameters, weight_hh=parameters.weight_hh * masks.weight_dropout)
+
+    @abstractmethod
+    def _make_trace(
+        self, output: Tensor, state: HiddenT, states: tuple[Tensor, ...], gates: tuple[Tensor, ...]
+    ) -> TraceT:
+        """The cell's trace."""
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,  # noqa: A002 torch's name
+        hx: HiddenT | None = None,
+        *,
+        lengths: Lengths | None = None,
+        reset: Tensor | None = None,
+        masks: Masks | None = None,
+    ) -> tuple[Any, HiddenT]:
+        """Run the layer over a whole sequence; without keywords exactly torch.nn's call.
+
+        Arguments:
+            input: (T, B, I), (B, T, I) with `batch_first`, (T, I) unbatched, or a PackedSequence.
+            hx: state before the first step, `h` (L*D, B, P) or for the LSTM `(h, c)`; unbatched without B. Default:
+                zeros, or the learned initial state.
+            lengths: (B,) integers from 1 to T, in any order. Outputs beyond a length are zero, the backward direction
+                starts at length - 1 and the final state belongs to the last valid step; padding may hold anything.
+            reset: (T, B) bool, following `batch_first` ((T,) unbatched). True at [t, b]: before step t every layer's
+                state becomes its initial one (not `hx`) and no gradient crosses; the backward direction is cut at the
+                same place. Ignored beyond the length.
+            masks: masks drawn before by `draw_masks(T, B)`. Default: drawn here.
+
+        Returns:
+            The output, (T, B, D*P) in the input's layout (packed if the input was), and the final state in hx's form.
+        """
+        prepared, result = self._run(input, hx, lengths, reset, masks, trace=False)
+        return restore(prepared, result.output, 0), self._hidden(self._unbatch(prepared, result.state))
+
+    def trace(
+        self,
+        input: Tensor,  # noqa: A002 torch's name
+        hx: HiddenT | None = None,
+        *,
+        lengths: Lengths | None = None,
+        reset: Tensor | None = None,
+        masks: Masks | None = None,
+    ) -> TraceT:
+        """Run as `forward` does and return the states and gates of every step (see `longhold.layers.trace`)."""
+        if isinstance(input, PackedSequence):
+            raise ValueError("trace takes a padded input with lengths=, not a PackedSequence")
+        prepared, result = self._run(input, hx, lengths, reset, masks, trace=True)
+        return self._make_trace(
+            restore(prepared, result.output, 0),
+            self._hidden(self._unbatch(prepared, result.state)),
+            tuple(restore(prepared, stack, 1) for stack in result.states),
+            tuple(restore(prepared, stack, 1) for stack in result.gates),
+        )
+
+    def explain(
+        self,
+        input: Tensor | PackedSequence,  # noqa: A002 torch's name
+        hx: HiddenT | None = None,
+        *,
+        lengths: Lengths | None = None,
+        reset: Tensor | None = None,
+    ) -> Choice:
+        """Which backend would run this call, and why; nothing is run and no random number drawn."""
+        with torch.random.fork_rng(devices=[]):
+            return choose(self._call(prepare(self, input, lengths, reset), hx, None, trace=False))
+
+    def _run(
+        self,
+        input: Tensor | PackedSequence,  # noqa: A002 torch's name
+        hx: HiddenT | None,
+        lengths: Lengths | None,
+        reset: Tensor | None,
+        masks: Masks | None,
+        *,
+        trace: bool,
+    ) -> tuple[Prepared, StackResult]:
+        prepared = prepare(self, input, lengths, reset)
+        return prepared, run(self._call(prepared, hx, masks, trace=trace))
+
+    def _call(self, prepared: Prepared, hx: HiddenT | None, masks: Masks | None, *, trace: bool) -> StackCall:
+        masks = self.draw_masks(prepared.steps, prepared.batch) if masks is None else masks
+        initial = self._initial_state(prepared)
+        parameters = self._parameters_by_direction()
+        return StackCall(
+            recurrence=self.recurrence,
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            parameters=[self._drop_weights(p, m) for p, m in zip(parameters, masks.layers, strict=True)],
+            input=prepared.input,
+            state=initial if hx is None else self._given_state(prepared, hx),
+            initial=initial,
+            lengths=prepared.lengths,
+            reset=prepared.reset,
+            dropout=self.dropout,
+            training=self.training,
+            noise=self._noise(masks),
+            trace=trace,
+        )
+
+    def _initial_state(self, prepared: Prepared) -> tuple[Tensor, ...]:
+        rows, like = self.num_layers * self.directions, prepared.data
+        if not self.learn_initial_state:
+            return tuple(like.new_zeros(rows, prepared.batch, size) for size in self._state_sizes())
+        learned = []
+        for name in self.recurrence.state_names:
+            stack = torch.stack([cast(Tensor, getattr(self, f"{name}_0{suffix}")) for suffix in self._suffixes()])
+            learned.append(stack.to(like.dtype).unsqueeze(1).expand(-1, prepared.batch, -1).contiguous())
+        return tuple(learned)
+
+    def _given_state(self, prepared: Prepared, hx: HiddenT) -> tuple[Tensor, ...]:
+        fields = self._hidden_fields(hx)
+        dims = 3 if prepared.batched else 2
+        for name, field, size in zip(self.recurrence.state_names, fields, self._state_sizes(), strict=True):
+            if field.dim() != dims:
+                batched = "batched" if prepared.batched else "unbatched"
+                raise RuntimeError(f"For {batched} input hx should be {dims}-D, got {name} with {field.dim()}-D")
+            rows = self.num_layers * self.directions
+            expected = (rows, prepared.batch, size) if prepared.batched else (rows, size)
+            if tuple(field.shape) != expected:
+                raise RuntimeError(f"Expected hidden state {name} of size {expected}, got {list(field.shape)}")
+        return fields if prepared.batched else tuple(field.unsqueeze(1) for field in fields)
+
+    def _unbatch(self, prepared: Prepared, fields: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return fields if prepared.batched else tuple(field.squeeze(1) for field in fields)

@@ -1,0 +1,110 @@
+"""From what a caller passes to what a backend takes, and back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An input in the backends' layout."""
+
+    input: Tensor | PackedSequence
+    """(T, B, I), or packed"""
+    steps: int
+    batch: int
+    batched: bool
+    batch_first: bool
+    lengths: Tensor | None
+    """(B,) int64"""
+    reset: Tensor | None
+    """(T, B) bool, false beyond the lengths"""
+
+    @property
+    def data(self) -> Tensor:
+        """The tensor inside."""
+        return self.input.data if isinstance(self.input, PackedSequence) else self.input
+
+
+def prepare(
+    layer: Any, given: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | int | None, reset: Tensor | None
+) -> Prepared:
+    """Check an input as torch.nn does and bring it to (T, B, I)."""
+    if isinstance(given, PackedSequence):
+        return _prepare_packed(layer, given, lengths, reset)
+    if given.dim() not in (2, 3):
+        raise ValueError(f"{type(layer).__name__}: Expected input to be 2-D or 3-D, got {given.dim()}-D instead")
+    check_features(given, layer.input_size, layer.weight_ih_l0.dtype)
+    batched = given.dim() == 3
+    x = given if batched else given.unsqueeze(1)
+    x = x.transpose(0, 1) if batched and layer.batch_first else x
+    steps, batch = x.shape[:2]
+    if steps == 0:
+        raise RuntimeError("Expected sequence length to be larger than 0")
+    checked_lengths = None if lengths is None else check_lengths(lengths, steps, batch)
+    checked_reset = None
+    if reset is not None:
+        checked_reset = _check_reset(reset, x, batched, layer.batch_first)
+        if checked_lengths is not None:
+            at = torch.arange(steps, device=reset.device).unsqueeze(1)
+            checked_reset = checked_reset & (at < checked_lengths.to(reset.device))
+    return Prepared(x, steps, batch, batched, layer.batch_first, checked_lengths, checked_reset)
+
+
+def _prepare_packed(layer: Any, packed: PackedSequence, lengths: Any, reset: Tensor | None) -> Prepared:
+    for name, value in (("lengths", lengths), ("reset", reset)):
+        if value is not None:
+            raise ValueError(f"a PackedSequence cannot be combined with {name}=; pass a padded input with lengths=")
+    if packed.data.dim() != 2:
+        raise RuntimeError(f"Expected packed data to be 2-D, got {packed.data.dim()}-D")
+    check_features(packed.data, layer.input_size, layer.weight_ih_l0.dtype)
+    steps, batch = len(packed.batch_sizes), int(packed.batch_sizes[0])
+    return Prepared(packed, steps, batch, True, layer.batch_first, None, None)
+
+
+def check_features(data: Tensor, input_size: int, dtype: torch.dtype) -> None:
+    """Raise what torch.nn raises for a wrong dtype or feature width."""
+    if data.dtype != dtype and not torch._C._is_any_autocast_enabled():
+        raise ValueError(f"RNN input dtype ({data.dtype}) does not match weight dtype ({dtype})")
+    if data.shape[-1] != input_size:
+        raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {input_size}, got {data.size(-1)}")
+
+
+def check_lengths(lengths: Tensor | Sequence[int] | int, steps: int, batch: int) -> Tensor:
+    """The lengths as (B,) int64; ValueError unless each is from 1 to `steps`."""
+    tensor = torch.as_tensor(lengths)
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise TypeError(f"lengths should be integers, got {tensor.dtype}")
+    tensor = tensor.to(torch.int64)
+    tensor = tensor.reshape(1) if tensor.dim() == 0 and batch == 1 else tensor
+    if tuple(tensor.shape) != (batch,):
+        raise ValueError(f"lengths should have shape ({batch},), one per row, got {list(tensor.shape)}")
+    if batch and (int(tensor.min()) < 1 or int(tensor.max()) > steps):
+        wrong = next(length for length in tensor.tolist() if not 1 <= length <= steps)
+        raise ValueError(f"lengths should be from 1 to {steps}, the number of steps, got {wrong}")
+    return tensor
+
+
+def _check_reset(reset: Tensor, x: Tensor, batched: bool, batch_first: bool) -> Tensor:
+    if reset.dtype != torch.bool:
+        raise TypeError(f"reset should be a bool tensor, got {reset.dtype}")
+    steps, batch = x.shape[:2]
+    expected = (steps,) if not batched else (batch, steps) if batch_first else (steps, batch)
+    if tuple(reset.shape) != expected:
+        raise ValueError(f"reset should have shape {expected}, as the input without features, got {list(reset.shape)}")
+    if not batched:
+        return reset.unsqueeze(1)
+    return reset.transpose(0, 1) if batch_first else reset
+
+
+def restore(prepared: Prepared, value: Any, time_dim: int) -> Any:
+    """Bring a stack whose dimensions `time_dim`, `time_dim + 1` are time and batch to the caller's layout."""
+    if isinstance(value, PackedSequence):
+        return value
+    if not prepared.batched:
+        return value.squeeze(time_dim + 1)
+    return value.transpose(time_dim, time_dim + 1) if prepared.batch_first else value
