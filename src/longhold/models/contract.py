@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-State: TypeAlias = "Tensor | tuple[State, ...] | list[State] | dict[str, State]"
+State: TypeAlias = Tensor | tuple["State", ...] | list["State"] | dict[str, "State"]
 """A tree of tensors: a tensor, or a tuple (named or plain), list or dict of trees. `()` is the state of a model that
 has none."""
 

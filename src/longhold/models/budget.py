@@ -1,0 +1,40 @@
+"""The parameter budget: which hidden size gives a network of a wanted size."""
+
+from longhold.errors import InputError
+from longhold.models.recurrent import RecurrentConfig
+
+
+def parameter_count(config: RecurrentConfig) -> int:
+    """Trainable numbers in a model of this configuration; tied weights count once.
+
+    Counted on the built model, on the meta device: no memory is taken and no random number drawn.
+    """
+    return sum(parameter.numel() for parameter in config.build(device="meta").parameters())
+
+
+def solve_hidden_size(config: RecurrentConfig, target_parameters: int) -> int:
+    """The hidden size at which `config` has the number of parameters closest to the target; of two the smaller.
+
+    The count grows with the hidden size, so bisection finds the two sizes around the target. `config`'s own hidden size
+    plays no part.
+
+    Raises:
+        InputError: the target is below the smallest network of this configuration, or beyond the largest.
+    """
+    smallest = config.smallest_hidden_size
+    least = parameter_count(config.with_hidden_size(smallest))
+    if target_parameters < least:
+        raise InputError(
+            f"a budget of {target_parameters} parameters is too small: this {config.cell} has at least {least} "
+            f"(hidden_size={smallest})"
+        )
+    low, high = smallest, 2 * smallest
+    while parameter_count(config.with_hidden_size(high)) <= target_parameters:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if parameter_count(config.with_hidden_size(middle)) <= target_parameters:
+            low = middle
+        else:
+            high = middle
+    return min((low, high), key=lambda size: abs(parameter_count(config.with_hidden_size(size)) - target_parameters))

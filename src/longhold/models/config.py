@@ -1,0 +1,42 @@
+"""What every configuration in longhold is: frozen, checked, and wrong in one line."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from longhold.errors import InputError
+
+
+class Config(BaseModel):
+    """A frozen pydantic model that raises `InputError` with one line for whatever is wrong with its values.
+
+    Names that it does not have are errors, and so are numbers that are not finite.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    if not TYPE_CHECKING:  # the checker knows the fields of each subclass, and this signature would hide them
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise InputError(validation_line(error)) from None
+
+
+def validation_line(error: ValidationError) -> str:
+    """What pydantic found, in one line: each field, the value given and what was expected."""
+    return "; ".join(_complaint(dict(entry)) for entry in error.errors(include_url=False))
+
+
+def _complaint(entry: dict[str, Any]) -> str:
+    field = ".".join(map(str, entry["loc"]))
+    message = " ".join(str(entry["msg"]).removeprefix("Value error, ").split())
+    if entry["type"] == "missing":
+        return f"{field} is missing"
+    if entry["type"] == "extra_forbidden":
+        return f"unknown option {field!r}"
+    if not field:
+        return message
+    message = message.removeprefix("Input ")
+    return f"{field}={entry['input']!r:.60}: {message}"

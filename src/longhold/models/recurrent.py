@@ -1,0 +1,205 @@
+"""What the language model and the classifier share: ids in, recurrent layers, one linear map out."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Literal, Self, cast
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from longhold.errors import InputError
+from longhold.layers import GRU, LSTM, RNN
+from longhold.layers.init import Tutorial, by_name
+from longhold.models.config import Config
+from longhold.models.contract import SequenceModel, State
+
+_LARGEST = 2**24  # sizes beyond this are typing errors, and their products would overflow
+
+LAYERS: dict[str, type[RNN] | type[GRU] | type[LSTM]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+"""The layer of each cell."""
+
+CELL_OPTIONS: dict[str, tuple[str, ...]] = {
+    "rnn": ("nonlinearity",),
+    "gru": ("reset_after",),
+    "lstm": ("peephole", "coupled_gates", "proj_size"),
+}
+"""The fields of a configuration that only one cell has."""
+
+
+class RecurrentConfig(Config):
+    """Shape and options of a recurrent network over token ids."""
+
+    cell: Literal["rnn", "gru", "lstm"]
+    """which recurrence"""
+    vocab_size: int = Field(ge=1, le=_LARGEST)
+    """V, number of token ids that may come in"""
+    hidden_size: int = Field(ge=1, le=_LARGEST)
+    """H, width of each recurrent layer"""
+    num_layers: int = Field(default=1, ge=1, le=1000)
+    """L, recurrent layers on top of each other"""
+    embedding_size: int | None = Field(default=None, ge=1, le=_LARGEST)
+    """width of the learned vector that stands for an id; None: the id goes in as a one-hot vector of width V"""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """rate at which the output of every recurrent layer is dropped, so between layers and before the output layer;
+    never on the input and never on the state carried from step to step"""
+    init: str = "uniform"
+    """initialisation of the recurrent layers, as `longhold.layers.init.by_name` reads it; `tutorial` draws every
+    weight of the model so, the embedding's and the output layer's too"""
+    layer_norm: bool = False
+    """layer normalisation inside the cell"""
+    recurrent_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """rate of the dropout on h where it enters the recurrent product, one mask per call"""
+    zoneout: float | tuple[float, float] = 0.0
+    """rate at which a unit keeps its old value; the LSTM takes two, for h and for c"""
+    weight_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """rate at which recurrent weights are dropped, one mask per call"""
+    learn_initial_state: bool = False
+    """whether the state before the first step is a parameter instead of zeros"""
+    nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """RNN only: what is applied to the pre-activation"""
+    reset_after: bool = True
+    """GRU only: the reset gate acts after the recurrent product (torch, cuDNN) or before it (Cho et al. 2014)"""
+    peephole: bool = False
+    """LSTM only: the gates see the cell state (Gers et al. 2002)"""
+    coupled_gates: bool = False
+    """LSTM only: the forget gate is 1 - the input gate"""
+    proj_size: int = Field(default=0, ge=0, le=_LARGEST)
+    """LSTM only: width to which h is projected; 0: no projection"""
+
+    @property
+    def output_features(self) -> int:
+        """Width of what the recurrent layers hand to the output layer."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def smallest_hidden_size(self) -> int:
+        """The least `hidden_size` that goes with the other fields."""
+        return self.proj_size + 1
+
+    def with_hidden_size(self, hidden_size: int) -> Self:
+        """The same network at another width, checked anew."""
+        return type(self)(**{**self.model_dump(), "hidden_size": hidden_size})
+
+    @abstractmethod
+    def build(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> SequenceModel:
+        """A freshly initialised model of this configuration."""
+
+    @model_validator(mode="after")
+    def _options_fit_the_cell(self) -> Self:
+        for cell, names in CELL_OPTIONS.items():
+            for name in names:
+                if cell != self.cell and getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(
+                        f"{name}={getattr(self, name)!r} is an option of cell {cell!r}, not of {self.cell!r}"
+                    )
+        make_layer(self, device="meta")  # the layer checks the rest: rates, initialisation, projection
+        return self
+
+
+def make_layer(
+    config: RecurrentConfig, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> RNN | GRU | LSTM:
+    """The recurrent layers of a configuration; raises ValueError for what the cell cannot do."""
+    shared: dict[str, Any] = {
+        "input_size": config.embedding_size or config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "num_layers": config.num_layers,
+        "dropout": config.dropout if config.num_layers > 1 else 0.0,  # torch warns about dropout after the last layer
+        "layer_norm": config.layer_norm,
+        "recurrent_dropout": config.recurrent_dropout,
+        "zoneout": config.zoneout,
+        "weight_dropout": config.weight_dropout,
+        "learn_initial_state": config.learn_initial_state,
+        "init": by_name(config.init),
+        "device": device,
+        "dtype": dtype,
+    }
+    options = {name: getattr(config, name) for name in CELL_OPTIONS[config.cell]}
+    return LAYERS[config.cell](**shared, **options)
+
+
+class RecurrentModel(SequenceModel):
+    """Ids `(T, B)` -> embedding or one-hot `(T, B, I)` -> recurrent layers `(T, B, H)` -> linear `(T, B, outputs)`.
+
+    The state is the layer's, in torch's form: `h_n` `(L, B, H)`, for the LSTM `(h_n, c_n)`.
+
+    Attributes:
+        embedding: `nn.Embedding`, or None for one-hot input.
+        layer: `longhold.RNN`, `GRU` or `LSTM`.
+        output: `nn.Linear` with bias.
+    """
+
+    def __init__(
+        self, config: RecurrentConfig, outputs: int, device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> None:
+        super().__init__()
+        width = config.embedding_size
+        self.embedding = None if width is None else nn.Embedding(config.vocab_size, width, device=device, dtype=dtype)
+        self.layer = make_layer(config, device=device, dtype=dtype)
+        self.output = nn.Linear(config.output_features, outputs, device=device, dtype=dtype)
+        self._vocab_size = config.vocab_size
+        self._dropout = config.dropout
+        initialization = by_name(config.init)
+        if isinstance(initialization, Tutorial):
+            self._draw_as_the_tutorial(initialization.std)
+
+    def _draw_as_the_tutorial(self, std: float) -> None:
+        nn.init.normal_(self.output.weight, std=std)
+        nn.init.zeros_(self.output.bias)
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, std=std)
+
+    def forward(self, inputs: Tensor, state: State | None = None, reset: Tensor | None = None) -> tuple[Tensor, State]:
+        """Logits `(T, B, outputs)` after each of the ids `(T, B)`, and the state after the last."""
+        features, state = self.layer(self._embed(inputs), cast(Any, state), reset=reset)
+        return self.output(F.dropout(features, self._dropout, self.training)), state
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        if self.embedding is None:
+            return F.one_hot(ids, self._vocab_size).to(self.output.weight.dtype)
+        return cast(Tensor, self.embedding(ids))
+
+    def initial_state(self, batch: int) -> State:
+        """Zeros, or the learned initial state, for `batch` rows."""
+        layer = self.layer
+        sizes = (layer.output_size, layer.hidden_size)
+        fields = [
+            self._initial(name, size, batch) for name, size in zip(layer.recurrence.state_names, sizes, strict=False)
+        ]
+        return fields[0] if len(fields) == 1 else tuple(fields)
+
+    def _initial(self, name: str, size: int, batch: int) -> Tensor:
+        layers = self.layer.num_layers
+        if not self.layer.learn_initial_state:
+            return self.output.weight.new_zeros(layers, batch, size)
+        learned = torch.stack([getattr(self.layer, f"{name}_0_l{index}") for index in range(layers)])
+        return learned.unsqueeze(1).expand(-1, batch, -1).contiguous()  # (L, B, H)
+
+    def take_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Make `tensors` (not copies) the model's parameters, with their device and dtype; used after building on meta.
+
+        Raises:
+            InputError: names or shapes are not those of `state_dict`, or a tensor is not of floating point.
+        """
+        own = self.state_dict()
+        if own.keys() != tensors.keys():
+            raise InputError(f"the weights do not fit the model: {_some(own.keys() ^ tensors.keys())} on one side only")
+        for name, tensor in tensors.items():
+            if tensor.shape != own[name].shape or not tensor.is_floating_point():
+                raise InputError(
+                    f"the weights do not fit the model: {name} is {tensor.dtype} {tuple(tensor.shape)}, "
+                    f"expected floating point {tuple(own[name].shape)}"
+                )
+        self.load_state_dict(dict(tensors), assign=True)
+        self._tie()
+        self.layer.flatten_parameters()
+
+    def _tie(self) -> None:
+        """Make one parameter of those that the configuration ties; a model without ties has nothing to do."""
+
+
+def _some(names: set[str]) -> str:
+    shown = sorted(names)[:3]
+    return ", ".join(shown) + (" ..." if len(names) > 3 else "")

@@ -1,0 +1,93 @@
+"""From logits to the next token."""
+
+from typing import final
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from longhold.errors import InputError
+from longhold.models.config import Config
+
+
+@final
+class SamplingConfig(Config):
+    """How a token is drawn from a model's logits; the default is the model's own distribution."""
+
+    temperature: float = Field(default=1.0, ge=0)
+    """logits are divided by it: below 1 sharpens, above 1 flattens, 0 is greedy"""
+    top_k: int | None = Field(default=None, ge=1)
+    """keep the k most probable tokens, and all that tie with the last of them; None: all"""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """keep the fewest most probable tokens that together have at least this probability (Holtzman et al. 2020)"""
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    """keep tokens at least this fraction as probable as the most probable one (Nguyen et al. 2024)"""
+    greedy: bool = False
+    """take the most probable token, of equals the one with the smallest id; the other fields then change nothing"""
+
+    @property
+    def takes_the_best(self) -> bool:
+        """Whether nothing is left to chance."""
+        return self.greedy or self.temperature == 0
+
+
+def filter_logits(logits: Tensor, config: SamplingConfig) -> Tensor:
+    """The logits of the distribution that is drawn from: `softmax(filter_logits(logits, config))`.
+
+    In this order, each on what the one before left, renormalised: temperature, top-k, top-p, min-p. At least one token
+    is kept.
+
+    Args:
+        logits: `(..., V)`, unnormalised log-probabilities; -inf means impossible.
+        config: how to sample.
+
+    Returns:
+        `(..., V)` in float32, or float64 for that input: shifted so that the largest is 0, -inf where a token is out.
+
+    Raises:
+        InputError: a row has no finite largest value (NaN, +inf, or every token impossible).
+    """
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    largest = logits.amax(-1, keepdim=True)
+    if not torch.isfinite(largest).all():
+        raise InputError("cannot sample: the model's output is not finite (did its training diverge?)")
+    shifted = logits - largest
+    if config.takes_the_best:
+        best = shifted.argmax(-1, keepdim=True)
+        return torch.full_like(shifted, -torch.inf).scatter(-1, best, 0.0)
+    shifted = shifted / config.temperature
+    if config.top_k is not None:
+        shifted = _keep_top_k(shifted, config.top_k)
+    if config.top_p is not None and config.top_p < 1:  # at 1 rounding in the sum could drop the rarest
+        shifted = _keep_top_p(shifted, config.top_p)
+    if config.min_p is not None:
+        shifted = _only(shifted, shifted.exp() >= config.min_p)  # exp(shifted) is the probability over the largest one
+    return shifted
+
+
+def sample(logits: Tensor, config: SamplingConfig, generator: torch.Generator | None = None) -> Tensor:
+    """One token per row of `logits` `(B, V)`: ids `(B,)`.
+
+    `generator` is on the device of the logits; None is torch's own. Greedy sampling draws nothing from it.
+    """
+    filtered = filter_logits(logits, config)
+    if config.takes_the_best:
+        return filtered.argmax(-1)
+    return torch.multinomial(filtered.softmax(-1), 1, generator=generator).squeeze(-1)
+
+
+def _only(logits: Tensor, keep: Tensor) -> Tensor:
+    return logits.masked_fill(~keep, -torch.inf)
+
+
+def _keep_top_k(logits: Tensor, k: int) -> Tensor:
+    last = logits.topk(min(k, logits.shape[-1]), dim=-1).values[..., -1:]
+    return _only(logits, logits >= last)
+
+
+def _keep_top_p(logits: Tensor, p: float) -> Tensor:
+    """Keep a token if those before it, from the most probable down, have less than `p` together."""
+    ranked, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
+    before = ranked.cumsum(-1) - ranked
+    keep = (before < p).scatter(-1, order, before < p)
+    return _only(logits, keep)
