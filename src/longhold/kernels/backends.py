@@ -1,8 +1,8 @@
 """Which backend runs a call, and why."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import torch
@@ -14,7 +14,14 @@ from longhold.kernels.reference import run_reference, step_reference
 
 BACKENDS = ("reference", "torch")
 
-_requested: ContextVar[str | None] = ContextVar("longhold_backend", default=None)
+
+class _Requested(threading.local):
+    """The backend named in this thread; torch.compile can read and guard this, which it cannot with a ContextVar."""
+
+    name: str | None = None
+
+
+_requested = _Requested()
 
 
 class BackendRefused(RuntimeError):
@@ -47,16 +54,17 @@ def use_backend(name: str) -> Iterator[None]:
     """
     if name not in BACKENDS:
         raise ValueError(f"unknown backend {name!r}, expected one of {', '.join(BACKENDS)}")
-    token = _requested.set(name)
+    before = _requested.name
+    _requested.name = name
     try:
         yield
     finally:
-        _requested.reset(token)
+        _requested.name = before
 
 
 def choose(call: StackCall) -> Choice:
     """The fastest backend that can run the call, or the one that was named."""
-    name = _requested.get()
+    name = _requested.name
     refusal = torch_refusal(call)
     refused = {} if refusal is None else {"torch": refusal}
     if name is not None:
@@ -65,17 +73,20 @@ def choose(call: StackCall) -> Choice:
         return Choice(name, "named by use_backend", refused)
     if refusal is not None:
         return Choice("reference", "the only one that does all that was asked", refused)
-    transform = _active_transform()
-    if transform is not None:
-        return Choice("reference", f"{transform} is active, and torch's operators have no rule for it")
+    obstacle = _obstacle(call)
+    if obstacle is not None:
+        return Choice("reference", obstacle)
     return Choice("torch", "torch's fused operators do all that was asked")
 
 
-def _active_transform() -> str | None:
+def _obstacle(call: StackCall) -> str | None:
+    """What around the call, rather than in it, keeps torch's operators from running."""
     if torch._C._are_functorch_transforms_active():
-        return "a torch.func transform"
+        return "a torch.func transform is active, and torch's operators have no rule for it"
     if torch.autograd.forward_ad._current_level >= 0:
-        return "forward-mode differentiation"
+        return "forward-mode differentiation is active, and torch's operators have no rule for it"
+    if torch.compiler.is_compiling() and (call.lengths is not None or call.reset is not None):
+        return "the call is being compiled, and packing needs shapes that depend on data"
     return None
 
 

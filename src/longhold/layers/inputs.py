@@ -83,6 +83,8 @@ def check_lengths(lengths: Tensor | Sequence[int] | int, steps: int, batch: int)
     tensor = tensor.reshape(1) if tensor.dim() == 0 and batch == 1 else tensor
     if tuple(tensor.shape) != (batch,):
         raise ValueError(f"lengths should have shape ({batch},), one per row, got {list(tensor.shape)}")
+    if torch.compiler.is_compiling():
+        return tensor  # their values cannot be looked at in a traced program
     if batch and (int(tensor.min()) < 1 or int(tensor.max()) > steps):
         wrong = next(length for length in tensor.tolist() if not 1 <= length <= steps)
         raise ValueError(f"lengths should be from 1 to {steps}, the number of steps, got {wrong}")
