@@ -1,0 +1,154 @@
+"""A time budget becomes a number of steps, once, before the run begins."""
+
+import copy
+import math
+import re
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from longhold.errors import InputError
+from longhold.models.contract import SequenceModel
+from longhold.training.batches import Batches
+from longhold.training.config import TrainConfig
+from longhold.training.distributed import Workers, join
+from longhold.training.evaluation import HeldOut, evaluate
+from longhold.training.run import Run
+from longhold.training.session import Session, generators_kept
+
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+_DURATION = re.compile(rf"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
+_LONGEST = 366 * 86400.0
+_EVALUATIONS = 20
+_SHARE = 0.2  # of a budget that evaluations may take
+
+
+class _Numbers(NamedTuple):
+    steps: int
+    evaluate_every: int | None
+    warmup_steps: int
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds of a duration: `"10m"`, `"90s"`, `"1h30m"`, `"1.5h"`, or a bare number of seconds.
+
+    Raises:
+        InputError: for anything else, for 0, and beyond a year.
+    """
+    if isinstance(text, str):
+        compact = text.strip().lower()
+        if re.fullmatch(_NUMBER, compact):
+            seconds = float(compact)
+        else:
+            parts = _DURATION.fullmatch(compact)
+            hours, minutes, rest = parts.groups() if parts else (None, None, None)
+            seconds = 3600 * float(hours or 0) + 60 * float(minutes or 0) + float(rest or 0)
+    else:
+        seconds = float(text)
+    if not 0 < seconds <= _LONGEST:
+        raise InputError(f"duration {text!r:.60}: expected a time such as 90s, 10m or 1h30m, up to a year")
+    return seconds
+
+
+def steps_for_budget(seconds: float, probe: Callable[[], float], *, warm_up: int = 3, count: int = 15) -> int:
+    """How many steps fit in `seconds`: at least 1.
+
+    `probe` takes one step and returns the seconds that it took. The first `warm_up` are discarded and the median of the
+    next `count` counts; where steps are slow, probing ends once it has used a fifth of the budget. The time that
+    probing takes itself comes off the budget.
+    """
+    began = time.perf_counter()
+    taken: list[float] = []
+    while len(taken) < warm_up + count:
+        taken.append(probe())
+        if time.perf_counter() - began > _SHARE * seconds:
+            break
+    typical = statistics.median(taken[warm_up:] or taken[-1:])
+    left = seconds - (time.perf_counter() - began)
+    return max(1, math.floor(left / max(typical, 1e-9)))
+
+
+def step_probe(model: SequenceModel, batches: Batches, config: TrainConfig) -> Callable[[], float]:
+    """A probe for `steps_for_budget`: real training steps on a copy of the model, from the real batches.
+
+    The model and torch's generators stay untouched.
+    """
+    session = Session(copy.deepcopy(model).train(), batches, config)
+
+    def probe() -> float:
+        with generators_kept(session.device):
+            began = time.perf_counter()
+            session.advance()
+            session.settle()
+            return time.perf_counter() - began
+
+    return probe
+
+
+def with_budget(
+    config: TrainConfig,
+    seconds: float,
+    model: SequenceModel,
+    batches: Batches,
+    *,
+    held_out: HeldOut | None = None,
+    run: Run | None = None,
+) -> TrainConfig:
+    """The configuration with `steps` set so that the run takes about `seconds` on this machine as it is now.
+
+    Where `run`'s folder holds a run that was planned for the same budget, its numbers are taken instead of measuring
+    anew. Evaluations are counted in: with `evaluate_every` None there will be 20 of them, or as many as take a fifth of
+    the budget; at least one. `warmup_steps` is held to a tenth of the steps. Under `torchrun` all workers measure at
+    the same time, and the slowest counts.
+    """
+    workers = join()
+    chosen = workers.from_main(lambda: _stored(run, seconds))
+    if chosen is None:
+        measured = _measured(config, seconds, model, batches, held_out, workers)
+        chosen = min(workers.gather(measured), key=lambda numbers: numbers.steps)
+    return TrainConfig(**{**config.model_dump(), "budget_seconds": seconds, **chosen._asdict()})
+
+
+def _stored(run: Run | None, seconds: float) -> _Numbers | None:
+    plan = run.stored_plan() if run is not None else None
+    if plan is None or plan["training"].get("budget_seconds") != seconds:
+        return None
+    training = plan["training"]
+    return _Numbers(training["steps"], training["evaluate_every"], training["warmup_steps"])
+
+
+def _measured(
+    config: TrainConfig,
+    seconds: float,
+    model: SequenceModel,
+    batches: Batches,
+    held_out: HeldOut | None,
+    workers: Workers,
+) -> _Numbers:
+    shard = batches.shard(workers.rank, workers.world) if workers.world > 1 else batches
+    evaluation = 0.0 if held_out is None else _evaluation_seconds(model, held_out, config.evaluate_columns)
+    probe = step_probe(model, shard, config)
+    every = config.evaluate_every
+    if every is None and evaluation > 0:
+        evaluations = max(1, min(_EVALUATIONS, math.floor(_SHARE * seconds / evaluation)))
+        left = max(seconds / 2, seconds - evaluations * evaluation)
+        steps = steps_for_budget(left, probe)
+        every = math.ceil(steps / evaluations)
+    else:
+        each = evaluation / every if every is not None else 0.0
+        steps = steps_for_budget(seconds, lambda: probe() + each)
+    return _Numbers(steps, every, min(config.warmup_steps, steps // 10))
+
+
+def _evaluation_seconds(model: SequenceModel, held_out: HeldOut, columns: int) -> float:
+    """What one evaluation takes, measured on a prefix where there are many tokens."""
+    if isinstance(held_out, Batches):
+        began = time.perf_counter()
+        evaluate(model, held_out)
+        return time.perf_counter() - began
+    part = held_out[: 4096 * columns]
+    evaluate(model, part[:64], columns=columns)
+    began = time.perf_counter()
+    evaluate(model, part, columns=columns)
+    return (time.perf_counter() - began) * len(held_out) / len(part)

@@ -1,0 +1,129 @@
+"""Data-parallel training under `torchrun`: who this process is, and the few things workers agree on."""
+
+import atexit
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, final
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from longhold.errors import InputError
+
+T = TypeVar("T")
+
+
+@final
+@dataclass(frozen=True)
+class Workers:
+    """The processes that train one model together; by default this one alone, and then nothing is communicated.
+
+    Every method but `main` is collective: all workers call it, in the same order.
+    """
+
+    rank: int = 0
+    """Number of this process, from 0."""
+    world: int = 1
+    """How many there are."""
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that writes and prints."""
+        return self.rank == 0
+
+    def from_main(self, function: Callable[[], T]) -> T:
+        """Call `function` in the main process and give its value to all.
+
+        Raises:
+            InputError: in every worker, when the main one raised it.
+        """
+        if self.world == 1:
+            return function()
+        told: list[tuple[T | None, str | None]] = [(None, None)]
+        if self.main:
+            try:
+                told = [(function(), None)]
+            except InputError as error:
+                told = [(None, str(error))]
+        dist.broadcast_object_list(told, src=0)
+        value, complaint = told[0]
+        if complaint is not None:
+            raise InputError(complaint)
+        return value  # type: ignore[return-value]
+
+    def mean(self, values: Sequence[float]) -> list[float]:
+        """The mean over workers of each value."""
+        if self.world == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(total)
+        means: list[float] = (total / self.world).tolist()
+        return means
+
+    def largest(self, values: Sequence[float]) -> list[float]:
+        """The largest of each value over workers."""
+        if self.world == 1:
+            return list(values)
+        most = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(most, op=dist.ReduceOp.MAX)
+        largest: list[float] = most.tolist()
+        return largest
+
+    def gather(self, value: T) -> list[T]:
+        """Everyone's value, by rank."""
+        if self.world == 1:
+            return [value]
+        gathered: list[T | None] = [None] * self.world
+        dist.all_gather_object(gathered, value)
+        return gathered  # type: ignore[return-value]
+
+    def wrap(self, objective: nn.Module, *, some_unused: bool) -> nn.Module:
+        """The module with gradients averaged over workers in its backward pass.
+
+        Args:
+            objective: its forward returns this worker's mean loss first. All workers hold equally many rows, so the
+                average of their gradients is the gradient of the whole batch.
+            some_unused: whether a forward may leave parameters without gradient.
+        """
+        if self.world == 1:
+            return objective
+        return DistributedDataParallel(objective, broadcast_buffers=False, find_unused_parameters=some_unused)
+
+
+def join() -> Workers:
+    """Join the group that `torchrun` describes in the environment, once per process; alone, there is none to join.
+
+    CPU tensors travel by gloo, and CUDA tensors by NCCL where torch has it. The group is left when Python exits.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
+        return Workers()
+    if not dist.is_initialized():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(dist.destroy_process_group)
+    return Workers(dist.get_rank(), dist.get_world_size())
+
+
+def is_main() -> bool:
+    """Whether this process is the one that writes and prints, as the environment says; joins nothing."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def local_device(name: str) -> torch.device:
+    """The device of this worker: for `"cuda"` under `torchrun` the one that `LOCAL_RANK` numbers.
+
+    Raises:
+        InputError: torch does not know the device, or does not have it.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"device {name!r}: expected cpu, cuda, cuda:0, mps ...") from None
+    if device.type == "cuda":
+        index = device.index if device.index is not None else int(os.environ.get("LOCAL_RANK", "0"))
+        if index >= torch.cuda.device_count():
+            raise InputError(f"device {name!r}: this torch sees {torch.cuda.device_count()} CUDA device(s)")
+        return torch.device("cuda", index)
+    return device

@@ -1,0 +1,116 @@
+"""The training loop."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from longhold.models.contract import SequenceModel
+from longhold.training.batches import Batches
+from longhold.training.config import TrainConfig
+from longhold.training.distributed import join
+from longhold.training.evaluation import HeldOut, device_of
+from longhold.training.run import Run
+from longhold.training.session import Progress, Session, generators_kept
+from longhold.training.signals import Interrupted, Interrupts
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What came of a run. Losses are nats per token."""
+
+    steps: int
+    """Steps taken."""
+    loss: float
+    """Training loss, smoothed, at the end."""
+    held_out: float | None
+    """Held-out loss of the weights that the model now has; None without held-out data."""
+    best_step: int | None
+    """The step of the best evaluation."""
+    stopped_early: bool
+    """Whether held-out loss no longer fell and training stopped before the last step."""
+    tokens: int
+    """Targets trained on, over all workers."""
+    tokens_per_second: float
+    """Those per second of stepping, evaluation and files not counted."""
+    seconds: float
+    """All time spent, over all processes that worked on the run."""
+
+
+def train(
+    model: SequenceModel,
+    batches: Batches,
+    config: TrainConfig,
+    *,
+    held_out: HeldOut | None = None,
+    run: Run | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    sample: Callable[[], str] | None = None,
+) -> TrainResult:
+    """Train `model` in place, by truncated back-propagation through time.
+
+    Step `s` (from 0) takes `batches.at(s)`. The state is carried from batch to batch and cut from the graph in between;
+    a `fresh` batch begins from the initial state. Then: gradients of the mean loss, clipping, one optimizer step at the
+    schedule's learning rate.
+
+    With `run`, checkpoints go to its folder, and a run that is there already goes on where it stands: on the CPU, with
+    the same build and number of threads, to the very bits of a run that was never interrupted. Ctrl-C and SIGTERM then
+    end the step under way, save, and raise `Interrupted`. Under `torchrun` each worker calls this with the same model
+    and the same `batches` of the whole batch; gradients are averaged, and the main worker alone writes and reports.
+
+    torch's global generators are seeded from `config.seed` inside, and are left as they were found.
+
+    Args:
+        model: anything that keeps the state contract; it ends with its best weights, or the last (`config.keep_best`).
+        batches: addressed by step.
+        config: steps, optimizer, schedule and so on.
+        held_out: token ids `(N,)` or batches for the periodic evaluation; None never evaluates.
+        run: the folder that the run lives in; None saves nothing.
+        on_progress: called about four times a second and at each log event.
+        sample: gives a text to show, every `config.sample_interval` steps; what it draws changes nothing here.
+
+    Raises:
+        InputError: a loss that is not finite, a folder with another plan or in use, a damaged checkpoint, a file that
+            cannot be written, a precision that the device has not.
+        Interrupted: after Ctrl-C or SIGTERM, with the checkpoint written.
+    """
+    workers = join()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(generators_kept(device_of(model)))
+        session = Session(
+            model,
+            batches,
+            config,
+            held_out=held_out,
+            run=run,
+            workers=workers,
+            on_progress=on_progress,
+            sample=sample,
+        )
+        session.begin(workers.from_main(lambda: None if run is None else stack.enter_context(run.opened(config))))
+        interrupts = None if run is None else stack.enter_context(Interrupts())
+        while not session.counters.finished:
+            session.advance()
+            signal = session.follow_up(None if interrupts is None else interrupts.received)
+            if signal and run is not None and not session.counters.finished:
+                raise Interrupted(
+                    f"stopped at step {session.counters.step} of {config.steps}, saved in {run.folder}: "
+                    "give the same command again to go on",
+                    signal,
+                )
+    return _result(session)
+
+
+def _result(session: Session) -> TrainResult:
+    counters, best = session.counters, session.position.best
+    if best is not None:
+        session.model.load_state_dict(best)
+    return TrainResult(
+        steps=counters.step,
+        loss=counters.smoothed if counters.smoothed is not None else float("nan"),
+        held_out=counters.best_held_out if best is not None else counters.last_held_out,
+        best_step=counters.best_step,
+        stopped_early=counters.stopped_early,
+        tokens=counters.tokens,
+        tokens_per_second=counters.tokens / counters.step_seconds if counters.step_seconds else 0.0,
+        seconds=counters.seconds,
+    )

@@ -1,0 +1,213 @@
+"""A run lives in a folder: its plan, its checkpoint, its metrics, and a lock while a process works there."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, final
+
+from pydantic import JsonValue
+from torch import Tensor
+
+from longhold.errors import InputError
+from longhold.models.file import atomic_write_bytes, read_model, write_model
+from longhold.training.config import TrainConfig, digest
+from longhold.training.metrics import Entry, JsonLines, TensorBoard
+
+Saved: TypeAlias = tuple[dict[str, Tensor], dict[str, Any]]
+"""A checkpoint as it is in its file: tensors by name and the document beside them."""
+
+
+@final
+class Run:
+    """The folder of one training run.
+
+        plan.json                what is trained: the caller's facts and the training configuration
+        checkpoint.safetensors   where it stands
+        metrics.jsonl            what was measured so far
+        tensorboard/             the same for TensorBoard, on request
+        lock                     held by the process that works here; a killed process holds nothing
+
+    Making a `Run` touches nothing; `longhold.training.train` opens it.
+    """
+
+    def __init__(
+        self, folder: str | Path, facts: Mapping[str, JsonValue] | None = None, *, tensorboard: bool = False
+    ) -> None:
+        """Name a folder that exists or will.
+
+        Args:
+            folder: where the run lives.
+            facts: what else decides the numbers and must be the same on resume: data digest, model configuration ...
+            tensorboard: also write event files.
+        """
+        self.folder = Path(folder)
+        self.facts = dict(facts or {})
+        self.tensorboard = tensorboard
+        self._metrics: JsonLines | None = None
+        self._board: TensorBoard | None = None
+        self._plan_digest = ""
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The checkpoint's file."""
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def metrics_path(self) -> Path:
+        """The metrics' file."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def plan_path(self) -> Path:
+        """The plan's file."""
+        return self.folder / "plan.json"
+
+    def stored_plan(self) -> dict[str, Any] | None:
+        """The plan in the folder, `{"facts": ..., "training": ...}`, or None where nothing has begun.
+
+        Raises:
+            InputError: the file cannot be read or is not a plan.
+        """
+        try:
+            plan = json.loads(self.plan_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InputError(f"cannot read {self.plan_path}: {error.strerror or error}") from None
+        except ValueError:
+            plan = None
+        if not isinstance(plan, dict) or not all(isinstance(plan.get(key), dict) for key in ("facts", "training")):
+            raise InputError(f"{self.plan_path} is not a plan: it was edited; start over in another folder")
+        return plan
+
+    @contextlib.contextmanager
+    def opened(self, config: TrainConfig) -> Iterator[Saved | None]:
+        """Take the folder for this process and give what is to be resumed, or None for a run that begins.
+
+        Raises:
+            InputError: another process works here, the folder holds a run with another plan, or a file is damaged.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the run folder {self.folder}: {error.strerror or error}") from None
+        with _locked(self.folder / "lock"):
+            for left in self.folder.glob(".longhold-*.tmp"):  # of a process killed while it was writing
+                left.unlink()
+            self._agree(config)
+            saved = read_model(self.checkpoint_path) if self.checkpoint_path.exists() else None
+            if saved is not None:
+                self._check(saved)
+            document = saved[1] if saved is not None else {"metrics_bytes": 0, "step": 0}
+            with contextlib.ExitStack() as stack:
+                self._metrics = JsonLines(self.metrics_path, document["metrics_bytes"])
+                stack.callback(self._metrics.close)
+                if self.tensorboard:
+                    self._board = TensorBoard(self.folder / "tensorboard", document["step"])
+                    stack.callback(self._board.close)
+                yield saved
+        self._metrics = self._board = None
+
+    def log(self, entry: Entry) -> None:
+        """Append one log event to the metrics; the run must be open."""
+        if self._metrics is None:
+            raise RuntimeError("the run is not open")
+        self._metrics.write(entry)
+        if self._board is not None:
+            self._board.write(entry)
+
+    def save(self, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+        """Replace the checkpoint, atomically; the run must be open.
+
+        Raises:
+            InputError: it cannot be written; the checkpoint before stays.
+        """
+        if self._metrics is None:
+            raise RuntimeError("the run is not open")
+        position = self._metrics.position()
+        facts = {"kind": "checkpoint", "plan_sha256": self._plan_digest, "metrics_bytes": position}
+        write_model(self.checkpoint_path, tensors, {**document, **facts})
+
+    def _agree(self, config: TrainConfig) -> None:
+        plan: dict[str, JsonValue] = {"facts": self.facts, "training": config.plan()}
+        plan = json.loads(json.dumps(plan))  # as it will be read back: tuples are lists
+        self._plan_digest = digest(plan)
+        stored = self.stored_plan()
+        if stored is None and self.checkpoint_path.exists():
+            raise InputError(f"{self.folder} has a checkpoint but no plan.json: start over in another folder")
+        if stored is None:
+            atomic_write_bytes(self.plan_path, (json.dumps(plan, indent=2, ensure_ascii=False) + "\n").encode())
+        elif digest(stored) != self._plan_digest:
+            raise InputError(
+                f"{self.folder} holds a run with another plan: {_differences(stored, plan)}; "
+                "give the same settings to go on, or start over in another folder (or delete this one)"
+            )
+
+    def _check(self, saved: Saved) -> None:
+        document = saved[1]
+        if document["kind"] != "checkpoint" or document.get("plan_sha256") != self._plan_digest:
+            raise InputError(f"{self.checkpoint_path} does not belong to the plan beside it: start over elsewhere")
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    before, now = _flat(there), _flat(here)
+    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    told = [f"{name} is {_show(before, name)} there and {_show(now, name)} here" for name in names[:4]]
+    return ", ".join(told) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _show(plan: Mapping[str, Any], name: str) -> str:
+    text = json.dumps(plan[name], ensure_ascii=True) if name in plan else "absent"
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the system drops with the process, however it ends.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    try:
+        handle = open(path, "a+b")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise InputError(f"cannot write in the run folder {path.parent}: {error.strerror or error}") from None
+    with handle:
+        try:
+            _take(handle)
+        except OSError:
+            holder = _holder(path)
+            raise InputError(f"{path.parent} is in use by another process{holder}: wait for it, or stop it") from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()).encode())
+        handle.flush()
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(handle: BinaryIO) -> None:
+        handle.seek(1024)  # beyond the process id, which others read
+        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _take(handle: BinaryIO) -> None:
+        fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _holder(path: Path) -> str:
+    text = path.read_bytes()[:20].decode("ascii", "replace")
+    return f" (process {text})" if text.isdigit() else ""

@@ -1,0 +1,353 @@
+"""One process's part in a run: a step, and what is due after it."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from longhold.errors import InputError
+from longhold.models.contract import SequenceModel, State, map_state, state_leaves
+from longhold.training.batches import Batches
+from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
+from longhold.training.config import TrainConfig
+from longhold.training.distributed import Workers
+from longhold.training.evaluation import HeldOut, device_of, evaluate, evaluation_mode
+from longhold.training.optim import build_optimizer, clip_gradients, set_learning_rate
+from longhold.training.run import Run, Saved
+from longhold.training.schedule import learning_rate
+
+_SMOOTHING = 0.95
+_REPORT_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, for whoever watches it. Losses are nats per token."""
+
+    step: int
+    """Steps taken."""
+    steps: int
+    """Steps in the whole run."""
+    loss: float
+    """Training loss of the last step."""
+    smoothed: float
+    """Exponential mean of the training loss, with weight 0.95 on what was before."""
+    tokens_per_second: float
+    """Targets trained on per second of stepping since the last report, over all workers."""
+    seconds: float
+    """Time spent on the run so far, everything included."""
+    eta_seconds: float
+    """Time to the end at the pace of this process so far, evaluations included."""
+    held_out: float | None
+    """Held-out loss at the last evaluation, if there was one."""
+    lr: float
+    """Learning rate of the last step."""
+    grad_norm: float
+    """Norm of its gradients before clipping."""
+    sample: str | None = None
+    """What the model writes now, when a sample was due."""
+
+
+class _Taken(NamedTuple):
+    lr: float
+    loss: Tensor
+    grad_norm: Tensor
+
+
+class _Due(NamedTuple):
+    evaluation: bool
+    log: bool
+    sample: bool
+    report: bool
+    checkpoint: bool
+    signal: int
+
+
+@final
+class _Objective(nn.Module):
+    """Loss and carried state in one forward, so that a data-parallel wrapper sees all that gradients depend on."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Tensor, targets: Tensor, state: State | None) -> tuple[Tensor, State]:
+        began = self.model.initial_state(inputs.shape[1]) if state is None else state
+        nats, after = self.model.loss(inputs, targets, began)
+        dtypes = iter([leaf.dtype for leaf in state_leaves(began)])
+        # Autocast may narrow a state and a kernel may leave it strided; a resumed run reads it back plain.
+        return nats, map_state(lambda leaf: leaf.to(next(dtypes)).contiguous(), self.model.detach(after))
+
+
+@final
+class Session:
+    """Model, optimizer, data and position of one worker, and the files and callbacks of the main one."""
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        batches: Batches,
+        config: TrainConfig,
+        *,
+        held_out: HeldOut | None = None,
+        run: Run | None = None,
+        workers: Workers | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        sample: Callable[[], str] | None = None,
+    ) -> None:
+        self.model, self.config, self.held_out, self.run = model, config, held_out, run
+        self.workers = workers or Workers()
+        self.device = device_of(model)
+        require_precision(config.precision, self.device)
+        self.batches = batches.shard(self.workers.rank, self.workers.world) if self.workers.world > 1 else batches
+        learned = any(leaf.requires_grad for leaf in state_leaves(model.initial_state(1)))
+        self.objective = self.workers.wrap(_Objective(model), some_unused=learned)
+        self.optimizer = build_optimizer(model, config)
+        self.position = Position()
+        self._on_progress, self._sample = on_progress, sample
+        self._pending: list[_Taken] = []
+        self._last: tuple[float, float, float] = (math.nan, math.nan, math.nan)  # loss, lr, norm
+        self._begin_clocks()
+
+    @property
+    def counters(self) -> Counters:
+        """The numbers of the run so far."""
+        return self.position.counters
+
+    def begin(self, saved: Saved | None) -> None:
+        """Stand where a checkpoint left off, or at the start."""
+        if saved is None:
+            torch.manual_seed((self.config.seed + 1) * 1_000_003 + self.workers.rank)
+        else:
+            tensors, document = saved
+            rank, world = self.workers.rank, self.workers.world
+            self.position = unpack(tensors, document, self.model, self.optimizer, rank, world)
+        self.model.train()
+        self._begin_clocks()
+
+    def _begin_clocks(self) -> None:
+        self._began = self._ticked = self._reported_at = self._saved_at = time.perf_counter()
+        self._first_step = self.counters.step
+        self._saved_step = self.counters.step or None
+        self._logged = self._reported = (self.counters.tokens, self.counters.step_seconds)
+
+    def advance(self) -> None:
+        """Take one step. Its loss is looked at later, by `settle`, so that a GPU need not wait for Python."""
+        began, counters = time.perf_counter(), self.counters
+        batch = self.batches.at(counters.step)
+        lr = learning_rate(self.config, counters.step)
+        set_learning_rate(self.optimizer, lr)
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            loss, self.position.state = self.objective(
+                batch.inputs.to(self.device),
+                batch.targets.to(self.device),
+                None if batch.fresh else self.position.state,
+            )
+        loss.backward()
+        norm = clip_gradients(self.model.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        self._pending.append(_Taken(lr, loss.detach(), norm))
+        counters.step += 1
+        counters.tokens += batch.targets.numel() * self.workers.world
+        counters.step_seconds += time.perf_counter() - began
+
+    def settle(self) -> None:
+        """Bring in the losses of the steps since the last call.
+
+        Raises:
+            InputError: a loss or a gradient is not finite; the line names the first step where that happened.
+        """
+        if not self._pending:
+            return
+        began, counters = time.perf_counter(), self.counters
+        losses = self.workers.mean(torch.stack([taken.loss.double() for taken in self._pending]).tolist())
+        norms = torch.stack([taken.grad_norm.double() for taken in self._pending]).tolist()
+        first = counters.step - len(losses) + 1
+        for step, (loss, norm, taken) in enumerate(zip(losses, norms, self._pending, strict=True), start=first):
+            if not math.isfinite(loss) or not math.isfinite(norm):
+                name, value = ("training loss", loss) if not math.isfinite(loss) else ("gradient norm", norm)
+                raise InputError(self._broken(f"the {name} became {value} at step {step}", taken.lr))
+            before = counters.smoothed if counters.smoothed is not None else loss
+            counters.smoothed = _SMOOTHING * before + (1 - _SMOOTHING) * loss
+            counters.window_loss += loss
+            counters.window_steps += 1
+            self._last = loss, taken.lr, norm
+        self._pending.clear()
+        counters.step_seconds += time.perf_counter() - began
+
+    def follow_up(self, signal: int | None) -> int:
+        """Do what is due after a step: evaluate, log, report, save. Gives the signal that any worker received, or 0."""
+        due = self._due(signal or 0)
+        if any(due):
+            self.settle()
+        held_out = self._evaluate() if due.evaluation else None
+        if due.log:
+            self._log(held_out)
+        self.counters.finished = self.counters.stopped_early or self.counters.step == self.config.steps
+        if due.report or due.sample:
+            self._report(due.sample)
+        if due.checkpoint or due.signal or self.counters.finished:
+            self.save()
+        return due.signal
+
+    def _due(self, signal: int) -> _Due:
+        step, config, now = self.counters.step, self.config, time.perf_counter()
+        last = step == config.steps
+        late = config.checkpoint_seconds is not None and now - self._saved_at >= config.checkpoint_seconds
+        wants = [signal, self.workers.main and late, self.workers.main and now - self._reported_at >= _REPORT_SECONDS]
+        signal, save, report = (int(value) for value in self.workers.largest(wants))  # clocks differ between workers
+        evaluation = self.held_out is not None and (last or step % config.evaluation_interval == 0)
+        log = last or evaluation or step % config.log_every == 0
+        return _Due(
+            evaluation=evaluation,
+            log=log,
+            sample=self._sample is not None and (last or step % config.sample_interval == 0),
+            report=log or bool(report),
+            checkpoint=bool(save) or (config.checkpoint_every is not None and step % config.checkpoint_every == 0),
+            signal=signal,
+        )
+
+    def _evaluate(self) -> float:
+        held_out, counters = self.held_out, self.counters
+        if held_out is None:
+            raise RuntimeError("there is nothing to evaluate on")
+        columns = self.config.evaluate_columns
+        nats = self.workers.from_main(lambda: evaluate(self.model, held_out, columns=columns))
+        if not math.isfinite(nats):
+            raise InputError(self._broken(f"the held-out loss became {nats} at step {counters.step}", self._last[1]))
+        counters.last_held_out = nats
+        counters.evaluations_since_best += 1
+        if counters.best_held_out is None or nats < counters.best_held_out:
+            counters.best_held_out, counters.best_step, counters.evaluations_since_best = nats, counters.step, 0
+            if self.config.keep_best:
+                self.position.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+        patience = self.config.patience
+        counters.stopped_early = patience is not None and counters.evaluations_since_best >= patience
+        return nats
+
+    def _log(self, held_out: float | None) -> None:
+        counters = self.counters
+        loss = counters.window_loss / counters.window_steps
+        counters.window_loss, counters.window_steps = 0.0, 0
+        rate, self._logged = self._rate(self._logged)
+        if self.run is None or not self.workers.main:
+            return
+        self._tick()
+        entry = {
+            "step": counters.step,
+            "loss": loss,
+            "bits": loss / math.log(2),
+            "smoothed": counters.smoothed,
+            "lr": self._last[1],
+            "grad_norm": self._last[2],
+            "held_out": held_out,
+            "held_out_bits": None if held_out is None else held_out / math.log(2),
+            "tokens_per_second": rate,
+            "seconds": counters.seconds,
+        }
+        self.run.log({name: value for name, value in entry.items() if value is not None})
+
+    def _report(self, with_sample: bool) -> None:
+        rate, self._reported = self._rate(self._reported)
+        if self.workers.main and (self._on_progress is not None or with_sample):
+            text = self._written() if with_sample else None
+            self._tick()
+            counters = self.counters
+            loss, lr, norm = self._last
+            pace = (time.perf_counter() - self._began) / max(1, counters.step - self._first_step)
+            if self._on_progress is not None:
+                self._on_progress(
+                    Progress(
+                        step=counters.step,
+                        steps=self.config.steps,
+                        loss=loss,
+                        smoothed=counters.smoothed if counters.smoothed is not None else loss,
+                        tokens_per_second=rate,
+                        seconds=counters.seconds,
+                        eta_seconds=0.0 if counters.finished else pace * (self.config.steps - counters.step),
+                        held_out=counters.last_held_out,
+                        lr=lr,
+                        grad_norm=norm,
+                        sample=text,
+                    )
+                )
+        self._reported_at = time.perf_counter()
+
+    def _written(self) -> str | None:
+        if self._sample is None:
+            return None
+        with generators_kept(self.device), evaluation_mode(self.model):
+            return self._sample()
+
+    def save(self) -> None:
+        """Write the checkpoint, if there is a folder for it.
+
+        Raises:
+            InputError: it cannot be written, or the weights are not finite; the checkpoint before stays.
+        """
+        if self.run is None:
+            return
+        self.settle()
+        if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+            raise InputError(self._broken(f"weights are not finite after step {self.counters.step}", self._last[1]))
+        self._tick()
+        state = self.position.state
+        shares = self.workers.gather(
+            (None if state is None else map_state(torch.Tensor.cpu, state), generators_of(self.device))
+        )
+        self.workers.from_main(lambda: self._write(*zip(*shares, strict=True)))
+        self._saved_at, self._saved_step = time.perf_counter(), self.counters.step
+
+    def _write(self, states: tuple[State | None, ...], generators: tuple[dict[str, Tensor], ...]) -> None:
+        if self.run is not None:
+            self.run.save(*pack(self.model, self.optimizer, self.position, states, generators))
+
+    def _rate(self, since: tuple[int, float]) -> tuple[float, tuple[int, float]]:
+        now = (self.counters.tokens, self.counters.step_seconds)
+        seconds = now[1] - since[1]
+        return ((now[0] - since[0]) / seconds if seconds > 0 else 0.0), now
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.counters.seconds += now - self._ticked
+        self._ticked = now
+
+    def _broken(self, what: str, lr: float) -> str:
+        advice = f"{what} (learning rate {lr:g}): try a lower lr such as {lr / 10:g}, or a smaller clip_norm"
+        if self.run is None:
+            return advice
+        if self._saved_step is None:
+            return f"{advice}; no checkpoint was written yet"
+        return f"{advice}; the checkpoint of step {self._saved_step} stays in {self.run.folder}"
+
+
+def generators_kept(device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """A block after which torch's generators, of the CPU and of this device, are as they were before it."""
+    devices = [device] if device.type == "cuda" else []
+    kept: contextlib.AbstractContextManager[None] = torch.random.fork_rng(devices)
+    return kept
+
+
+def require_precision(precision: str, device: torch.device) -> None:
+    """Refuse a precision that the device has not.
+
+    Raises:
+        InputError: naming the device and what it lacks.
+    """
+    if precision == "float32":
+        return
+    if not torch.amp.is_autocast_available(device.type):
+        raise InputError(f"precision='bfloat16': torch has no autocast for {device.type}; use float32")
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        name = torch.cuda.get_device_name(device)
+        raise InputError(
+            f"precision='bfloat16': {name} computes no bfloat16 (compute capability 8.0 does); use float32"
+        )
+    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise InputError("precision='bfloat16': this processor has no AVX-512 for bfloat16; use float32")
