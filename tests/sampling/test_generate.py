@@ -1,0 +1,128 @@
+"""Streamed generation equals recomputing everything from scratch at each step."""
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from longhold.errors import InputError
+from longhold.models.language_model import LanguageModel, LanguageModelConfig
+from longhold.sampling import SamplingConfig, generate, generate_batch, sample
+
+
+def model(cell: str, num_layers: int = 2) -> LanguageModel:
+    torch.manual_seed(4)
+    config = LanguageModelConfig(cell=cell, vocab_size=11, hidden_size=9, num_layers=num_layers, dropout=0.5)
+    made = config.build(dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.normal_(std=2)  # lively: greedy text does not settle on one token
+        made.output.bias.zero_()
+    return made
+
+
+def from_scratch(model: LanguageModel, prompt: Tensor, length: int, config: SamplingConfig, seed: int) -> list[int]:
+    generator = torch.Generator().manual_seed(seed)
+    tokens = prompt
+    model.eval()
+    with torch.no_grad():
+        for _ in range(length):
+            outputs, _ = model(tokens.unsqueeze(1))
+            tokens = torch.cat([tokens, sample(outputs[-1], config, generator)])
+    model.train()
+    return tokens[len(prompt) :].tolist()
+
+
+PROMPT = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6])
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize(
+    "config", [SamplingConfig(greedy=True), SamplingConfig(), SamplingConfig(temperature=0.8, top_k=6, top_p=0.9)]
+)
+def test_streamed_equals_recomputed(cell: str, num_layers: int, config: SamplingConfig) -> None:
+    made = model(cell, num_layers)
+    expected = from_scratch(made, PROMPT, 60, config, seed=7)
+    assert list(generate(made, PROMPT, 60, config, seed=7)) == expected
+    assert len(set(expected)) > 1
+
+
+def test_it_is_the_prompt_that_is_continued() -> None:
+    config = SamplingConfig(greedy=True)
+    continuations = {tuple(generate(model("lstm"), PROMPT[:cut], 20, config)) for cut in range(1, 9)}
+    assert len(continuations) > 1
+
+
+def test_seeds_repeat_and_no_seed_does_not() -> None:
+    made, config = model("gru"), SamplingConfig()
+    runs = [tuple(generate(made, PROMPT, 50, config, seed=seed)) for seed in (1, 1, 2, None, None)]
+    assert runs[0] == runs[1]
+    assert len(set(runs)) == 4
+
+
+def test_torchs_own_generator_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    list(generate(model("rnn"), PROMPT, 5, SamplingConfig(), seed=1))
+    torch.manual_seed(4)
+    made = model("rnn")
+    before = torch.get_rng_state()
+    list(generate(made, PROMPT, 5, SamplingConfig()))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_each_column_of_a_batch_is_generated_alone() -> None:
+    made, config = model("lstm"), SamplingConfig(greedy=True)
+    prompts = torch.stack([PROMPT, PROMPT.flip(0), PROMPT // 2], 1)
+    together = torch.stack(list(generate_batch(made, prompts, 30, config)))
+    for column in range(3):
+        assert together[:, column].tolist() == list(generate(made, prompts[:, column], 30, config))
+
+
+def test_between_tokens_the_model_is_in_its_own_mode_and_may_learn() -> None:
+    made = model("lstm")
+    made.layer.eval()  # a part that its owner keeps in evaluation
+    stream = generate_batch(made, PROMPT.unsqueeze(1), 3, SamplingConfig(), seed=0)
+    ids = next(stream)
+    assert (made.training, made.layer.training, made.output.training) == (True, False, True)
+    assert not torch.is_inference_mode_enabled()
+    made.loss(ids.unsqueeze(0), ids.unsqueeze(0))[0].backward()
+    assert made.output.weight.grad is not None
+
+
+def test_tokens_come_one_at_a_time() -> None:
+    made, calls = model("rnn"), []
+    made.output.register_forward_hook(lambda _, given, __: calls.append(given[0].shape[0]))
+    stream = generate(made, PROMPT, 1_000_000, SamplingConfig(), seed=0)
+    assert calls == []
+    assert len(list(itertools.islice(stream, 3))) == 3
+    assert calls == [8, 1, 1]
+
+
+def test_a_length_of_zero_gives_nothing() -> None:
+    assert list(generate(model("rnn"), PROMPT, 0, SamplingConfig())) == []
+
+
+def test_what_cannot_be_is_refused_before_the_first_token() -> None:
+    made, config = model("rnn"), SamplingConfig()
+    with pytest.raises(InputError, match="prompt is empty"):
+        generate(made, PROMPT[:0], 5, config)
+    with pytest.raises(InputError, match="length=-1"):
+        generate(made, PROMPT, -1, config)
+    for seed in (-1, 2**64):
+        with pytest.raises(InputError, match="seed="):
+            generate(made, PROMPT, 5, config, seed=seed)
+    with pytest.raises(ValueError, match="shape"):
+        generate(made, PROMPT.unsqueeze(1), 5, config)
+    with pytest.raises(ValueError, match="shape"):
+        generate_batch(made, PROMPT, 5, config)
+
+
+def test_a_model_that_diverged_is_one_line_and_leaves_its_mode() -> None:
+    made = model("rnn")
+    with torch.no_grad():
+        made.output.bias.fill_(torch.nan)
+    with pytest.raises(InputError, match="not finite"):
+        next(generate(made, PROMPT, 5, SamplingConfig()))
+    assert made.training

@@ -1,0 +1,155 @@
+"""Sampling against distributions worked out with numpy by their definitions, and against counts of many draws."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from longhold.errors import InputError
+from longhold.sampling import SamplingConfig, filter_logits, sample
+
+
+def by_definition(logits: list[float], config: SamplingConfig) -> np.ndarray:
+    """The distribution, one token at a time in float64."""
+    weights = np.exp((np.array(logits) - max(logits)) / config.temperature)
+    probabilities = weights / weights.sum()
+    if config.top_k is not None:
+        floor = sorted(probabilities, reverse=True)[: config.top_k][-1]
+        probabilities = np.array([p if p >= floor else 0.0 for p in probabilities])
+        probabilities /= probabilities.sum()
+    if config.top_p is not None:
+        kept, total = set(), 0.0
+        for token in sorted(range(len(logits)), key=lambda token: (-probabilities[token], token)):
+            if total >= config.top_p:
+                break
+            kept.add(token)
+            total += probabilities[token]
+        probabilities = np.array([p if token in kept else 0.0 for token, p in enumerate(probabilities)])
+        probabilities /= probabilities.sum()
+    if config.min_p is not None:
+        floor = config.min_p * probabilities.max()
+        probabilities = np.array([p if p >= floor else 0.0 for p in probabilities])
+        probabilities /= probabilities.sum()
+    return probabilities
+
+
+LOGITS = [2.0, -1.0, 0.5, 0.5, -3.0, 1.0, 2.0, -8.0]
+CONFIGS = [
+    SamplingConfig(),
+    SamplingConfig(temperature=0.5),
+    SamplingConfig(temperature=3.0),
+    SamplingConfig(top_k=1),
+    SamplingConfig(top_k=3),
+    SamplingConfig(top_k=4),
+    SamplingConfig(top_k=100),
+    SamplingConfig(top_p=0.01),
+    SamplingConfig(top_p=0.7),
+    SamplingConfig(top_p=1.0),
+    SamplingConfig(min_p=0.0),
+    SamplingConfig(min_p=0.2),
+    SamplingConfig(min_p=1.0),
+    SamplingConfig(temperature=0.7, top_k=5, top_p=0.8, min_p=0.1),
+    SamplingConfig(temperature=2.0, top_k=6, top_p=0.9, min_p=0.3),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=repr)
+def test_the_filtered_distribution_is_the_defined_one(config: SamplingConfig) -> None:
+    rows = torch.tensor([LOGITS, LOGITS[::-1]], dtype=torch.float64)
+    filtered = filter_logits(rows, config)
+    expected = np.stack([by_definition(LOGITS, config), by_definition(LOGITS[::-1], config)])
+    np.testing.assert_allclose(filtered.softmax(-1).numpy(), expected, atol=1e-12)
+    assert filtered.amax(-1).tolist() == [0.0, 0.0]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.floats(-30, 30), min_size=1, max_size=12),
+    st.floats(0.05, 5),
+    st.none() | st.integers(1, 15),
+    st.none() | st.floats(0.01, 0.99),
+    st.none() | st.floats(0, 1),
+)
+def test_any_filter_keeps_a_best_token_and_only_drops(
+    logits: list[float], temperature: float, k: int | None, p: float | None, floor: float | None
+) -> None:
+    config = SamplingConfig(temperature=temperature, top_k=k, top_p=p, min_p=floor)
+    row = torch.tensor(logits, dtype=torch.float64)
+    filtered = filter_logits(row, config)
+    kept = torch.isfinite(filtered)
+    assert kept[row.argmax()] or row[kept].max() == row.max()
+    assert torch.equal(filtered[kept], ((row - row.max()) / temperature)[kept])
+
+
+@pytest.mark.parametrize("config", [CONFIGS[0], CONFIGS[4], CONFIGS[8], CONFIGS[11], CONFIGS[13]], ids=repr)
+def test_many_draws_have_the_defined_frequencies(config: SamplingConfig) -> None:
+    """Chi-square below its 99.9 % point, which a fixed seed passes for good."""
+    draws = 40_000
+    generator = torch.Generator().manual_seed(11)
+    ids = sample(torch.tensor([LOGITS]).expand(draws, -1), config, generator)
+    counts = np.bincount(ids.numpy(), minlength=len(LOGITS))
+    expected = by_definition(LOGITS, config) * draws
+    possible = expected > 0
+    assert counts[~possible].sum() == 0
+    chi_square = ((counts - expected)[possible] ** 2 / expected[possible]).sum()
+    degrees = possible.sum() - 1
+    assert chi_square < degrees + 3.1 * math.sqrt(2 * degrees) + 6
+
+
+@pytest.mark.parametrize("config", [SamplingConfig(greedy=True), SamplingConfig(temperature=0.0)])
+def test_greedy_takes_the_first_of_the_best_and_draws_nothing(config: SamplingConfig) -> None:
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    assert sample(torch.tensor([LOGITS, [0.0] * 7 + [1.0]]), config, generator).tolist() == [0, 7]
+    assert torch.equal(generator.get_state(), before)
+    assert filter_logits(torch.tensor(LOGITS), config).softmax(-1).tolist() == [1.0] + [0.0] * 7
+
+
+def test_the_same_generator_state_gives_the_same_draws() -> None:
+    rows = torch.zeros(100, 5)
+    first = [sample(rows, SamplingConfig(), torch.Generator().manual_seed(seed)).tolist() for seed in (1, 1, 2)]
+    assert first[0] == first[1] != first[2]
+
+
+def test_impossible_tokens_stay_impossible() -> None:
+    logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 0.0]]).expand(200, -1)
+    for config in (SamplingConfig(), SamplingConfig(top_p=0.999), SamplingConfig(top_k=3), SamplingConfig(min_p=0.0)):
+        assert set(sample(logits, config, torch.Generator().manual_seed(0)).tolist()) == {1, 3}
+
+
+def test_a_tiny_temperature_is_nearly_greedy_and_overflows_nowhere() -> None:
+    ids = sample(torch.tensor([LOGITS[:6]]), SamplingConfig(temperature=1e-30))
+    assert ids.tolist() == [0]
+
+
+def test_half_precision_is_worked_in_float32() -> None:
+    filtered = filter_logits(torch.tensor([[0.0, 1.0]], dtype=torch.bfloat16), SamplingConfig(temperature=0.3))
+    assert filtered.dtype == torch.float32
+    assert filtered[0, 0].item() == pytest.approx(-1 / 0.3)
+
+
+@pytest.mark.parametrize("bad", [[0.0, float("nan")], [float("inf"), 0.0], [-float("inf")] * 2])
+@pytest.mark.parametrize("greedy", [False, True])
+def test_an_output_that_is_not_finite_is_refused(bad: list[float], greedy: bool) -> None:
+    with pytest.raises(InputError, match="not finite"):
+        sample(torch.tensor([[0.0, 0.0], bad]), SamplingConfig(greedy=greedy))
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"temperature": -0.1}, "temperature=-0.1: should be greater than or equal to 0"),
+        ({"temperature": float("nan")}, "temperature=nan"),
+        ({"top_k": 0}, "top_k=0: should be greater than or equal to 1"),
+        ({"top_p": 0.0}, "top_p=0.0: should be greater than 0"),
+        ({"top_p": 1.5}, "top_p=1.5"),
+        ({"min_p": 2}, "min_p=2"),
+        ({"topp": 0.5}, "unknown option 'topp'"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(values: dict, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        SamplingConfig(**values)
