@@ -21,7 +21,7 @@ if SHARED_DATA.is_dir():
 with warnings.catch_warnings():
     # torch 2.13 calls its own deprecated `torch.jit.script` when forward-mode differentiation is first used.
     warnings.simplefilter("ignore", DeprecationWarning)
-    import torch._decomp.decompositions_for_jvp  # noqa: F401
+    import torch._decomp.decompositions_for_jvp
 
 # The same examples on every run: a red suite can be repeated, and nothing is written beside the code.
 settings.register_profile("suite", deadline=None, derandomize=True, database=None)
@@ -49,6 +49,11 @@ def nan_memory() -> Iterator[None]:
     yield
     torch.utils.deterministic.fill_uninitialized_memory = fill
     torch.use_deterministic_algorithms(deterministic)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # torch.nn says this once a process, at whichever float32 test with a projection comes first.
+    config.addinivalue_line("filterwarnings", "ignore:LSTM with projections is not supported with oneDNN")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -51,9 +51,8 @@ def test_values_and_gradients_equal_torchs_cell(batch: int, inputs: int, hidden:
     actual = dict(zip("hc", step(*tensors.values()), strict=True))
     picked = "hc" if through == "both" else through
     weight = [torch.randn_like(h) for _ in picked]
-    wrt = {name: t for name, t in tensors.items() if through != "c" or name != "o"}
     ours, theirs = (
-        dict(zip(wrt, torch.autograd.grad([y[k] for k in picked], list(wrt.values()), weight), strict=True))
+        dict(zip(tensors, torch.autograd.grad([y[k] for k in picked], list(tensors.values()), weight), strict=True))
         for y in (actual, expected)
     )
     assert_all_close(actual, expected)
