@@ -99,8 +99,8 @@ class Chrono(_GateBias):
 
         b_f = log u,  b_i = -log u,  u ~ U(1, max_lag - 1), one per unit
 
-    A unit whose forget gate stands at sigmoid(log u) forgets with time constant about u + 1 steps. GRU: b_z = log u, in
-    torch's convention where z keeps. Coupled LSTM: b_i = -log u.
+    A unit whose forget gate stands at sigmoid(log u) forgets with time constant -1 / log f, about u + 1/2 steps. GRU:
+    b_z = log u, in torch's convention where z keeps. Coupled LSTM: b_i = -log u.
     """
 
     max_lag: float
