@@ -206,7 +206,7 @@ def check_extras(extras: Extras, recurrence: Recurrence) -> None:
     """Raise ValueError for rates that are none."""
     check_rate("recurrent_dropout", extras.recurrent_dropout, below_one=True)
     check_rate("weight_dropout", extras.weight_dropout, below_one=True)
-    for name, rate in zip(recurrence.state_names, extras.zoneout, strict=True):
+    for name, rate in zip(recurrence.state_names, extras.zoneout, strict=False):
         check_rate(f"zoneout of {name}", rate)
 
 
