@@ -1,11 +1,11 @@
 """Corpora, encodings, tokenizers and batches."""
 
-from .batching import Batch, Batches, ContiguousBatches, RandomBatches, fitting_batch
-from .corpora import Corpus, demo_corpus, known_names, load_corpus, require_length, split
-from .decoding import Decoded, decode
-from .timemachine import TutorialText, time_machine_tutorial
-from .token_file import TokenFile, open_tokens, write_tokens
-from .tokenizers import TOKENIZERS, Tokenizer, tokenizer_from_dict, train_tokenizer
+from longhold.data.batching import Batch, Batches, ContiguousBatches, RandomBatches, fitting_batch
+from longhold.data.corpora import Corpus, demo_corpus, known_names, load_corpus, require_length, split
+from longhold.data.decoding import Decoded, decode
+from longhold.data.timemachine import TutorialText, time_machine_tutorial
+from longhold.data.token_file import TokenFile, open_tokens, write_tokens
+from longhold.data.tokenizers import TOKENIZERS, Tokenizer, tokenizer_from_dict, train_tokenizer
 
 __all__ = [
     "TOKENIZERS",

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from longhold.data.catalogue import FETCH_SECONDS, KNOWN, locate
+from longhold.data.decoding import Decoded, decode
 from longhold.errors import InputError
-
-from .catalogue import FETCH_SECONDS, KNOWN, locate
-from .decoding import Decoded, decode
 
 PYDOC = "pydoc"
 """The name of the English text that every Python carries."""

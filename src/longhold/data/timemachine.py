@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from longhold.data.tokenizers.base import Ids, integers, require_id
 from longhold.errors import InputError
-
-from .tokenizers.base import Ids, integers, require_id
 
 UNKNOWN = "<unk>"
 """The first entry of the vocabulary; stands for every character that the text lacks."""

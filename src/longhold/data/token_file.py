@@ -12,9 +12,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from longhold.data.batching import Tokens
 from longhold.errors import InputError
-
-from .batching import Tokens
 
 _HEADER = struct.Struct("<8sIIQQ")
 _MAGIC = b"longhold"

@@ -1,11 +1,11 @@
 """Tokenizers: characters, bytes, words and byte pairs, all reversible."""
 
-from .base import StreamDecoder, Tokenizer
-from .bpe import BPETokenizer
-from .byte import ByteTokenizer
-from .char import CharTokenizer
-from .factory import TOKENIZERS, tokenizer_from_dict, train_tokenizer
-from .word import WordTokenizer, split_words
+from longhold.data.tokenizers.base import StreamDecoder, Tokenizer
+from longhold.data.tokenizers.bpe import BPETokenizer
+from longhold.data.tokenizers.byte import ByteTokenizer
+from longhold.data.tokenizers.char import CharTokenizer
+from longhold.data.tokenizers.factory import TOKENIZERS, tokenizer_from_dict, train_tokenizer
+from longhold.data.tokenizers.word import WordTokenizer, split_words
 
 __all__ = [
     "TOKENIZERS",

@@ -11,9 +11,8 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, utf8
 from longhold.errors import InputError
-
-from .base import Ids, Tokenizer, require_id, require_keys, utf8
 
 _CHUNK = 1 << 16
 _SEAM = re.compile(r"(?<=\S\n)(?=\S)")

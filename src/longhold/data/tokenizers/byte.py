@@ -6,7 +6,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from .base import Ids, Tokenizer, require_id, require_keys, utf8
+from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, utf8
 
 
 @final

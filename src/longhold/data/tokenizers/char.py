@@ -7,9 +7,8 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
+from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, utf8
 from longhold.errors import InputError
-
-from .base import Ids, Tokenizer, require_id, require_keys, utf8
 
 
 @final

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from longhold.data.tokenizers.base import Tokenizer
+from longhold.data.tokenizers.bpe import BPETokenizer
+from longhold.data.tokenizers.byte import ByteTokenizer
+from longhold.data.tokenizers.char import CharTokenizer
+from longhold.data.tokenizers.word import WordTokenizer
 from longhold.errors import InputError
-
-from .base import Tokenizer
-from .bpe import BPETokenizer
-from .byte import ByteTokenizer
-from .char import CharTokenizer
-from .word import WordTokenizer
 
 _CLASSES: dict[str, type[Tokenizer]] = {c.kind: c for c in (CharTokenizer, ByteTokenizer, WordTokenizer, BPETokenizer)}
 

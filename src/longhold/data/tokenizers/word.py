@@ -8,9 +8,8 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
+from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, utf8
 from longhold.errors import InputError
-
-from .base import Ids, Tokenizer, require_id, require_keys, utf8
 
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _PIECES = re.compile(rf" ?[^\W{_IDEOGRAPHS}]+| ?[{_IDEOGRAPHS}]| ?[^\w\s]|\s+(?= \S)|\s+")
