@@ -1,7 +1,9 @@
 """The state contract: what training, sampling, instruments and study may ask of a model."""
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 import torch
@@ -42,6 +44,24 @@ def state_leaves(state: State) -> Iterator[Tensor]:
             yield from state_leaves(branch)
     else:
         raise TypeError(f"a state is a tree of tensors, tuples, lists and dicts; found {type(state).__name__}")
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where the module's parameters and buffers are; the CPU for a module that has none."""
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside the block; afterwards each part is in the mode it had, not all in the module's."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 class SequenceModel(nn.Module, ABC):

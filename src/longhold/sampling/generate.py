@@ -1,13 +1,12 @@
 """Tokens out of a model, one at a time, with the state carried."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.models.contract import SequenceModel, State
+from longhold.models.contract import SequenceModel, State, evaluation_mode
 from longhold.sampling.sampler import SamplingConfig, sample
 
 
@@ -64,20 +63,8 @@ def _drawn(
 ) -> Iterator[Tensor]:
     state: State | None = None
     for _ in range(length):
-        with _evaluating(model), torch.inference_mode():
+        with evaluation_mode(model), torch.inference_mode():
             outputs, state = model(inputs, state)
             ids = sample(outputs[-1], config, generator)
         inputs = ids.unsqueeze(0)
         yield ids.clone()  # made outside, so that it may enter a graph
-
-
-@contextmanager
-def _evaluating(model: SequenceModel) -> Iterator[None]:
-    """Evaluation mode inside; afterwards each module is in the mode it had, not all in the model's."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

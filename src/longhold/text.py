@@ -1,0 +1,233 @@
+"""`TextModel`: a model, its tokenizer and the facts of its training in one hand."""
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, final
+
+import numpy as np
+import torch
+from pydantic import BeforeValidator, Field
+
+from longhold._version import __version__
+from longhold.data.tokenizers import Tokenizer, tokenizer_from_dict
+from longhold.errors import InputError
+from longhold.models.config import Config
+from longhold.models.contract import SequenceModel, device_of
+from longhold.models.file import StrPath, read_model, write_model
+from longhold.models.language_model import LanguageModel, LanguageModelConfig
+from longhold.sampling import SamplingConfig, generate
+from longhold.training.evaluation import evaluate
+
+
+def _last_part(name: Any) -> Any:
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1] if isinstance(name, str) else name
+
+
+@final
+class Facts(Config):
+    """What is known of a model's training; None where it is not. Nothing here names a person, a machine or a folder."""
+
+    longhold_version: str = __version__
+    """version that trained it"""
+    torch_version: str = str(torch.__version__)
+    """version of torch that trained it"""
+    corpus: Annotated[str, BeforeValidator(_last_part)] | None = None
+    """name of the text; of a path only the last part is kept"""
+    characters: int | None = Field(default=None, ge=0)
+    """characters of the text that was trained on"""
+    steps: int | None = Field(default=None, ge=0)
+    """optimizer steps up to these weights"""
+    tokens_seen: int | None = Field(default=None, ge=0)
+    """targets trained on, repetitions counted"""
+    seconds: float | None = Field(default=None, ge=0)
+    """time the training took"""
+    seed: int | None = None
+    """seed of the initial weights, the batches and the dropout"""
+    held_out_bits_per_character: float | None = Field(default=None, ge=0)
+    """loss on text that was not trained on; None if nothing was held out"""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a model predicts a text: its surprise, in all and per unit."""
+
+    nats: float
+    """-ln p(text), the whole text from its first token on"""
+    tokens: int
+    """tokens the text was cut into"""
+    characters: int
+    """code points of the text"""
+    utf8_bytes: int
+    """bytes of the text in UTF-8"""
+
+    @property
+    def bits_per_character(self) -> float:
+        """`nats / ln 2 / characters`."""
+        return self.nats / math.log(2) / self.characters
+
+    @property
+    def bits_per_byte(self) -> float:
+        """`nats / ln 2 / utf8_bytes`; 8 is no better than no model."""
+        return self.nats / math.log(2) / self.utf8_bytes
+
+    @property
+    def perplexity(self) -> float:
+        """`exp(nats / tokens)`, per token, so not to be compared between tokenizers."""
+        return math.exp(self.nats / self.tokens)
+
+
+class _Document(Config):
+    kind: Literal["language_model"]
+    config: LanguageModelConfig
+    tokenizer: dict[str, Any]
+    facts: Facts
+
+
+@final
+class TextModel:
+    """A model of text that can write, score and be saved.
+
+    Where there is no text to begin from, it begins after the **start token**: the newline, else the space, else id 0,
+    the first of them that the vocabulary has.
+
+    Example:
+        >>> model = longhold.load("diary.safetensors")
+        >>> for piece in model.write("Once upon a time", temperature=0.8): print(piece, end="")
+
+    Attributes:
+        model: any `SequenceModel` over the tokenizer's ids.
+        tokenizer: text to ids and back.
+        facts: what is known of the training.
+    """
+
+    def __init__(self, model: SequenceModel, tokenizer: Tokenizer, facts: Facts | None = None) -> None:
+        """Put the parts together; raises InputError where the model's vocabulary is not the tokenizer's."""
+        known = model.config.vocab_size if isinstance(model, LanguageModel) else tokenizer.vocab_size
+        if known != tokenizer.vocab_size:
+            raise InputError(f"the model knows {known} token ids and its tokenizer has {tokenizer.vocab_size}")
+        self.model = model
+        self.tokenizer = tokenizer
+        self.facts = Facts() if facts is None else facts
+
+    def unknown(self, text: str) -> tuple[str, ...]:
+        """The distinct pieces of `text` that the vocabulary does not have, in order of appearance.
+
+        With a tokenizer that falls back to bytes they go in all the same, as bytes the model has hardly met; with a
+        closed vocabulary `write` and `score` refuse them.
+        """
+        return self.tokenizer.unknown(text)
+
+    def write(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        greedy: bool = False,
+        seed: int | None = None,
+        echo: bool = False,
+    ) -> Iterator[str]:
+        """Text that goes on from `prompt`, in pieces of whole characters as they are drawn.
+
+        Args:
+            prompt: what the model reads first; empty: it begins after the start token.
+            length: tokens to write. A character left unfinished by the last of them is not shown.
+            temperature: see `SamplingConfig`, as for the next four.
+            top_k: most probable tokens kept.
+            top_p: probability kept.
+            min_p: least probability kept, as a fraction of the largest.
+            greedy: always take the most probable token.
+            seed: the same seed gives the same text; None: another one each time.
+            echo: whether the prompt comes out first.
+
+        Raises:
+            InputError: an option is out of range, or the prompt has characters outside a closed vocabulary.
+        """
+        config = SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, greedy=greedy)
+        ids = self.tokenizer.encode(prompt) if prompt else np.array([self._start_token()])
+        tokens = torch.from_numpy(ids).to(device_of(self.model))
+        return self._pieces(prompt if echo else "", generate(self.model, tokens, length, config, seed=seed))
+
+    def _pieces(self, first: str, ids: Iterator[int]) -> Iterator[str]:
+        if first:
+            yield first
+        stream = self.tokenizer.stream()
+        yield from filter(None, map(stream.push, ids))
+
+    def score(self, text: str) -> Score:
+        """How well the model predicts `text`, read once with the state carried, begun after the start token.
+
+        Raises:
+            InputError: the text is empty or has characters outside a closed vocabulary.
+        """
+        if not text:
+            raise InputError("the text to score is empty")
+        ids = self.tokenizer.encode(text)
+        nats = evaluate(self.model, np.concatenate([[self._start_token()], ids])) * len(ids)
+        return Score(nats=nats, tokens=len(ids), characters=len(text), utf8_bytes=len(text.encode()))
+
+    def _start_token(self) -> int:
+        for text in ("\n", " "):
+            if not self.tokenizer.unknown(text):
+                return int(self.tokenizer.encode(text)[-1])
+        return 0
+
+    def save(self, path: StrPath) -> None:
+        """Write everything to one `.safetensors` file, atomically.
+
+        Raises:
+            InputError: the file cannot be written, or the model is one that has no file form (an n-gram).
+        """
+        if not isinstance(self.model, LanguageModel):
+            raise InputError(f"only a LanguageModel can be saved, not a {type(self.model).__name__}")
+        document = {
+            "kind": "language_model",
+            "config": self.model.config.model_dump(mode="json"),
+            "tokenizer": self.tokenizer.to_dict(),
+            "facts": self.facts.model_dump(mode="json"),
+        }
+        write_model(path, self.model.state_dict(), document)
+
+    @classmethod
+    def load(cls, path: StrPath, device: torch.device | str | None = None) -> Self:
+        """The model that `save` wrote, in evaluation mode, whatever device it was saved from.
+
+        Args:
+            path: the file.
+            device: where to; None is torch's default device, the CPU unless it was set.
+
+        Raises:
+            InputError: see `read_model`; or the file holds something else than a language model, or one whose parts do
+                not fit; or there is no such device.
+        """
+        device = _present(torch.get_default_device() if device is None else device)
+        tensors, document = read_model(path, device=device)
+        kind = document["kind"]
+        if kind != "language_model":
+            raise InputError(f"cannot read {os.fspath(path)!r}: it holds a {kind!r:.40}, expected a 'language_model'")
+        try:
+            stored = _Document(**document)
+            model = LanguageModel(stored.config, device="meta")
+            model.take_weights(tensors)
+            return cls(model.eval(), tokenizer_from_dict(stored.tokenizer), stored.facts)
+        except InputError as error:
+            raise InputError(f"cannot read {os.fspath(path)!r}: {error}") from None
+
+
+def load(path: StrPath, device: torch.device | str | None = None) -> TextModel:
+    """`TextModel.load`."""
+    return TextModel.load(path, device)
+
+
+def _present(device: torch.device | str) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:  # torch asserts when it was built without the device
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {str(device)!r} cannot be used here: {reason}") from None

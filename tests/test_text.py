@@ -1,0 +1,343 @@
+"""TextModel: writing, scoring and the file, for every tokenizer and cell."""
+
+import copy
+import json
+import math
+import random
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from longhold.data.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
+from longhold.errors import InputError
+from longhold.models.contract import SequenceModel, State
+from longhold.models.file import read_model, write_model
+from longhold.models.language_model import LanguageModelConfig
+from longhold.text import Facts, Score, TextModel, load
+
+TEXT = "The Time Traveller (for so it will be convenient to speak of him) — was expounding.\n其眼閃爍。\n"
+TOKENIZERS: dict[str, Tokenizer] = {
+    "char": CharTokenizer.train(TEXT),
+    "closed": CharTokenizer("abcdefghijklmnopqrstuvwxyz ", fallback=False),
+    "byte": ByteTokenizer(),
+    "word": WordTokenizer.train(TEXT),
+    "bpe": BPETokenizer.train(TEXT, 300),
+}
+
+
+def text_model(tokenizer: str = "char", **values: Any) -> TextModel:
+    made = TOKENIZERS[tokenizer]
+    torch.manual_seed(5)
+    config = LanguageModelConfig(**{"cell": "lstm", "hidden_size": 12, "vocab_size": made.vocab_size, **values})
+    return TextModel(config.build(), made, Facts(corpus="The Time Machine", steps=12, seed=5, seconds=1.5))
+
+
+class Uniform(SequenceModel):
+    """Every token is as probable as every other; `ids` never matter."""
+
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__()
+        self.vocab_size = vocab_size
+
+    def initial_state(self, batch: int) -> State:
+        return ()
+
+    def forward(self, inputs: Tensor, state: State | None = None, reset: Tensor | None = None) -> tuple[Tensor, State]:
+        return torch.zeros(*inputs.shape, self.vocab_size), ()
+
+
+class Parrot(Uniform):
+    """After id `n` comes `n + 1`, for certain."""
+
+    def forward(self, inputs: Tensor, state: State | None = None, reset: Tensor | None = None) -> tuple[Tensor, State]:
+        return F.one_hot((inputs + 1) % self.vocab_size, self.vocab_size) * 1000.0, ()
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_pieces_are_whole_characters_and_make_the_decoded_text(tokenizer: str) -> None:
+    made = text_model(tokenizer)
+    pieces = list(made.write("traveller", length=200, temperature=1.5, seed=3))
+    assert all(pieces)
+    again = "".join(made.write("traveller", length=200, temperature=1.5, seed=3))
+    assert again == "".join(pieces)
+    assert "".join(made.write("traveller", length=200, temperature=1.5, seed=4)) != again
+
+
+def test_the_text_goes_on_from_the_prompt_and_repeats_it_only_when_asked() -> None:
+    tokenizer = CharTokenizer("abcdef", fallback=False)
+    made = TextModel(Parrot(6), tokenizer)
+    assert list(made.write("fab", length=4)) == ["c", "d", "e", "f"]
+    assert list(made.write("fab", length=2, echo=True)) == ["fab", "c", "d"]
+    assert list(made.write("a", length=0)) == []
+
+
+@pytest.mark.parametrize(
+    ("characters", "first"), [("a\n", "a"), (" a", "a"), ("\n a", " "), ("bcd", "c")]
+)  # code point order: "\n" < " " < letters, and Parrot writes the next one
+def test_an_empty_prompt_begins_after_newline_space_or_the_first_id(characters: str, first: str) -> None:
+    made = TextModel(Parrot(len(characters)), CharTokenizer(characters, fallback=False))
+    assert next(made.write()) == first
+
+
+def test_a_character_in_several_bytes_comes_out_once_and_whole() -> None:
+    class Spells(Uniform):
+        def forward(
+            self, inputs: Tensor, state: State | None = None, reset: Tensor | None = None
+        ) -> tuple[Tensor, State]:
+            raw = "é其!".encode()
+            following = dict(pairwise(raw)) | {ord("\n"): raw[0]}
+            ids = torch.tensor([[following.get(int(token), 0) for token in row] for row in inputs])
+            return F.one_hot(ids, 256) * 1000.0, ()
+
+    made = TextModel(Spells(256), ByteTokenizer())
+    assert list(made.write(length=6)) == ["é", "其", "!"]
+    assert list(made.write(length=4)) == ["é"]
+
+
+def test_unknown_characters_are_told_and_still_read() -> None:
+    made = text_model("char")
+    assert made.unknown("Time ☃ Z☃") == ("☃", "Z")
+    read: list[int] = []
+    made.model.output.register_forward_hook(lambda _, given, __: read.append(given[0].shape[0]))
+    list(made.write("Time ☃", length=3))
+    assert read == [5 + len("☃".encode()), 1, 1]
+
+
+def test_a_closed_vocabulary_names_what_it_lacks() -> None:
+    made = text_model("closed")
+    assert made.unknown("tea, No. 3") == (",", "N", ".", "3")
+    for use in (made.write, made.score):
+        with pytest.raises(InputError, match="','"):
+            use("tea, please")
+
+
+@pytest.mark.parametrize(
+    "options", [{"temperature": -1}, {"top_k": 0}, {"top_p": 2}, {"min_p": -1}, {"length": -1}, {"seed": -1}]
+)
+def test_options_out_of_range_are_told_at_once(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(InputError, match=f"^{name}="):
+        text_model().write("The", **options)
+
+
+def test_a_uniform_model_scores_log2_v_bits_a_token() -> None:
+    made = TextModel(Uniform(256), ByteTokenizer())
+    score = made.score("naïve 其")
+    assert (score.tokens, score.characters, score.utf8_bytes) == (10, 7, 10)
+    assert score.nats == pytest.approx(10 * math.log(256))
+    assert score.bits_per_byte == pytest.approx(8)
+    assert score.bits_per_character == pytest.approx(80 / 7)
+    assert score.perplexity == pytest.approx(256)
+    assert made.score("x") == Score(nats=pytest.approx(math.log(256)), tokens=1, characters=1, utf8_bytes=1)
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "byte", "word", "bpe"])
+def test_a_score_is_the_sum_of_each_tokens_surprise_given_all_before(tokenizer: str) -> None:
+    made = text_model(tokenizer)
+    made.model.double()
+    text = TEXT * 6
+    ids = made.tokenizer.encode(text)
+    start = made.tokenizer.encode("\n")[-1:]
+    with torch.no_grad():
+        outputs, _ = made.model.eval()(torch.from_numpy(np.concatenate([start, ids[:-1]])).unsqueeze(1))
+    surprise = -outputs[:, 0].log_softmax(-1)[torch.arange(len(ids)), torch.from_numpy(ids)]
+    score = made.score(text)
+    assert score.nats == pytest.approx(surprise.sum().item(), rel=1e-12)
+    assert (score.characters, score.utf8_bytes, score.tokens) == (len(text), len(text.encode()), len(ids))
+
+
+def test_an_empty_text_has_no_score() -> None:
+    with pytest.raises(InputError, match="empty"):
+        text_model().score("")
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"cell": "rnn", "nonlinearity": "relu"},
+        {"cell": "gru", "num_layers": 2, "embedding_size": 12, "tie_weights": True},
+        {"cell": "lstm", "zoneout": (0.1, 0.2), "learn_initial_state": True, "layer_norm": True, "init": "chrono:40"},
+    ],
+    ids=lambda values: values["cell"],
+)
+def test_a_saved_model_is_the_same_bit_for_bit(tmp_path: Path, tokenizer: str, values: dict[str, Any]) -> None:
+    made = text_model(tokenizer, **values)
+    made.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    inputs = torch.from_numpy(made.tokenizer.encode("time traveller")).unsqueeze(1)
+    assert torch.equal(made.model.eval()(inputs)[0], again.model(inputs)[0])
+    assert again.facts == made.facts
+    assert again.model.config == made.model.config
+    assert again.tokenizer.to_dict() == made.tokenizer.to_dict()
+    assert list(again.write("so", seed=1)) == list(made.write("so", seed=1))
+    assert not again.model.training
+    again.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "m.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_the_dtype_is_kept(tmp_path: Path, dtype: torch.dtype) -> None:
+    made = text_model()
+    made.model.to(dtype)
+    made.save(tmp_path / "m")
+    assert {parameter.dtype for parameter in load(tmp_path / "m").model.parameters()} == {dtype}
+
+
+def test_a_loaded_model_can_be_trained_further(tmp_path: Path) -> None:
+    text_model("char", embedding_size=12, tie_weights=True).save(tmp_path / "m")
+    model = load(tmp_path / "m").model.train()
+    ids = torch.arange(20).unsqueeze(1)
+    before = model.loss(ids[:-1], ids[1:])[0]
+    before.backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    assert model.loss(ids[:-1], ids[1:])[0] < before
+    assert model.embedding.weight is model.output.weight
+
+
+def test_a_fresh_process_writes_the_same_text(tmp_path: Path) -> None:
+    made = text_model("bpe")
+    made.save(tmp_path / "m.safetensors")
+    code = (
+        "import sys\n"
+        "from longhold.text import load\n"
+        "sys.stdout.reconfigure(encoding='utf-8', newline='')\n"
+        "print(''.join(load(sys.argv[1]).write('The Time', length=60, seed=8)), end='')\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "m.safetensors")]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stdout.decode() == "".join(made.write("The Time", length=60, seed=8))
+
+
+def test_loading_draws_no_random_number(tmp_path: Path) -> None:
+    text_model().save(tmp_path / "m")
+    before = torch.get_rng_state()
+    load(tmp_path / "m")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_loading_follows_torchs_default_device_and_the_argument(tmp_path: Path) -> None:
+    text_model().save(tmp_path / "m")
+    assert {p.device.type for p in load(tmp_path / "m", device="meta").model.parameters()} == {"meta"}
+    with torch.device("meta"):
+        assert {p.device.type for p in load(tmp_path / "m").model.parameters()} == {"meta"}
+    for device in ("cuda:99", "nonsense"):
+        with pytest.raises(InputError, match=device) as caught:
+            load(tmp_path / "m", device=device)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_file_names_no_place_and_no_person(tmp_path: Path) -> None:
+    made = text_model("byte")
+    made.facts = Facts(corpus="/home/lovelace/secret/diary.txt")
+    assert made.facts.corpus == "diary.txt"
+    made.save(tmp_path / "m")
+    text = (tmp_path / "m").read_bytes().decode("latin-1")
+    assert not any(word in text for word in ("/home", "lovelace", "secret", str(tmp_path), Path.home().name + "/"))
+    assert Facts(corpus=r"C:\Users\lovelace\books\\").corpus == "books"
+
+
+def test_facts_are_checked() -> None:
+    for values in ({"steps": -1}, {"user": "ada"}, {"seconds": float("inf")}):
+        with pytest.raises(InputError):
+            Facts(**values)
+
+
+def edited(path: Path, change: Any) -> None:
+    """The file with another document and a digest that fits it."""
+    tensors, document = read_model(path)
+    document = copy.deepcopy(document)
+    change(document, tensors)
+    write_model(path, tensors, document)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda d, _: d.update(kind="checkpoint"), "holds a 'checkpoint', expected a 'language_model'"),
+        (lambda d, _: d.pop("config"), "config is missing"),
+        (lambda d, _: d.update(config=[]), "config"),
+        (lambda d, _: d["config"].update(hidden_size=0), "hidden_size=0"),
+        (lambda d, _: d["config"].update(hidden_size=13), "do not fit"),
+        (lambda d, _: d["config"].update(hidden_size=2**24, num_layers=1000), "do not fit"),
+        (lambda d, _: d["config"].update(cell="gru"), "do not fit"),
+        (lambda d, _: d["config"].update(cell="transformer"), "transformer"),
+        (lambda d, _: d["config"].update(init="nothing:like:it"), "nothing:like:it"),
+        (lambda d, _: d["config"].update(surprise=1), "surprise"),
+        (lambda d, _: d.pop("tokenizer"), "tokenizer is missing"),
+        (lambda d, _: d.update(tokenizer={"kind": "rune"}), "rune"),
+        (lambda d, _: d.update(tokenizer={"kind": "char", "characters": 3, "fallback": True}), "characters"),
+        (lambda d, _: d.update(tokenizer=ByteTokenizer().to_dict()), "token ids"),
+        (lambda d, _: d.update(facts={"host": "enigma"}), "host"),
+        (lambda d, _: d.update(facts=None), "facts"),
+        (lambda d, _: d.update(extra=1), "extra"),
+        (lambda _, t: t.pop("output.bias"), "output.bias"),
+        (lambda _, t: t.update({"output.bias": torch.zeros(3)}), "output.bias"),
+        (lambda _, t: t.clear(), "do not fit"),
+    ],
+)
+def test_parts_that_do_not_fit_are_one_line(tmp_path: Path, change: Any, line: str) -> None:
+    path = tmp_path / "m.safetensors"
+    text_model().save(path)
+    edited(path, change)
+    with pytest.raises(InputError, match=line) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"cannot read {str(path)!r}: ")
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "word", "bpe"])
+def test_a_changed_value_in_the_document_loads_or_is_one_line(tmp_path: Path, tokenizer: str) -> None:
+    path = tmp_path / "m.safetensors"
+    text_model(tokenizer).save(path)
+    tensors, document = read_model(path)
+    places = [place for place in leaves(document) if place != ("kind",)]
+    chance = random.Random(0)
+    complaints = []
+    for place in [*places[:35], *chance.sample(places, 35)]:
+        changed = copy.deepcopy(document)
+        target = changed
+        for key in place[:-1]:
+            target = target[key]
+        target[place[-1]] = chance.choice([None, -1, 10**30, "x", [1], {"a": 2}, True])
+        write_model(path, tensors, changed)
+        try:
+            load(path)
+        except InputError as error:
+            complaints.append(str(error))
+    assert len(complaints) > 35
+    assert not any("\n" in complaint for complaint in complaints)
+
+
+def leaves(tree: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The places of all values in a JSON document, objects and lists included."""
+    inside = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    found = [place] if place else []
+    return found + [leaf for key, branch in inside for leaf in leaves(branch, (*place, key))]
+
+
+def test_saving_what_has_no_file_form_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a Parrot"):
+        TextModel(Parrot(256), ByteTokenizer()).save(tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_vocabulary_of_another_size_is_refused() -> None:
+    model = LanguageModelConfig(cell="rnn", vocab_size=9, hidden_size=2).build()
+    with pytest.raises(InputError, match="9 token ids and its tokenizer has 256"):
+        TextModel(model, ByteTokenizer())
+
+
+def test_the_document_is_the_one_that_is_described(tmp_path: Path) -> None:
+    text_model().save(tmp_path / "m")
+    _, document = read_model(tmp_path / "m")
+    assert document.keys() == {"kind", "config", "tokenizer", "facts"}
+    assert json.loads(json.dumps(document)) == document
