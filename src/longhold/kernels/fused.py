@@ -18,7 +18,9 @@ from longhold.kernels.segments import join_segments, split_segments
 def torch_refusal(call: StackCall) -> str | None:
     """Why torch's operators cannot do what is asked, or None."""
     cell, p = call.recurrence, call.parameters[0]
+    ragged = call.lengths is not None or call.reset is not None
     refusals = {
+        "it cannot pack an empty batch": ragged and call.state[0].shape[1] == 0,
         "its operators return neither cell states nor gates of every step": call.trace,
         "it has no layer norm": _has_norm(p),
         "it has no peepholes": p.weight_peephole is not None,

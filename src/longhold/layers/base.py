@@ -95,6 +95,24 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             )
         return found
 
+    def _check_masks(self, masks: Masks, prepared: Prepared) -> None:
+        if len(masks.layers) != len(self._suffixes()):
+            count = len(self._suffixes())
+            raise ValueError(f"masks should have one entry for each of {count} directions, got {len(masks.layers)}")
+        steps, batch = prepared.steps, prepared.batch
+        rows = len(self.recurrence.gate_names) * self.hidden_size
+        expected = {
+            "recurrent_dropout": (batch, self.output_size),
+            "zoneout_h": (steps, batch, self.output_size),
+            "zoneout_c": (steps, batch, self.hidden_size),
+            "weight_dropout": (rows, self.output_size),
+        }
+        for layer in masks.layers:
+            for name, shape in expected.items():
+                mask = getattr(layer, name)
+                if mask is not None and tuple(mask.shape) != shape:
+                    raise ValueError(f"masks.{name} should have shape {shape}, got {list(mask.shape)}")
+
     @staticmethod
     def _drop_weights(parameters: DirectionParameters, masks: LayerMasks) -> DirectionParameters:
         if masks.weight_dropout is None:
@@ -164,7 +182,8 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         reset: Tensor | None = None,
     ) -> Choice:
         """Which backend would run this call, and why; nothing is run and no random number drawn."""
-        with torch.random.fork_rng(devices=[]):
+        device = self._flat_weights[0].device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             return choose(self._call(prepare(self, input, lengths, reset), hx, None, trace=False))
 
     def _run(
@@ -181,7 +200,10 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         return prepared, run(self._call(prepared, hx, masks, trace=trace))
 
     def _call(self, prepared: Prepared, hx: HiddenT | None, masks: Masks | None, *, trace: bool) -> StackCall:
-        masks = self.draw_masks(prepared.steps, prepared.batch) if masks is None else masks
+        if masks is None:
+            masks = self.draw_masks(prepared.steps, prepared.batch)
+        else:
+            self._check_masks(masks, prepared)
         initial = self._initial_state(prepared)
         parameters = self._parameters_by_direction()
         return StackCall(

@@ -7,7 +7,7 @@ from longhold.cells import GRUGates, GRURecurrence
 from longhold.layers.base import RecurrentLayer
 from longhold.layers.cell import RecurrentCell
 from longhold.layers.init import Initialization
-from longhold.layers.parameters import Extras, Shape
+from longhold.layers.parameters import Extras, Shape, refuse_projection
 from longhold.layers.trace import GRUTrace
 
 
@@ -32,6 +32,7 @@ class GRU(RecurrentLayer[Tensor, GRUTrace]):
         weight_dropout: rate at which entries of weight_hh are dropped, one mask per call (Merity et al. 2018).
         learn_initial_state: the state before the first step, and after a reset, is a parameter `h_0_l0` ...
         init: an initialisation from `longhold.init`; default torch's uniform.
+        proj_size: refused unless 0, as in torch.nn; only the LSTM has a projection.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class GRU(RecurrentLayer[Tensor, GRUTrace]):
         weight_dropout: float = 0.0,
         learn_initial_state: bool = False,
         init: Initialization | None = None,
+        proj_size: int = 0,
     ) -> None:
+        refuse_projection(proj_size)
         shape = Shape(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
         extras = Extras(layer_norm, recurrent_dropout, (zoneout,), weight_dropout, learn_initial_state, init=init)
         super().__init__(GRURecurrence(reset_after), shape, extras, device, dtype)

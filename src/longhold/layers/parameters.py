@@ -192,7 +192,7 @@ def check_shape(shape: Shape) -> None:
         warnings.warn(
             "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers "
             f"greater than 1, but got dropout={shape.dropout} and num_layers=1",
-            stacklevel=4,
+            stacklevel=5,
         )
     if shape.proj_size < 0:
         raise ValueError(
@@ -208,6 +208,12 @@ def check_extras(extras: Extras, recurrence: Recurrence) -> None:
     check_rate("weight_dropout", extras.weight_dropout, below_one=True)
     for name, rate in zip(recurrence.state_names, extras.zoneout, strict=False):
         check_rate(f"zoneout of {name}", rate)
+
+
+def refuse_projection(proj_size: int) -> None:
+    """Raise torch's ValueError for a projection where only an LSTM has one."""
+    if proj_size != 0:
+        raise ValueError(f"proj_size argument is only supported for LSTM, not RNN or GRU, got {proj_size}")
 
 
 def check_rate(name: str, rate: object, *, below_one: bool = False) -> None:

@@ -8,7 +8,7 @@ from longhold.cells.rnn import NONLINEARITIES
 from longhold.layers.base import RecurrentLayer
 from longhold.layers.cell import RecurrentCell
 from longhold.layers.init import Initialization
-from longhold.layers.parameters import Extras, Shape
+from longhold.layers.parameters import Extras, Shape, refuse_projection
 from longhold.layers.trace import RNNTrace
 
 
@@ -27,6 +27,7 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
         weight_dropout: rate at which entries of weight_hh are dropped, one mask per call (Merity et al. 2018).
         learn_initial_state: the state before the first step, and after a reset, is a parameter `h_0_l0` ...
         init: an initialisation from `longhold.init`; default torch's uniform.
+        proj_size: refused unless 0, as in torch.nn; only the LSTM has a projection.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
         weight_dropout: float = 0.0,
         learn_initial_state: bool = False,
         init: Initialization | None = None,
+        proj_size: int = 0,
     ) -> None:
+        refuse_projection(proj_size)
         shape = Shape(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
         extras = Extras(layer_norm, recurrent_dropout, (zoneout,), weight_dropout, learn_initial_state, init=init)
         super().__init__(RNNRecurrence(check_nonlinearity(nonlinearity)), shape, extras, device, dtype)
@@ -73,7 +76,7 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
     def extra_repr(self) -> str:
         """The sizes, and whatever differs from the default."""
         text = super().extra_repr()
-        return text if self.nonlinearity == "tanh" else f"{text}, nonlinearity={self.nonlinearity!r}"
+        return text if self.nonlinearity == "tanh" else f"{text}, nonlinearity={self.nonlinearity}"
 
 
 class RNNCell(RecurrentCell[Tensor]):
@@ -101,6 +104,11 @@ class RNNCell(RecurrentCell[Tensor]):
 
     def _hidden_fields(self, hx: Tensor) -> tuple[Tensor, ...]:
         return (hx,)
+
+    def extra_repr(self) -> str:
+        """The sizes, and whatever differs from the default."""
+        text = super().extra_repr()
+        return text if self.nonlinearity == "tanh" else f"{text}, nonlinearity={self.nonlinearity}"
 
 
 def check_nonlinearity(name: str) -> str:
