@@ -178,7 +178,7 @@ def test_a_saved_model_is_the_same_bit_for_bit(tmp_path: Path, tokenizer: str, v
     assert again.facts == made.facts
     assert again.model.config == made.model.config
     assert again.tokenizer.to_dict() == made.tokenizer.to_dict()
-    assert list(again.write("so", seed=1)) == list(made.write("so", seed=1))
+    assert list(again.write("so", length=30, seed=1)) == list(made.write("so", length=30, seed=1))
     assert not again.model.training
     again.save(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "m.safetensors").read_bytes()
@@ -302,7 +302,7 @@ def test_a_changed_value_in_the_document_loads_or_is_one_line(tmp_path: Path, to
     places = [place for place in leaves(document) if place != ("kind",)]
     chance = random.Random(0)
     complaints = []
-    for place in [*places[:35], *chance.sample(places, 35)]:
+    for place in chance.choices(places, k=80):
         changed = copy.deepcopy(document)
         target = changed
         for key in place[:-1]:
