@@ -1,7 +1,5 @@
 """The n-gram baseline: interpolated modified Kneser-Ney, exact, over any token ids."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self

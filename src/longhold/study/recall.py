@@ -1,0 +1,277 @@
+"""One-symbol recall, trained afresh at every lag: which cell and which initialisation can hold a symbol how long."""
+
+import math
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal, Self, final
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional
+
+from longhold.models.budget import parameter_count, solve_hidden_size
+from longhold.models.classifier import ClassifierConfig
+from longhold.models.config import Config
+from longhold.study.workers import Job, Workers
+from longhold.tasks import Recall
+
+SOLVED = 0.9
+"""The recall from which a run counts as having solved its lag."""
+
+_RECENT, _CERTAIN = 20, 0.97
+"""A run stops when its last 20 batches, each new to it, were answered this well on average."""
+
+_PACKED = 0.9
+"""The share of the workers' time that runs of unequal length are expected to fill."""
+
+_TEST_STREAM = 2**32
+"""Added to a run's seed to name the sequences it is tested on; no training seed is as large."""
+
+Cell = Literal["rnn", "gru", "lstm"]
+
+
+@final
+class Arm(Config):
+    """One row of the comparison: a cell and how it is initialised."""
+
+    cell: Cell
+    """The recurrence."""
+    init: str
+    """An initialisation by name. `chrono` alone stands for chrono told the task's length, lag + 2."""
+
+    def told(self, lag: int) -> str:
+        """The initialisation as `longhold.layers.init.by_name` reads it, at a lag."""
+        return f"chrono:{lag + 2}" if self.init == "chrono" else self.init
+
+
+ARMS = (
+    Arm(cell="rnn", init="uniform"),
+    Arm(cell="rnn", init="orthogonal"),
+    Arm(cell="gru", init="uniform"),
+    Arm(cell="gru", init="chrono"),
+    Arm(cell="lstm", init="uniform"),
+    Arm(cell="lstm", init="chrono"),
+)
+"""torch's own initialisation for each cell, and for each the one that is known to help it remember."""
+
+
+@final
+class RecallConfig(Config):
+    """What the recall study trains. Every run gets the same of everything but cell, initialisation, lag and seed."""
+
+    arms: tuple[Arm, ...] = ARMS
+    """Cells and initialisations."""
+    lags: tuple[Annotated[int, Field(ge=1)], ...] = (8, 32, 128)
+    """Distractors between the symbol and the question; a fresh model is trained at each."""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = (0, 1, 2)
+    """Each decides a run's initial weights and its sequences."""
+    steps: Annotated[int, Field(ge=1)] = 500
+    """Optimizer steps after which a run that has not solved its lag ends."""
+    parameters: Annotated[int, Field(ge=500)] = 7000
+    """Trainable numbers in each model; the hidden size is solved for it."""
+    embedding_size: Annotated[int, Field(ge=1)] = 16
+    """Width of the learned vector that stands for an input symbol."""
+    symbols: Annotated[int, Field(ge=2)] = 8
+    """Symbols that may have to be recalled; guessing is right once in so many."""
+    distractors: Annotated[int, Field(ge=1)] = 8
+    """Size of the distractors' own alphabet."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    """Fresh sequences in each step."""
+    lr: Annotated[float, Field(gt=0)] = 3e-3
+    """Learning rate of Adam, the same for every run; chosen on other seeds (docs/experiments.md)."""
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Largest total 2-norm of the gradients."""
+    test_sequences: Annotated[int, Field(ge=1000)] = 1024
+    """Fresh sequences that the trained model is asked at the end."""
+
+    def runs(self) -> tuple["RecallRun", ...]:
+        """Every run of the study: arms, then lags, then seeds."""
+        sizes = {arm: self.hidden_size(arm) for arm in self.arms}
+        return tuple(
+            RecallRun(config=self, arm=arm, lag=lag, seed=seed, hidden_size=sizes[arm])
+            for arm in self.arms
+            for lag in self.lags
+            for seed in self.seeds
+        )
+
+    def hidden_size(self, arm: Arm) -> int:
+        """The width at which this cell has the wanted number of parameters."""
+        narrow = RecallRun(config=self, arm=arm, lag=max(self.lags), seed=0, hidden_size=1)
+        return solve_hidden_size(narrow.classifier(), self.parameters)
+
+
+@final
+class RecallRun(Config):
+    """One run: everything that decides its numbers, so that a process of its own can do it."""
+
+    config: RecallConfig
+    """The study that it belongs to."""
+    arm: Arm
+    """Its cell and initialisation."""
+    lag: Annotated[int, Field(ge=1)]
+    """The lag that it is trained and tested at."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """Its seed."""
+    hidden_size: Annotated[int, Field(ge=1)]
+    """Its hidden size, solved for the study's number of parameters."""
+
+    @property
+    def task(self) -> Recall:
+        """What is trained and asked."""
+        return Recall(self.lag, self.config.symbols, self.config.distractors)
+
+    def classifier(self) -> ClassifierConfig:
+        """The network."""
+        return ClassifierConfig(
+            cell=self.arm.cell,
+            init=self.arm.told(self.lag),
+            vocab_size=self.task.input_size,
+            num_classes=self.task.output_size,
+            hidden_size=self.hidden_size,
+            embedding_size=self.config.embedding_size,
+        )
+
+
+@dataclass(frozen=True)
+class RecallRow:
+    """What one run came to."""
+
+    run: RecallRun
+    """Its whole configuration."""
+    parameters: int
+    """Trainable numbers in its model."""
+    steps: int
+    """Optimizer steps made; fewer than the limit where the lag was solved before."""
+    accuracy: float | None
+    """The share of right answers on fresh sequences; None for a run that failed."""
+    failure: str | None
+    """Why there is no accuracy: the loss became non-finite."""
+    seconds: float = field(compare=False)
+    """Time taken by training and test; the one thing here that depends on the machine."""
+
+    @property
+    def recall(self) -> float | None:
+        """`(accuracy - chance) / (1 - chance)`: 0 for guessing, 1 for perfect; None for a run that failed."""
+        chance = self.run.task.chance
+        return None if self.accuracy is None else (self.accuracy - chance) / (1 - chance)
+
+    @property
+    def solved(self) -> bool:
+        """Whether recall is at least `SOLVED`."""
+        return self.recall is not None and self.recall >= SOLVED
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as plain values."""
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "run": self.run.model_dump(mode="json")}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """The row that `to_json` described."""
+        return cls(**{**values, "run": RecallRun(**values["run"])})
+
+
+def run_recall(run: RecallRun) -> RecallRow:
+    """Train one model from scratch at one lag and test it on sequences it has never seen.
+
+    The result depends on the run alone, not on what was run before in this process.
+    """
+    started = time.perf_counter()
+    learner = _Learner(run)
+    parameters = parameter_count(run.classifier())
+    for step in range(run.config.steps):
+        if not math.isfinite(learner.step(step)):
+            failure = f"the loss became non-finite in step {step + 1}"
+            return RecallRow(run, parameters, step + 1, None, failure, time.perf_counter() - started)
+        if learner.seems_solved():
+            break
+    return RecallRow(run, parameters, step + 1, learner.test(), None, time.perf_counter() - started)
+
+
+def seconds_per_step(run: RecallRun, steps: int = 7) -> float:
+    """The median time of an optimizer step of a run, after two that are not counted."""
+    learner, taken = _Learner(run), []
+    for step in range(steps + 2):
+        started = time.perf_counter()
+        learner.step(step)
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken[2:])
+
+
+class _Learner:
+    """A model in training on its task."""
+
+    def __init__(self, run: RecallRun) -> None:
+        torch.manual_seed(run.seed)
+        self.run = run
+        self.model = run.classifier().build()
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=run.config.lr)
+        self.batches = run.task.batches(run.seed, run.config.batch_size)
+        self.recent: deque[float] = deque(maxlen=_RECENT)
+
+    def step(self, step: int) -> float:
+        """One update; the loss before it, which is a fresh batch's and so an honest one."""
+        batch = self.batches.at(step)
+        answers = self.model(batch.inputs)[0][batch.mask]  # (B, K)
+        loss = functional.cross_entropy(answers, batch.targets[batch.mask])
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.run.config.clip_norm)
+        self.optimizer.step()
+        self.recent.append(float((answers.argmax(-1) == batch.targets[batch.mask]).double().mean()))
+        return float(loss)
+
+    def seems_solved(self) -> bool:
+        return len(self.recent) == _RECENT and statistics.fmean(self.recent) >= _CERTAIN
+
+    @torch.no_grad()
+    def test(self) -> float:
+        """Accuracy on the run's test sequences."""
+        self.model.eval()
+        wanted, size = self.run.config.test_sequences, min(256, self.run.config.test_sequences)
+        batches = self.run.task.batches(self.run.seed + _TEST_STREAM, size)
+        parts = [batches.at(i) for i in range(math.ceil(wanted / size))]
+        return statistics.fmean(self.run.task.accuracy(self.model(b.inputs)[0], b) for b in parts)
+
+
+def run_study(
+    config: RecallConfig, workers: Workers, on_row: Callable[[RecallRow], None] | None = None
+) -> tuple[RecallRow, ...]:
+    """All runs of a study, in worker processes; the rows come in the order of `config.runs()`.
+
+    Args:
+        config: the study.
+        workers: processes that have been started.
+        on_row: called with each row as it is ready, in no fixed order.
+    """
+    runs = config.runs()
+    order = sorted(range(len(runs)), key=lambda i: -_heaviness(runs[i]))
+    rows: dict[int, RecallRow] = {}
+    for place, values in workers.map([Job("recall", runs[i].model_dump(mode="json")) for i in order]):
+        row = rows[order[place]] = RecallRow.from_json(values)
+        if on_row is not None:
+            on_row(row)
+    return tuple(rows[i] for i in range(len(runs)))
+
+
+def _heaviness(run: RecallRun) -> float:
+    """About how long a run may take, so that the long ones start first and no worker is left with one at the end."""
+    return run.lag * {"rnn": 2, "gru": 4, "lstm": 1}[run.arm.cell]
+
+
+def fit_steps(config: RecallConfig, seconds: float, workers: Workers) -> RecallConfig:
+    """The same study with as many steps as fit a time budget even if no run ends early, and never more than it had.
+
+    Every cell's step is timed once at every lag, in the workers. All runs get the same number of steps.
+    """
+    runs = {(run.arm.cell, run.lag): run for run in config.runs()}
+    jobs = [Job("recall_seconds_per_step", run.model_dump(mode="json")) for run in runs.values()]
+    timed = dict(workers.map(jobs))
+    per_step = {key: timed[i] for i, key in enumerate(runs)}
+    total = sum(per_step[run.arm.cell, run.lag] for run in config.runs())
+    test = config.test_sequences / config.batch_size / 3  # a forward pass is about a third of a step
+    steps = int(seconds * workers.count * _PACKED / total - test) if seconds > 0 else 1
+    return config.model_copy(update={"steps": min(config.steps, max(1, steps))})
