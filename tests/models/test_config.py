@@ -37,6 +37,15 @@ def test_mistakes_are_told_in_one_line(values: dict, line: str) -> None:
     assert str(caught.value) == line
 
 
+def test_a_mistake_in_a_configuration_inside_another_names_both() -> None:
+    class Outer(Config):
+        inner: Example
+
+    with pytest.raises(InputError) as caught:
+        Outer(inner={"size": 0, "x": 1})
+    assert str(caught.value) == "inner: size=0: should be greater than or equal to 1; unknown option 'x'"
+
+
 def test_it_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Example(size=1).size = 2

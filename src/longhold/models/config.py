@@ -38,5 +38,7 @@ def _complaint(entry: dict[str, Any]) -> str:
         return f"unknown option {field!r}"
     if not field:
         return message
+    if isinstance(entry.get("ctx", {}).get("error"), InputError):  # of a configuration inside this one
+        return f"{field}: {message}"
     message = message.removeprefix("Input ")
     return f"{field}={entry['input']!r:.60}: {message}"
