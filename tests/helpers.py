@@ -22,12 +22,16 @@ class Tolerance(NamedTuple):
     absolute: float
     """Error always allowed: what rounding leaves where the exact answer is zero."""
     floor: float
-    """A relative error this small passes even where torch's own happens to be smaller still."""
+    """A relative error this small passes even where torch's own happens to be smaller still.
+
+    float32: 16 units in the last place, about what torch.nn.RNN and GRU show in a weight gradient summed over 1000 rows
+    (oneDNN's LSTM sums it in another order and shows 3).
+    """
 
 
 TOLERANCE = {
     torch.float64: Tolerance(relative=1e-10, absolute=1e-13, floor=0.0),
-    torch.float32: Tolerance(relative=1e-5, absolute=1e-7, floor=8 * 2.0**-23),
+    torch.float32: Tolerance(relative=1e-5, absolute=1e-7, floor=16 * 2.0**-23),
     torch.bfloat16: Tolerance(relative=2e-2, absolute=1e-4, floor=2 * 2.0**-7),
     torch.float16: Tolerance(relative=3e-3, absolute=1e-5, floor=2 * 2.0**-10),
 }

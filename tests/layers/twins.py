@@ -55,7 +55,7 @@ def state_for(layer: Any, batch: int | None) -> dict[str, Tensor]:
 
 
 def is_lstm(layer: Any) -> bool:
-    return type(layer).__name__ == "LSTM"
+    return layer.mode == "LSTM"
 
 
 def as_hx(state: dict[str, Tensor] | Sequence[Tensor]) -> Any:
