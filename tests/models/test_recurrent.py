@@ -1,6 +1,8 @@
 """Both models keep the state contract, and their parts are what the configuration says."""
 
 import math
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -208,6 +210,28 @@ def test_take_weights_from_meta(tied: bool) -> None:
     assert torch.equal(model(ids(4, 2))[0], again(ids(4, 2))[0])
     assert (again.embedding.weight is again.output.weight) == tied
     assert all(parameter.requires_grad for parameter in again.parameters())
+
+
+def test_a_model_from_meta_keeps_its_initialisation() -> None:
+    config = LanguageModelConfig(cell="lstm", vocab_size=7, hidden_size=5, init="forget:2.5")
+    again = config.build(device="meta")
+    again.take_weights(config.build().state_dict())
+    again.layer.reset_parameters()
+    assert (again.layer.bias_ih_l0 + again.layer.bias_hh_l0)[5:10].tolist() == [2.5] * 5
+
+
+def test_a_configuration_is_checked_without_torchs_compiler() -> None:
+    """Arithmetic on the meta device would import it, for seconds, at the first chrono initialisation."""
+    code = (
+        "import sys\n"
+        "from longhold.models.budget import solve_hidden_size\n"
+        "from longhold.models.language_model import LanguageModelConfig\n"
+        "config = LanguageModelConfig(cell='lstm', vocab_size=9, hidden_size=4, init='chrono:50')\n"
+        "solve_hidden_size(config, 10_000)\n"
+        "print('torch._inductor' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,13 @@ class RecurrentConfig(Config):
 def make_layer(
     config: RecurrentConfig, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
 ) -> RNN | GRU | LSTM:
-    """The recurrent layers of a configuration; raises ValueError for what the cell cannot do."""
+    """The recurrent layers of a configuration; raises ValueError for what the cell cannot do.
+
+    On the meta device the initialisation is checked and kept, but not run.
+    """
+    initialization = by_name(config.init)
+    # A logarithm on meta imports sympy and inductor, which takes seconds
+    only_shapes = device is not None and torch.device(device).type == "meta"
     shared: dict[str, Any] = {
         "input_size": config.embedding_size or config.vocab_size,
         "hidden_size": config.hidden_size,
@@ -112,12 +118,16 @@ def make_layer(
         "zoneout": config.zoneout,
         "weight_dropout": config.weight_dropout,
         "learn_initial_state": config.learn_initial_state,
-        "init": by_name(config.init),
+        "init": None if only_shapes else initialization,
         "device": device,
         "dtype": dtype,
     }
     options = {name: getattr(config, name) for name in CELL_OPTIONS[config.cell]}
-    return LAYERS[config.cell](**shared, **options)
+    layer = LAYERS[config.cell](**shared, **options)
+    if only_shapes:
+        initialization.check(layer.recurrence, layer.bias)
+        layer.init = initialization
+    return layer
 
 
 class RecurrentModel(SequenceModel):
