@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from longhold.layers import RNNCell as RNNCell
     from longhold.layers import init as init
     from longhold.layers.explain import explain as explain
+    from longhold.text import TextModel as TextModel
+    from longhold.text import load as load
+    from longhold.text import train as train
 
 _HOMES = {
     "InputError": "longhold.errors",
@@ -30,6 +33,9 @@ _HOMES = {
     "GRUCell": "longhold.layers",
     "LSTMCell": "longhold.layers",
     "explain": "longhold.layers.explain",
+    "TextModel": "longhold.text",
+    "load": "longhold.text",
+    "train": "longhold.text",
 }
 _ROOMS = {"init": "longhold.layers.init"}
 

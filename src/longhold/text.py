@@ -3,8 +3,9 @@
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, final
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from pydantic import BeforeValidator, Field
 
 from longhold._version import __version__
+from longhold.data.corpora import load_corpus
 from longhold.data.tokenizers import Tokenizer, tokenizer_from_dict
 from longhold.errors import InputError
 from longhold.models.config import Config
@@ -19,7 +21,8 @@ from longhold.models.contract import SequenceModel, device_of
 from longhold.models.file import StrPath, read_model, write_model
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.sampling import SamplingConfig, generate
-from longhold.training.evaluation import evaluate
+from longhold.training import Progress, evaluate, parse_duration
+from longhold.training.recipe import TextOptions, train_text
 
 
 def _last_part(name: Any) -> Any:
@@ -231,3 +234,85 @@ def _present(device: torch.device | str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch asserts when it was built without the device
         reason = str(error).splitlines()[0]
         raise InputError(f"device {str(device)!r} cannot be used here: {reason}") from None
+
+
+def train(
+    source: StrPath,
+    *,
+    budget: str | float | None = None,
+    cell: Literal["rnn", "gru", "lstm"] = "lstm",
+    tokenizer: Literal["char", "byte", "word", "bpe"] = "char",
+    vocab_size: int | None = None,
+    hidden_size: int | None = None,
+    num_layers: int | None = None,
+    dropout: float | None = None,
+    init: str | None = None,
+    held_out: float = 0.1,
+    encoding: str | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    folder: StrPath | None = None,
+    tensorboard: bool = False,
+    training: Mapping[str, object] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+) -> TextModel:
+    """Train a language model on a text; what is not given is chosen from the text and the machine.
+
+    Args:
+        source: a file, a folder, a glob pattern, a known name such as `timemachine`, or `-` for standard input.
+        budget: time for the training, such as `"10m"` or seconds; it becomes a number of steps once, by a short probe.
+            None: a number of epochs that suits the text.
+        cell: the recurrence.
+        tokenizer: what the model reads and writes: characters, bytes, words or byte pairs.
+        vocab_size: largest vocabulary, for words and byte pairs.
+        hidden_size: width of a layer.
+        num_layers: layers.
+        dropout: rate after each layer.
+        init: initialisation by name, such as `chrono:512`; see `longhold.init`.
+        held_out: share of the text, at its end, that is never trained on.
+        encoding: of the text; None: UTF-8, else detected and said.
+        seed: decides the first weights, the batches and the dropout.
+        device: where to train.
+        folder: where the run is saved as it goes; the same call again goes on where it stands. None: nowhere.
+        tensorboard: also write event files into the folder.
+        training: fields of `longhold.training.TrainConfig` that win over the preset.
+        on_progress: called as the training goes on.
+        on_note: called with each sentence a person should read.
+
+    Raises:
+        InputError: one line for whatever cannot be used.
+    """
+    options = TextOptions(
+        cell=cell,
+        tokenizer=tokenizer,
+        vocab_size=vocab_size,
+        hidden_size=hidden_size,
+        num_layers=num_layers,
+        dropout=dropout,
+        init=init,
+        held_out=held_out,
+        budget_seconds=None if budget is None else parse_duration(budget),
+        seed=seed,
+        training=dict(training or {}),
+    )
+    corpus = load_corpus(os.fspath(source), encoding=encoding)
+    trained = train_text(
+        corpus,
+        options,
+        device=device,
+        folder=None if folder is None else Path(folder),
+        tensorboard=tensorboard,
+        on_progress=on_progress,
+        on_note=on_note,
+    )
+    facts = Facts(
+        corpus=corpus.name,
+        characters=trained.characters,
+        steps=trained.result.best_step or trained.result.steps,
+        tokens_seen=trained.result.tokens,
+        seconds=trained.result.seconds,
+        seed=seed,
+        held_out_bits_per_character=trained.held_out_bits,
+    )
+    return TextModel(trained.model, trained.tokenizer, facts)

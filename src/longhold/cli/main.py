@@ -1,0 +1,67 @@
+"""The command `longhold`."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from longhold._version import __version__
+from longhold.cli import compare, demo, train, tutorial, write
+from longhold.errors import InputError
+
+app = typer.Typer(
+    name="longhold",
+    help="Train recurrent networks on text, write with them, and measure how far back they remember.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _answered(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with its exit codes: 2 and one line for what cannot be used, 128 + signal when stopped."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt as stop:
+            print(stop if str(stop) else "stopped", file=sys.stderr)
+            raise typer.Exit(getattr(stop, "exit_code", 130)) from None
+        except BrokenPipeError:
+            # whoever read our output has gone; Python would complain once more while it flushes at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
+
+    return run
+
+
+for _command in (demo.demo, tutorial.tutorial, train.train, write.write, compare.compare):
+    app.command(_command.__name__)(_answered(_command))
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"longhold {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Train recurrent networks on text, write with them, and measure how far back they remember."""
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    app()

@@ -1,0 +1,45 @@
+"""Flags that become values."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from longhold.errors import InputError
+from longhold.training import read_toml
+
+
+def read_settings(path: Path | None, given: list[str]) -> dict[str, object]:
+    """Training settings from a TOML file and from `name=value` flags, which win.
+
+    Raises:
+        InputError: the file cannot be read, or a flag has no `=`.
+    """
+    settings = {} if path is None else read_toml(path)
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {text!r}: expected name=value, such as lr=0.01")
+        settings[name.strip()] = _value(value.strip())
+    return settings
+
+
+def _value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def model_path(source: str, output: Path | None) -> Path:
+    """Where the model goes: as told, else the source's name in the current folder.
+
+    Raises:
+        InputError: the place is a folder, or its folder is missing.
+    """
+    stem = re.sub(r"[^\w.-]+", "-", Path(source).stem).strip("-.") or "model"
+    path = Path(f"{stem}.safetensors") if output is None else output
+    if path.is_dir():
+        raise InputError(f"cannot save the model as {path}: that is a folder, expected a file name")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot save the model as {path}: there is no folder {path.parent}")
+    return path

@@ -1,0 +1,64 @@
+"""`longhold train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    source: Annotated[str, typer.Argument(help="A file, folder, glob pattern, known name, or - for standard input.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The model file; default: the source's name.safetensors.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="Time to train, such as 90s or 10m.")] = None,
+    cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "lstm",
+    tokenizer: Annotated[str, typer.Option(help="char, byte, word or bpe.")] = "char",
+    vocab_size: Annotated[int | None, typer.Option(help="Largest vocabulary, for word and bpe.")] = None,
+    hidden_size: Annotated[int | None, typer.Option(help="Units in a layer.")] = None,
+    num_layers: Annotated[int | None, typer.Option(help="Layers.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Dropout rate after each layer.")] = None,
+    init: Annotated[str | None, typer.Option(help="uniform, tutorial, forget:1, chrono:512, orthogonal ...")] = None,
+    held_out: Annotated[float, typer.Option(help="Share of the text, at its end, never trained on.")] = 0.1,
+    encoding: Annotated[str | None, typer.Option(help="Of the text; default: UTF-8, else detected.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed trains the same model.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps ...")] = "cpu",
+    config: Annotated[Path | None, typer.Option(help="TOML file with training settings.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="One training setting, such as lr=0.01; may be repeated.")
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files.")] = False,
+) -> None:
+    """Train a model on a text. The same command again goes on where a stopped run stood."""
+    from longhold.cli.output import progress_display, say
+    from longhold.cli.settings import model_path, read_settings
+    from longhold.text import train as train_on
+    from longhold.training import is_main
+
+    path = model_path(source, output)
+    with progress_display() as display:
+        model = train_on(
+            source,
+            budget=budget,
+            cell=cell,  # type: ignore[arg-type]
+            tokenizer=tokenizer,  # type: ignore[arg-type]
+            vocab_size=vocab_size,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            dropout=dropout,
+            init=init,
+            held_out=held_out,
+            encoding=encoding,
+            seed=seed,
+            device=device,
+            folder=path.with_suffix(".run"),
+            tensorboard=tensorboard,
+            training=read_settings(config, settings or []),
+            on_progress=display,
+            on_note=say,
+        )
+    if is_main():
+        model.save(path)
+        bits = model.facts.held_out_bits_per_character
+        say(f"{bits:.3f} bits per character on held-out text" if bits is not None else "nothing was held out")
+        say(f"saved in {path}; write with it: longhold write {path} --prime 'Once'")
