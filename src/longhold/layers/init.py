@@ -138,7 +138,8 @@ class Orthogonal(Initialization):
         for gate in recurrence.gate_names:
             block = weight[gate_rows(recurrence, parameters, gate)]
             # LAPACK has no half precision
-            fresh = torch.nn.init.orthogonal_(torch.empty_like(block, dtype=torch.float32), self.gain)
+            dtype = block.dtype if block.dtype == torch.float64 else torch.float32
+            fresh = torch.nn.init.orthogonal_(torch.empty_like(block, dtype=dtype), self.gain)
             block.copy_(fresh)
 
 
@@ -159,7 +160,8 @@ class Identity(Initialization):
 
     def apply(self, recurrence: Recurrence, parameters: DirectionParameters) -> None:
         """Set the recurrent matrix, clear the biases."""
-        parameters.weight_hh.copy_(self.scale * torch.eye(parameters.weight_hh.shape[0]))
+        weight = parameters.weight_hh
+        weight.copy_(self.scale * torch.eye(weight.shape[0], dtype=weight.dtype, device=weight.device))
         for bias in (parameters.bias_ih, parameters.bias_hh):
             if bias is not None:
                 bias.zero_()
