@@ -87,7 +87,8 @@ def _keep_top_k(logits: Tensor, k: int) -> Tensor:
 
 def _keep_top_p(logits: Tensor, p: float) -> Tensor:
     """Keep a token if those before it, from the most probable down, have less than `p` together."""
-    ranked, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
-    before = ranked.cumsum(-1) - ranked
+    ranked, order = logits.sort(dim=-1, descending=True, stable=True)
+    probabilities = ranked.softmax(-1)
+    before = probabilities.cumsum(-1) - probabilities
     keep = (before < p).scatter(-1, order, before < p)
     return _only(logits, keep)
