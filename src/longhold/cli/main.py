@@ -1,5 +1,6 @@
 """The command `longhold`."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +23,11 @@ app = typer.Typer(
 )
 
 
+def _drop_output() -> None:
+    """Standard output cannot take what is left in it; Python would complain once more while it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _answered(command: Callable[..., None]) -> Callable[..., None]:
     """The command with its exit codes: 2 and one line for what cannot be used, 128 + signal when stopped."""
 
@@ -36,9 +42,14 @@ def _answered(command: Callable[..., None]) -> Callable[..., None]:
             print(stop if str(stop) else "stopped", file=sys.stderr)
             raise typer.Exit(getattr(stop, "exit_code", 130)) from None
         except BrokenPipeError:
-            # whoever read our output has gone; Python would complain once more while it flushes at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             raise typer.Exit(141) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            print(f"error: cannot write: {error.strerror}", file=sys.stderr)
+            _drop_output()
+            raise typer.Exit(2) from None
 
     return run
 

@@ -146,6 +146,8 @@ def _plan(
     tokens, held_tokens = tokenizer.encode(head), tokenizer.encode(tail)
     chosen = preset(len(head), device, os.cpu_count() or 1, options.cell)
     settings = {**chosen.config.model_dump(), "seed": options.seed, **options.training}
+    if "warmup_steps" not in options.training and isinstance(settings["steps"], int):
+        settings["warmup_steps"] = min(chosen.config.warmup_steps, max(0, settings["steps"] // 10))
     config = fitted_config(checked(TrainConfig, settings, source="training settings"), tokens)
     model_config = _model_config(chosen.model_config(tokenizer.vocab_size), options)
     with torch.random.fork_rng(devices=[]):
