@@ -80,15 +80,14 @@ def train_with_kills(folder: Path, moments: random.Random, kills: int, seconds: 
     return left
 
 
-def compare(folder: Path, kills: int, seed: int) -> list[int]:
-    """`kills` SIGKILLs over as many runs as that takes; raises unless each run ends as the one never killed."""
+def compare(folder: Path, whole: Path, kills: int, seed: int, seconds: float) -> list[int]:
+    """`kills` SIGKILLs over as many runs as that takes; raises unless each ends as `whole`, which took `seconds`."""
     moments = random.Random(seed)
-    seconds = baseline(folder / "whole")
     left: list[int] = []
     while len(left) < kills:
         part = folder / f"parts-{len(left)}"
         left += train_with_kills(part, moments, min(KILLS_PER_RUN, kills - len(left)), 0.9 * seconds)
-        assert_same_run(folder / "whole", part)
+        assert_same_run(whole, part)
     return left
 
 
@@ -98,7 +97,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        left = compare(Path(folder), given.kills, given.seed)
+        seconds = baseline(Path(folder) / "whole")
+        left = compare(Path(folder), Path(folder) / "whole", given.kills, given.seed, seconds)
     print(f"{given.kills} kills, each run bit-identical to the one never killed")
     print(f"steps of {STEPS} that the checkpoints held when the process was killed: {left}")
 

@@ -1,0 +1,183 @@
+"""Durations, and time budgets that become steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longhold.errors import InputError
+from longhold.training import Run, parse_duration, step_probe, steps_for_budget, text_batches, train, with_budget
+from longhold.training.budget import _evaluation_seconds
+from tests.training.program import HELD_OUT, config, model, tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("10m", 600),
+        ("90s", 90),
+        ("1h30m", 5400),
+        ("45", 45),
+        (" 2H ", 7200),
+        ("1.5h", 5400),
+        ("1h1s", 3601),
+        ("0.5", 0.5),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "m",
+        "10 minutes",
+        "-5",
+        "0",
+        "0s",
+        "1h30",
+        "30m1h",
+        "1m1m",
+        "nan",
+        "inf",
+        "1e3",
+        "9" * 400,
+        "1d",
+        "٣m",
+        "1,5h",
+    ],
+)
+def test_what_is_no_duration_is_named(text: str) -> None:
+    with pytest.raises(InputError, match="expected a time such as 90s, 10m or 1h30m") as caught:
+        parse_duration(text)
+    assert "\n" not in str(caught.value)
+    assert repr(text)[:40] in str(caught.value)
+
+
+@given(st.integers(0, 99), st.integers(0, 99), st.integers(1, 99))
+def test_parts_add_up(hours: int, minutes: int, seconds: int) -> None:
+    total = 3600 * hours + 60 * minutes + seconds
+    assert parse_duration(f"{hours}h{minutes}m{seconds}s") == total
+    assert parse_duration(str(total)) == parse_duration(total) == parse_duration(f"{total}s") == total
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_duration_or_refused(text: str) -> None:
+    try:
+        seconds = parse_duration(text)
+    except InputError:
+        return
+    assert 0 < seconds <= 366 * 86400
+
+
+class Clock:
+    """Stands for the module `time`; what is measured with it takes the time it says, whatever the machine does."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("longhold.training.budget.time", clock)
+    return clock
+
+
+class Probe:
+    """A probe whose calls take the times given; the last one for ever."""
+
+    def __init__(self, clock: Clock, *times: float) -> None:
+        self.clock, self.times, self.calls = clock, times, 0
+
+    def __call__(self) -> float:
+        self.calls += 1
+        taken = self.times[min(self.calls, len(self.times)) - 1]
+        self.clock.now += taken
+        return taken
+
+
+def test_warm_up_is_discarded_and_the_median_counts(clock: Clock) -> None:
+    probe = Probe(clock, 2.0, 2.0, 2.0, 0.25, 3.0, 0.25)
+    assert steps_for_budget(100, probe) == 350  # probing took 12.5
+    assert probe.calls == 18
+
+
+def test_there_is_always_a_step(clock: Clock) -> None:
+    assert steps_for_budget(1, Probe(clock, 100.0)) == 1
+
+
+def test_slow_steps_end_the_probing(clock: Clock) -> None:
+    probe = Probe(clock, 0.75, 0.75, 0.75, 0.5)
+    assert steps_for_budget(10, probe) == 10  # 2.25 used: more than a fifth, so what was seen has to do
+    assert probe.calls == 3
+    probe = Probe(clock, 8.0)
+    assert steps_for_budget(30, probe) == 2
+    assert probe.calls == 1
+
+
+def test_probing_leaves_model_and_generators_untouched() -> None:
+    trained = model().eval()
+    before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
+    generator = torch.get_rng_state()
+    probe = step_probe(trained, text_batches(tokens(), config()), config())
+    assert all(probe() > 0 for _ in range(3))
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert not trained.training
+    for name, tensor in trained.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    assert all(parameter.grad is None for parameter in trained.parameters())
+
+
+def test_a_budget_is_measured_once_and_then_read_from_the_plan(tmp_path: Path) -> None:
+    batches, run = text_batches(tokens(), config()), Run(tmp_path)
+    planned = with_budget(config(evaluate_every=None), 1.0, model(), batches, held_out=HELD_OUT, run=run)
+    assert planned.budget_seconds == 1.0
+    assert planned.steps > 5
+    assert planned.evaluate_every is not None
+    assert 1 <= planned.steps / planned.evaluate_every <= 21
+    assert planned.warmup_steps <= planned.steps / 10
+    assert planned.lr == config().lr
+    train(model(), batches, planned, held_out=HELD_OUT, run=run)
+
+    again = with_budget(config(evaluate_every=None), 1.0, model(), batches, held_out=HELD_OUT, run=run)
+    assert again == planned
+    other = with_budget(config(evaluate_every=None), 0.3, model(), batches, held_out=HELD_OUT, run=run)
+    assert other.budget_seconds == 0.3
+
+
+def test_evaluations_are_paid_from_the_budget(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("longhold.training.budget.step_probe", lambda *_: lambda: 0.1)
+    for seconds, every, steps, expected in (
+        (1.0, 5, 300, 5),  # (0.1 + 1 / 5) s a step
+        (0.5, None, 800, 40),  # 20 evaluations take 10 s of the 90
+        (30.0, None, 600, 600),  # one evaluation takes more than a fifth: one at the end
+        (9.0, None, 720, 360),  # two fit a fifth
+    ):
+        monkeypatch.setattr("longhold.training.budget._evaluation_seconds", lambda *_, value=seconds: value)
+        batches = text_batches(tokens(), config())
+        planned = with_budget(config(evaluate_every=every), 90, model(), batches, held_out=HELD_OUT)
+        assert planned.steps == pytest.approx(steps, abs=1)
+        assert planned.evaluate_every == pytest.approx(expected, abs=1)
+
+
+def test_a_long_held_out_text_is_measured_on_its_beginning(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def evaluate(trained: object, data: object, columns: int) -> float:
+        seen.append(len(data))  # type: ignore[arg-type]
+        clock.now += 0.25
+        return 1.0
+
+    monkeypatch.setattr("longhold.training.budget.evaluate", evaluate)
+    assert _evaluation_seconds(model(), tokens(16 * 8192), 2) == 4.0
+    assert seen == [64, 8192]

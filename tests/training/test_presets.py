@@ -1,0 +1,61 @@
+"""Settings that someone who chose nothing gets."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from longhold.errors import InputError
+from longhold.models.language_model import LanguageModelConfig
+from longhold.training import fitted_config, preset, text_batches, train
+from tests.training.program import tokens
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("characters", [1, 100, 49_999, 50_000, 180_000, 2_000_000, 20_000_000, 10**10])
+@pytest.mark.parametrize(("device", "cores"), [("cpu", 1), ("cpu", 2), ("cpu", 64), ("cuda", 1)])
+def test_every_preset_is_a_model_and_a_sentence(cell: str, characters: int, device: str, cores: int) -> None:
+    chosen = preset(characters, device, cores, cell)
+    assert isinstance(chosen.model_config(28), LanguageModelConfig)
+    assert chosen.model_config(28).embedding_size is None
+    assert chosen.model_config(5000).embedding_size is not None
+    assert chosen.config.steps >= 200
+    assert chosen.sentence.count(".") == 1 + f"{chosen.config.lr:g}".count(".")
+    for said in (f"{characters:,}", cell.upper(), str(chosen.hidden_size), f"{chosen.config.lr:g}"):
+        assert said in chosen.sentence
+
+
+def test_longer_texts_and_more_cores_get_larger_models() -> None:
+    widths = [preset(n, "cuda", 8).hidden_size for n in (10_000, 10**6, 10**7, 10**9)]
+    assert widths == sorted(set(widths))
+    assert preset(10**9, "cpu", 2).hidden_size == 512
+    assert preset(10**9, "cpu", 2).num_layers == 1
+    assert preset(10**9, "cpu", 16).hidden_size == 1024
+    assert preset(10**9, torch.device("cpu"), 16) == preset(10**9, "cpu", 16)
+
+
+def test_the_smallest_preset_trains() -> None:
+    ids = tokens(400)
+    chosen = preset(len(ids), "cpu", 1)
+    config = fitted_config(chosen.config, ids)
+    assert (config.batch_size, config.sequence_length) == (8, 32)
+    config = type(config)(**{**config.model_dump(), "steps": 20, "warmup_steps": 2})
+    result = train(chosen.model_config(17).build(), text_batches(ids, config), config, held_out=tokens(500)[400:])
+    assert result.steps == 20
+
+
+def test_a_text_that_fits_keeps_its_batch() -> None:
+    config = preset(3000, "cpu", 1).config
+    assert fitted_config(config, tokens(3000)) == config
+
+
+def test_too_short_for_anything() -> None:
+    with pytest.raises(InputError, match="at least 50 tokens, got 10"):
+        fitted_config(preset(10, "cpu", 1).config, tokens(10))
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(InputError, match="characters=0"):
+        preset(0, "cpu", 1)
+    with pytest.raises(InputError, match="cores=0"):
+        preset(10, "cpu", 0)
