@@ -1,8 +1,62 @@
 """The language model learns, and its widths follow one another."""
 
-import torch
+from typing import Any
 
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from longhold.errors import InputError
 from longhold.models.language_model import LanguageModelConfig
+
+ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.floats())
+SIZES = st.integers(-1, 5)
+RATES = st.floats(-0.1, 1.1)
+VALUES = {
+    "cell": st.sampled_from(["rnn", "gru", "lstm"]),
+    "vocab_size": SIZES,
+    "hidden_size": SIZES,
+    "num_layers": SIZES,
+    "embedding_size": st.none() | SIZES,
+    "dropout": RATES,
+    "init": st.sampled_from(["uniform", "tutorial", "forget:2", "chrono:9", "chrono:1", "orthogonal", "identity"]),
+    "layer_norm": st.booleans(),
+    "recurrent_dropout": RATES,
+    "zoneout": RATES | st.tuples(RATES, RATES),
+    "weight_dropout": RATES,
+    "learn_initial_state": st.booleans(),
+    "nonlinearity": st.sampled_from(["tanh", "relu", "sine"]),
+    "reset_after": st.booleans(),
+    "peephole": st.booleans(),
+    "coupled_gates": st.booleans(),
+    "proj_size": SIZES,
+    "tie_weights": st.booleans(),
+}
+SOUND = {"cell": "lstm", "vocab_size": 3, "hidden_size": 4}
+
+
+@st.composite
+def some_values(draw: st.DrawFn) -> dict[str, Any]:
+    """A sound configuration with a few fields drawn from what is nearly right, and now and then from anything."""
+    names = draw(st.lists(st.sampled_from(sorted(VALUES)), unique=True, max_size=4))
+    return {**SOUND, **{name: draw(VALUES[name] if draw(st.integers(0, 9)) else ANYTHING) for name in names}}
+
+
+@settings(max_examples=400)
+@given(some_values())
+def test_any_configuration_runs_and_survives_json_or_is_refused_in_one_line(values: dict[str, Any]) -> None:
+    try:
+        config = LanguageModelConfig(**values)
+    except InputError as error:
+        line = str(error)
+    else:
+        line = ""
+        assert LanguageModelConfig.model_validate_json(config.model_dump_json()) == config
+        if max(config.hidden_size, config.vocab_size, config.num_layers, config.embedding_size or 0) < 10:
+            model = config.build()
+            nats, _ = model.loss(torch.zeros(2, 2, dtype=torch.long), torch.zeros(2, 2, dtype=torch.long))
+            assert nats.isfinite()
+    assert "\n" not in line
 
 
 def test_with_hidden_size_keeps_a_tied_model_tied() -> None:
