@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ class TutorialText:
         index = {character: token for token, character in enumerate(self.vocabulary)}
         return np.array([index.get(character, 0) for character in text], dtype=np.int64)
 
-    def decode(self, ids: Ids) -> str:
+    def decode(self, ids: Iterable[int]) -> str:
         """The characters of `ids`."""
         tokens = integers(ids)
         for token in tokens:
