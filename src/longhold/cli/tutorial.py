@@ -7,7 +7,26 @@ import typer
 
 def tutorial(
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "lstm",
-    seeds: Annotated[int, typer.Option(help="How many runs, with seeds 0, 1, 2 ...")] = 1,
-    epochs: Annotated[int, typer.Option(help="The tutorial's 500; fewer for a look.")] = 500,
+    seeds: Annotated[int, typer.Option(min=1, help="How many runs, with seeds 0, 1, 2 ...")] = 1,
+    text: Annotated[str, typer.Option(help="The book, if it is a file of yours.")] = "timemachine",
+    epochs: Annotated[int, typer.Option(min=1, help="The tutorial's 500; fewer for a look.")] = 500,
 ) -> None:
     """Repeat the tutorial's experiment exactly and set its number beside the published runs."""
+    from rich.console import Console
+
+    from longhold.cli.output import epoch_progress, say
+    from longhold.data.corpora import load_corpus
+    from longhold.study.tutorial import run_tutorial
+    from longhold.study.tutorial_report import explanation, render
+
+    corpus = load_corpus(text)
+    for note in corpus.notes:
+        say(note)
+    with epoch_progress(seeds * epochs) as on_epoch:
+        report = run_tutorial(corpus.text, cell, range(seeds), epochs=epochs, on_epoch=on_epoch)
+    console = Console()
+    console.print(render(report))
+    for run in report.runs:
+        for text in run.continuations:
+            console.print(f"seed {run.seed}: {text}", markup=False, highlight=False)
+    console.print(explanation(report), markup=False, highlight=False)
