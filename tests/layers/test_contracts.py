@@ -135,6 +135,17 @@ def test_meta_device_gives_shapes_without_numbers(cell: str) -> None:
         assert alive(torch.zeros(5, 2, 3, dtype=torch.float64))[0].isfinite().all()
 
 
+@pytest.mark.parametrize("cell", PLAIN)
+@pytest.mark.parametrize("call", ["lengths", "reset", "both"])
+def test_meta_device_takes_lengths_and_resets(cell: str, call: str) -> None:
+    layer = make(cell, 3, 4, bidirectional=True, device="meta")
+    given: dict[str, Any] = {} if call == "reset" else {"lengths": [5, 2]}
+    if call != "lengths":
+        given["reset"] = torch.zeros(5, 2, dtype=torch.bool, device="meta")
+    output, _ = layer(torch.empty(5, 2, 3, dtype=torch.float64, device="meta"), **given)
+    assert (output.shape, output.device.type) == ((5, 2, 8), "meta")
+
+
 def test_the_default_device_and_type_are_obeyed() -> None:
     with torch.device("meta"):
         assert longhold.LSTM(3, 4).weight_ih_l0.device.type == "meta"

@@ -206,6 +206,12 @@ def test_single_cells_take_an_initialisation_too() -> None:
     assert torch.equal((cell.bias_ih + cell.bias_hh)[H : 2 * H], torch.full((H,), 3.0))
 
 
+@pytest.mark.parametrize("wrong", ["chrono:20", 1.0, init.Chrono])
+def test_what_is_no_initialisation_is_refused(wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="init"):
+        longhold.LSTM(3, 4, init=wrong)
+
+
 NAMED = {
     "uniform": init.Uniform(),
     "tutorial": init.Tutorial(),

@@ -200,6 +200,17 @@ def test_lengths_give_what_packing_gives(backend: str, cell: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_an_unbatched_input_takes_its_one_length(backend: str) -> None:
+    ours, theirs = twins("lstm", 3, 5, bidirectional=True)
+    x = torch.randn(T, 3, dtype=torch.float64)
+    for lengths in ([4], torch.tensor([4]), 4):
+        with longhold.use_backend(backend):
+            output, _ = ours(x, lengths=lengths)
+        assert_close("valid", output[:4], theirs(x[:4])[0])
+        assert not output[4:].any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("cell", PLAIN)
 def test_full_lengths_and_no_marks_change_nothing(backend: str, cell: str) -> None:
     ours, theirs = twins(cell, 3, 5, num_layers=2, bidirectional=True)

@@ -136,6 +136,16 @@ def test_transforms_with_lengths_and_resets(cell: str, call: str) -> None:
     assert_close("vmap", mapped, torch.stack([layer(x, **given)[0] for x in inputs]))
 
 
+@pytest.mark.parametrize("noise", ["recurrent_dropout", "zoneout", "weight_dropout", "dropout"])
+def test_vmap_may_draw_different_masks(noise: str) -> None:
+    layer = make("lstm", 3, 20, num_layers=2, **{noise: 0.5})
+    same = torch.randn(5, 2, 3, dtype=torch.float64).expand(3, 5, 2, 3)
+    different = vmap(lambda x: layer(x)[0], randomness="different")(same)
+    assert not torch.equal(different[0], different[1])
+    shared = vmap(lambda x: layer(x)[0], randomness="same")(same)
+    assert_close("shared", shared[0], shared[1])
+
+
 def test_the_choice_under_a_transform_is_explained() -> None:
     layer, seen = make("lstm", 3, 4), []
 
