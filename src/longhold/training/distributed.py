@@ -90,7 +90,7 @@ class Workers:
         """
         if self.world == 1:
             return objective
-        return DistributedDataParallel(objective, broadcast_buffers=False, find_unused_parameters=some_unused)
+        return DistributedDataParallel(objective, find_unused_parameters=some_unused)
 
 
 def join() -> Workers:
@@ -98,12 +98,29 @@ def join() -> Workers:
 
     CPU tensors travel by gloo, and CUDA tensors by NCCL where torch has it. The group is left when Python exits.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
         return Workers()
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, store=_store(), rank=rank, world_size=world)
         atexit.register(dist.destroy_process_group)
-    return Workers(dist.get_rank(), dist.get_world_size())
+    return Workers(rank, world)
+
+
+def _store() -> "dist.Store | None":  # type: ignore[name-defined]
+    """Where workers find each other; None leaves that to torch.
+
+    torchrun (2.13) serves one store for all lives of a group, and torch asks it under the same names in each, so that a
+    worker started again may be sent to the address of a dead one. On one machine the number of the life tells them
+    apart. On several, whose torchruns count lives separately, TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 makes a new store.
+    """
+    environment = os.environ
+    if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or environment.get("GROUP_WORLD_SIZE") != "1":
+        return None
+    shared = dist.TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), is_master=False)  # type: ignore[attr-defined]
+    life = f"life {environment['TORCHELASTIC_RESTART_COUNT']}"
+    return dist.PrefixStore(life, shared)  # type: ignore[attr-defined]
 
 
 def is_main() -> bool:
