@@ -151,6 +151,8 @@ def test_a_budget_is_measured_once_and_then_read_from_the_plan(tmp_path: Path) -
 
     again = with_budget(config(evaluate_every=None), 1.0, model(), batches, held_out=HELD_OUT, run=run)
     assert again == planned
+    told = with_budget(config(evaluate_every=3, warmup_steps=0), 1.0, model(), batches, held_out=HELD_OUT, run=run)
+    assert (told.steps, told.evaluate_every, told.warmup_steps) == (planned.steps, 3, 0)
     other = with_budget(config(evaluate_every=None), 0.3, model(), batches, held_out=HELD_OUT, run=run)
     assert other.budget_seconds == 0.3
 

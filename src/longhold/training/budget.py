@@ -27,7 +27,6 @@ _SHARE = 0.2  # of a budget that evaluations may take
 class _Numbers(NamedTuple):
     steps: int
     evaluate_every: int | None
-    warmup_steps: int
 
 
 def parse_duration(text: str | float) -> float:
@@ -107,15 +106,21 @@ def with_budget(
     if chosen is None:
         measured = _measured(config, seconds, model, batches, held_out, workers)
         chosen = min(workers.gather(measured), key=lambda numbers: numbers.steps)
-    return TrainConfig(**{**config.model_dump(), "budget_seconds": seconds, **chosen._asdict()})
+    fitted = {
+        "budget_seconds": seconds,
+        "steps": chosen.steps,
+        "evaluate_every": config.evaluate_every or chosen.evaluate_every,
+        "warmup_steps": min(config.warmup_steps, chosen.steps // 10),
+    }
+    return TrainConfig(**{**config.model_dump(), **fitted})
 
 
 def _stored(run: Run | None, seconds: float) -> _Numbers | None:
     plan = run.stored_plan() if run is not None else None
-    if plan is None or plan["training"].get("budget_seconds") != seconds:
+    training = plan["training"] if plan is not None else {}
+    if training.get("budget_seconds") != seconds or not isinstance(training.get("steps"), int):
         return None
-    training = plan["training"]
-    return _Numbers(training["steps"], training["evaluate_every"], training["warmup_steps"])
+    return _Numbers(training["steps"], training.get("evaluate_every"))
 
 
 def _measured(
@@ -138,7 +143,7 @@ def _measured(
     else:
         each = evaluation / every if every is not None else 0.0
         steps = steps_for_budget(seconds, lambda: probe() + each)
-    return _Numbers(steps, every, min(config.warmup_steps, steps // 10))
+    return _Numbers(steps, every)
 
 
 def _evaluation_seconds(model: SequenceModel, held_out: HeldOut, columns: int) -> float:

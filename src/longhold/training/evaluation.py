@@ -1,38 +1,19 @@
 """Held-out loss, with the state carried over the whole stream."""
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.models.contract import SequenceModel, State
+from longhold.models.contract import SequenceModel, State, device_of, evaluation_mode
 from longhold.training.batches import Batches
 
 Tokens: TypeAlias = Tensor | NDArray[Any] | Sequence[int]
 HeldOut: TypeAlias = Tokens | Batches
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Where the model's parameters are; the CPU for a model that has none."""
-    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-
-
-@contextlib.contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Within the block no module draws masks and no graph is kept; afterwards each module is as it was."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def evaluate(model: SequenceModel, data: HeldOut, *, columns: int = 1, chunk: int = 256) -> float:
@@ -53,7 +34,7 @@ def evaluate(model: SequenceModel, data: HeldOut, *, columns: int = 1, chunk: in
     """
     if columns < 1 or chunk < 1:
         raise InputError(f"columns={columns}, chunk={chunk}: expected at least 1")
-    with evaluation_mode(model):
+    with evaluation_mode(model), torch.no_grad():
         parts = _over_batches(model, data) if isinstance(data, Batches) else _over_tokens(model, data, columns, chunk)
         counted = list(parts)
     total = sum(count for _, count in counted)

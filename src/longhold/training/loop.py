@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from longhold.models.contract import SequenceModel
+from longhold.models.contract import SequenceModel, device_of
 from longhold.training.batches import Batches
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import join
-from longhold.training.evaluation import HeldOut, device_of
+from longhold.training.evaluation import HeldOut
 from longhold.training.run import Run
 from longhold.training.session import Progress, Session, generators_kept
 from longhold.training.signals import Interrupted, Interrupts

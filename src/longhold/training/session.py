@@ -11,12 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from longhold.errors import InputError
-from longhold.models.contract import SequenceModel, State, map_state, state_leaves
+from longhold.models.contract import (
+    SequenceModel,
+    State,
+    device_of,
+    evaluation_mode,
+    map_state,
+    state_leaves,
+)
 from longhold.training.batches import Batches
 from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers
-from longhold.training.evaluation import HeldOut, device_of, evaluate, evaluation_mode
+from longhold.training.evaluation import HeldOut, evaluate
 from longhold.training.optim import build_optimizer, clip_gradients, set_learning_rate
 from longhold.training.run import Run, Saved
 from longhold.training.schedule import learning_rate
@@ -190,7 +197,7 @@ class Session:
         if due.log:
             self._log(held_out)
         self.counters.finished = self.counters.stopped_early or self.counters.step == self.config.steps
-        if due.report or due.sample:
+        if due.report:
             self._report(due.sample)
         if due.checkpoint or due.signal or self.counters.finished:
             self.save()
@@ -198,16 +205,18 @@ class Session:
 
     def _due(self, signal: int) -> _Due:
         step, config, now = self.counters.step, self.config, time.perf_counter()
-        last = step == config.steps
+        last, main = step == config.steps, self.workers.main
         late = config.checkpoint_seconds is not None and now - self._saved_at >= config.checkpoint_seconds
-        wants = [signal, self.workers.main and late, self.workers.main and now - self._reported_at >= _REPORT_SECONDS]
-        signal, save, report = (int(value) for value in self.workers.largest(wants))  # clocks differ between workers
+        sample = main and self._sample is not None and (last or step % config.sample_interval == 0)
+        # Clocks and watchers differ between workers, and what is done must not: the main one decides.
+        wants = [signal, main and late, sample or (main and now - self._reported_at >= _REPORT_SECONDS)]
+        signal, save, report = (int(value) for value in self.workers.largest(wants))
         evaluation = self.held_out is not None and (last or step % config.evaluation_interval == 0)
         log = last or evaluation or step % config.log_every == 0
         return _Due(
             evaluation=evaluation,
             log=log,
-            sample=self._sample is not None and (last or step % config.sample_interval == 0),
+            sample=sample,
             report=log or bool(report),
             checkpoint=bool(save) or (config.checkpoint_every is not None and step % config.checkpoint_every == 0),
             signal=signal,
@@ -282,7 +291,7 @@ class Session:
     def _written(self) -> str | None:
         if self._sample is None:
             return None
-        with generators_kept(self.device), evaluation_mode(self.model):
+        with generators_kept(self.device), evaluation_mode(self.model), torch.no_grad():
             return self._sample()
 
     def save(self) -> None:
