@@ -21,6 +21,7 @@ def torch_refusal(call: StackCall) -> str | None:
     ragged = call.lengths is not None or call.reset is not None
     refusals = {
         "it cannot pack an empty batch": ragged and call.state[0].shape[1] == 0,
+        "it cannot pack on the meta device": ragged and call.state[0].is_meta,
         "its operators return neither cell states nor gates of every step": call.trace,
         "it has no layer norm": _has_norm(p),
         "it has no peepholes": p.weight_peephole is not None,
@@ -56,7 +57,7 @@ def run_torch(call: StackCall) -> StackResult:
         return _layer_by_layer(call, call.input)
     if call.reset is not None:
         pieces, segments = split_segments(call)
-        return join_segments(call, _run_ragged(pieces), segments)
+        return join_segments(call, run_torch(pieces), segments)
     return _run_ragged(call)
 
 

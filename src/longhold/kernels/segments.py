@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from longhold.kernels.call import StackCall, StackResult
 
@@ -38,24 +39,36 @@ def find_segments(reset: Tensor, lengths: Tensor | None) -> Segments:
 
 
 def split_segments(call: StackCall) -> tuple[StackCall, Segments]:
-    """The same call with one row per segment, ragged, without resets."""
+    """The same call with one row per segment, packed, without resets."""
     assert isinstance(call.input, Tensor)
     assert call.reset is not None
     segments = find_segments(call.reset, call.lengths)
-    steps = torch.arange(int(segments.length.max()), device=call.input.device).unsqueeze(1)
-    time = (segments.start + steps).clamp(max=call.input.shape[0] - 1)
+    order, places, batch_sizes = _packed_order(segments, call.input.shape[1])
     state = tuple(
-        _segment_state(given, initial, call, segments) for given, initial in zip(call.state, call.initial, strict=True)
+        _segment_state(given, initial, call, segments)[:, order]
+        for given, initial in zip(call.state, call.initial, strict=True)
     )
     pieces = replace(
         call,
-        input=call.input[time, segments.row],
-        lengths=segments.length,
+        input=PackedSequence(call.input.flatten(0, 1)[places], batch_sizes),
+        lengths=None,
         reset=None,
         state=state,
-        initial=tuple(field[:, segments.row] for field in call.initial),
+        initial=tuple(field[:, segments.row[order]] for field in call.initial),
     )
     return pieces, segments
+
+
+def _packed_order(segments: Segments, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Segments by falling length; where each packed step lies in the flat (T*B) batch; and the batch sizes."""
+    length, order = segments.length.sort(descending=True, stable=True)
+    steps = torch.arange(int(length[0]), device=length.device)
+    batch_sizes = torch.searchsorted(-length, -steps)  # segments longer than each step
+    rank = torch.arange(length.shape[0], device=length.device).repeat_interleave(length)
+    step = torch.arange(rank.shape[0], device=length.device) - (length.cumsum(0) - length)[rank]
+    position = (batch_sizes.cumsum(0) - batch_sizes)[step] + rank
+    flat = (segments.start[order][rank] + step) * batch + segments.row[order][rank]
+    return order, torch.empty_like(flat).index_put((position,), flat), batch_sizes.cpu()
 
 
 def _segment_state(given: Tensor, initial: Tensor, call: StackCall, segments: Segments) -> Tensor:
@@ -72,16 +85,16 @@ def _segment_state(given: Tensor, initial: Tensor, call: StackCall, segments: Se
 def join_segments(call: StackCall, result: StackResult, segments: Segments) -> StackResult:
     """Put the segments' outputs back to their places and pick each row's final state."""
     assert isinstance(call.input, Tensor)
-    assert isinstance(result.output, Tensor)
-    steps = torch.arange(result.output.shape[0], device=result.output.device).unsqueeze(1)
-    at, segment = (steps < segments.length).nonzero(as_tuple=True)
-    output = result.output.new_zeros(*call.input.shape[:2], result.output.shape[-1])
-    places = (segments.start[segment] + at, segments.row[segment])
-    output = output.index_put(places, result.output[at, segment])
-    return StackResult(output, tuple(_final_state(field, call, segments) for field in result.state))
+    assert isinstance(result.output, PackedSequence)
+    steps, batch = call.input.shape[:2]
+    order, places, _ = _packed_order(segments, batch)
+    output = result.output.data.new_zeros(steps * batch, result.output.data.shape[-1])
+    output = output.index_put((places,), result.output.data).view(steps, batch, -1)
+    return StackResult(output, tuple(_final_state(field, order, call, segments) for field in result.state))
 
 
-def _final_state(field: Tensor, call: StackCall, segments: Segments) -> Tensor:
+def _final_state(field: Tensor, order: Tensor, call: StackCall, segments: Segments) -> Tensor:
+    rank = torch.empty_like(order).index_put((order,), torch.arange(order.shape[0], device=order.device))
     forward = torch.arange(field.shape[0], device=field.device) % call.directions == 0
-    leaves = torch.where(forward.unsqueeze(1), segments.last, segments.first)
+    leaves = torch.where(forward.unsqueeze(1), rank[segments.last], rank[segments.first])
     return field.gather(1, leaves.unsqueeze(-1).expand(-1, -1, field.shape[-1]))

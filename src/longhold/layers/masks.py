@@ -32,11 +32,12 @@ def keep_mask(shape: tuple[int, ...], rate: float, like: Tensor) -> Tensor | Non
     """A scaled keep mask, 0 with probability `rate` and else 1 / (1 - rate); None when the rate is 0."""
     if rate == 0:
         return None
-    return torch.empty(shape, device=like.device, dtype=like.dtype).bernoulli_(1 - rate).div_(1 - rate)
+    share = torch.full(shape, 1 - rate, device=like.device, dtype=like.dtype)
+    return torch.bernoulli(share) / (1 - rate)
 
 
 def zone_mask(shape: tuple[int, ...], rate: float, like: Tensor) -> Tensor | None:
     """A bool mask, true with probability `rate`; None when the rate is 0."""
     if rate == 0:
         return None
-    return torch.empty(shape, device=like.device, dtype=torch.float32).bernoulli_(rate).bool()
+    return torch.bernoulli(torch.full(shape, rate, device=like.device, dtype=torch.float32)).bool()

@@ -67,6 +67,8 @@ class RecurrentModule(nn.Module, Generic[HiddenT]):
         self.recurrent_dropout, self.weight_dropout = extras.recurrent_dropout, extras.weight_dropout
         self.zoneout_rates, self.learn_initial_state = extras.zoneout, extras.learn_initial_state
         self.init = extras.init if extras.init is not None else Uniform()
+        if not isinstance(self.init, Initialization):
+            raise TypeError(f"init should be an Initialization such as longhold.init.Chrono(512), got {self.init!r}")
         self.init.check(recurrence, shape.bias)
         for name, size in self._parameter_shapes():
             self.register_parameter(name, nn.Parameter(torch.empty(size, device=device, dtype=dtype)))
