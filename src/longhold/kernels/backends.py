@@ -10,9 +10,10 @@ from torch import Tensor
 
 from longhold.kernels.call import StackCall, StackResult
 from longhold.kernels.fused import run_torch, step_torch, torch_refusal
+from longhold.kernels.native import cpu_refusal, run_cpu
 from longhold.kernels.reference import run_reference, step_reference
 
-BACKENDS = ("reference", "torch")
+BACKENDS = ("reference", "torch", "cpu")
 
 
 class _Requested(threading.local):
@@ -33,7 +34,7 @@ class Choice:
     """The backend of a call."""
 
     backend: str
-    """`reference` or `torch`"""
+    """`reference`, `torch` or `cpu`"""
     reason: str
     """why this one"""
     refused: dict[str, str] = field(default_factory=dict)
@@ -50,7 +51,8 @@ def use_backend(name: str) -> Iterator[None]:
     """Within the block every layer runs on the named backend, or refuses with `BackendRefused`.
 
     Arguments:
-        name: `reference` (the cells and a loop in Python; does everything) or `torch` (the operators behind torch.nn).
+        name: `reference` (the cells and a loop in Python; does everything), `torch` (the operators behind torch.nn) or
+            `cpu` (longhold's own loop in C++).
     """
     if name not in BACKENDS:
         raise ValueError(f"unknown backend {name!r}, expected one of {', '.join(BACKENDS)}")
@@ -65,37 +67,40 @@ def use_backend(name: str) -> Iterator[None]:
 def choose(call: StackCall) -> Choice:
     """The fastest backend that can run the call, or the one that was named."""
     name = _requested.name
-    refusal = torch_refusal(call)
-    refused = {} if refusal is None else {"torch": refusal}
+    refusals = {"cpu": cpu_refusal(call), "torch": torch_refusal(call)}
+    refused = {backend: refusal for backend, refusal in refusals.items() if refusal is not None}
     if name is not None:
         if name in refused:
             raise BackendRefused(f"backend {name!r} cannot run this call: {refused[name]}")
         return Choice(name, "named by use_backend", refused)
-    if refusal is not None:
+    if _transform() is not None:
+        return Choice("reference", f"{_transform()} is active, and only the loop in Python has rules for it", refused)
+    if "cpu" not in refused:
+        return Choice("cpu", "longhold's own loop in C++ does all that was asked", refused)
+    if "torch" in refused:
         return Choice("reference", "the only one that does all that was asked", refused)
-    obstacle = _obstacle(call)
-    if obstacle is not None:
-        return Choice("reference", obstacle)
-    return Choice("torch", "torch's fused operators do all that was asked")
-
-
-def _obstacle(call: StackCall) -> str | None:
-    """What around the call, rather than in it, keeps torch's operators from running."""
-    if torch._C._are_functorch_transforms_active():
-        return "a torch.func transform is active, and torch's operators have no rule for it"
-    if torch.autograd.forward_ad._current_level >= 0:
-        return "forward-mode differentiation is active, and torch's operators have no rule for it"
     if torch.compiler.is_compiling() and (call.lengths is not None or call.reset is not None):
-        return "the call is being compiled, and packing needs shapes that depend on data"
+        return Choice("reference", "the call is being compiled, and packing needs shapes that depend on data", refused)
+    return Choice("torch", "torch's fused operators do all that was asked", refused)
+
+
+def _transform() -> str | None:
+    if torch._C._are_functorch_transforms_active():
+        return "a torch.func transform"
+    if torch.autograd.forward_ad._current_level >= 0:
+        return "forward-mode differentiation"
     return None
 
 
 def run(call: StackCall) -> StackResult:
     """Run the call on the backend that `choose` names."""
-    return run_torch(call) if choose(call).backend == "torch" else run_reference(call)
+    return _RUNNERS[choose(call).backend](call)
 
 
 def run_step(call: StackCall) -> tuple[Tensor, ...]:
     """One step of one layer, `call.input` being (1, B, I): the next state, each field (B, .)."""
-    backend = choose(call).backend
-    return step_torch(call) if backend == "torch" else step_reference(call)
+    return _STEPPERS[choose(call).backend](call)
+
+
+_RUNNERS = {"reference": run_reference, "torch": run_torch, "cpu": run_cpu}
+_STEPPERS = {"reference": step_reference, "torch": step_torch, "cpu": step_reference}

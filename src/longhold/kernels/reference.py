@@ -1,5 +1,8 @@
 """The `reference` backend: the cells and the loop over time, for everything that can be asked."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,30 +12,38 @@ from longhold.cells import Unrolled, product, unroll
 from longhold.kernels.call import DirectionNoise, StackCall, StackResult
 
 
+Direction = Callable[[StackCall, Tensor, Tensor | None, int], Unrolled]
+"""Runs one layer and direction: the call, the layer's input (T, B, .), the lengths (B,), and which of the L*D it is."""
+
+
 def run_reference(call: StackCall) -> StackResult:
     """Run the stack layer by layer, direction by direction, step by step. Differentiable to any order."""
+    return run_layers(call, _run_direction)
+
+
+def run_layers(call: StackCall, direction: Direction) -> StackResult:
+    """Run a stack whose layers and directions are each run by `direction`."""
     if isinstance(call.input, PackedSequence):
-        return _run_packed(call, call.input)
+        padded, lengths = pad_packed_sequence(call.input)
+        result = _run_padded(call, direction, padded, lengths, call.input)
+        assert isinstance(result.output, Tensor)
+        return replace(result, output=pack_like(result.output, call.input))
     x = call.input
-    valid = None
     if call.lengths is not None:
-        valid = torch.arange(x.shape[0], device=x.device).unsqueeze(1) < call.lengths.to(x.device)
-        x = torch.where(valid.unsqueeze(-1), x, 0.0)
-    return _run_padded(call, x, valid, None)
+        x = torch.where(_valid(x, call.lengths).unsqueeze(-1), x, 0.0)
+    return _run_padded(call, direction, x, call.lengths, None)
 
 
-def _run_packed(call: StackCall, packed: PackedSequence) -> StackResult:
-    padded, lengths = pad_packed_sequence(packed)
-    valid = torch.arange(padded.shape[0], device=padded.device).unsqueeze(1) < lengths.to(padded.device)
-    result = _run_padded(call, padded, valid, packed)
-    assert isinstance(result.output, Tensor)
-    return StackResult(pack_like(result.output, packed), result.state, result.states, result.gates)
+def _valid(x: Tensor, lengths: Tensor) -> Tensor:
+    return torch.arange(x.shape[0], device=x.device).unsqueeze(1) < lengths.to(x.device)
 
 
-def _run_padded(call: StackCall, x: Tensor, valid: Tensor | None, packed: PackedSequence | None) -> StackResult:
+def _run_padded(
+    call: StackCall, direction: Direction, x: Tensor, lengths: Tensor | None, packed: PackedSequence | None
+) -> StackResult:
     runs: list[Unrolled] = []
     for layer in range(call.num_layers):
-        runs += [_run_direction(call, x, valid, layer * call.directions + d) for d in range(call.directions)]
+        runs += [direction(call, x, lengths, layer * call.directions + d) for d in range(call.directions)]
         x = torch.cat([run.states[0] for run in runs[-call.directions :]], dim=-1)
         if layer + 1 < call.num_layers:
             x = _drop_between_layers(x, call, packed)
@@ -44,7 +55,7 @@ def _run_padded(call: StackCall, x: Tensor, valid: Tensor | None, packed: Packed
     return StackResult(x, final, states, gates)
 
 
-def _run_direction(call: StackCall, x: Tensor, valid: Tensor | None, row: int) -> Unrolled:
+def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:
     cell, parameters = call.recurrence, call.parameters[row]
     noise = call.noise[row] if call.noise else DirectionNoise()
     groups = cell.norm_groups(parameters.weight_ih.shape[0] // len(cell.gate_names))
@@ -54,7 +65,7 @@ def _run_direction(call: StackCall, x: Tensor, valid: Tensor | None, row: int) -
         cell.make_state(*(field[row] for field in call.state)),
         parameters.recurrent(cell),
         initial=cell.make_state(*(field[row] for field in call.initial)),
-        valid=valid,
+        valid=None if lengths is None else _valid(x, lengths),
         reset=call.reset,
         reverse=row % call.directions == 1,
         mask_h=noise.recurrent_dropout,
@@ -89,5 +100,6 @@ def pack_like(padded: Tensor, packed: PackedSequence) -> PackedSequence:
     """Pack (T, B, .) into the order and batch sizes of another packed sequence."""
     if packed.sorted_indices is not None:
         padded = padded.index_select(1, packed.sorted_indices)
-    rows = [padded[t, :size] for t, size in enumerate(packed.batch_sizes.tolist())]
-    return packed._replace(data=torch.cat(rows))
+    batch = torch.arange(padded.shape[1])
+    kept = (batch < packed.batch_sizes.unsqueeze(1)).to(padded.device)
+    return packed._replace(data=padded[kept])

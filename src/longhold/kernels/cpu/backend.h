@@ -1,0 +1,19 @@
+// What each instruction set offers: both passes of every cell, for float and double.
+#pragma once
+#include "call.h"
+
+namespace longhold {
+
+enum CellKind { rnn_tanh, rnn_relu, gru, lstm, cell_kinds };
+
+struct Passes {
+  void (*forward[2])(const void* call, const Plan& plan);
+  void (*backward[2])(const void* call, const void* gradients, const Plan& plan);
+  int lanes;  // floats in a vector
+};
+
+struct Backend {
+  Passes cells[cell_kinds];
+};
+
+}  // namespace longhold
