@@ -124,6 +124,9 @@ def test_steps_fit_the_time_of_all_workers_and_never_exceed_the_limit():
     ("changes", "message"),
     [
         ({"lags": (0,)}, "lags"),
+        ({"lags": ()}, "lags"),
+        ({"arms": ()}, "arms"),
+        ({"seeds": ()}, "seeds"),
         ({"test_sequences": 999}, "test_sequences"),
         ({"seeds": (-1,)}, "seeds"),
         ({"lrr": 1}, "lrr"),

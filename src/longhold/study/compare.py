@@ -52,7 +52,7 @@ class CompareConfig(Config):
     embedding_size: Annotated[int, Field(ge=1)] = 64
     """Width of the learned vector that stands for a token."""
     train: TrainConfig = TrainConfig(
-        batch_size=16, sequence_length=64, lr=5e-3, schedule="cosine", final_fraction=0.05, evaluate_columns=8
+        batch_size=16, sequence_length=64, lr=3e-3, schedule="cosine", final_fraction=0.05, evaluate_columns=8
     )
     """Optimiser settings, the same for every cell; `steps` follows from the budget."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -75,9 +75,13 @@ class CompareConfig(Config):
         return self
 
     def study(self) -> RecallConfig:
-        """The recall study with the arms of the chosen cells only."""
+        """The recall study with the arms of the chosen cells only.
+
+        Raises:
+            InputError: it has none for them.
+        """
         arms = tuple(arm for arm in self.recall.arms if arm.cell in self.cells)
-        return self.recall.model_copy(update={"arms": arms})
+        return RecallConfig(**{**self.recall.model_dump(), "arms": arms})
 
 
 @dataclass(frozen=True)

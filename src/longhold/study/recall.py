@@ -63,11 +63,11 @@ ARMS = (
 class RecallConfig(Config):
     """What the recall study trains. Every run gets the same of everything but cell, initialisation, lag and seed."""
 
-    arms: tuple[Arm, ...] = ARMS
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1)] = ARMS
     """Cells and initialisations."""
-    lags: tuple[Annotated[int, Field(ge=1)], ...] = (8, 32, 128)
+    lags: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (8, 32, 128)
     """Distractors between the symbol and the question; a fresh model is trained at each."""
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = (0, 1, 2)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0, 1, 2)
     """Each decides a run's initial weights and its sequences."""
     steps: Annotated[int, Field(ge=1)] = 400
     """Optimizer steps after which a run that has not solved its lag ends."""
