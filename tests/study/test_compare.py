@@ -51,6 +51,7 @@ def test_every_cell_has_a_row_with_equal_parameters(made):
     assert max(row.parameters for row in rows) / min(row.parameters for row in rows) < 1.02
     for row in rows:
         assert row.steps >= row.best_step >= 1
+        assert row.threads in {1, torch.get_num_threads()}
         assert row.tokens == row.steps * 4 * 16
         assert 0 < row.held_out_bits < 9
         assert row.train_perplexity > 1
@@ -106,13 +107,15 @@ def test_it_makes_a_page_and_knows_its_command(made):
 
 
 @pytest.mark.slow
-def test_one_cell_without_recall_leaves_the_generator_alone():
+def test_one_cell_without_recall_leaves_generator_and_threads_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
+    threads = torch.get_num_threads()
     config = SMALL.model_copy(update={"cells": ("gru",), "recall_share": 0.0, "budget_seconds": 1.0, "prompt": "fox "})
     made = compare(CORPUS, config, command="as told")
     assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == threads
     assert ([row.cell for row in made.cells], made.recall) == (["gru"], ())
     assert (made.prompt, made.command) == ("fox ", "as told")
 

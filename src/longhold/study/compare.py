@@ -1,10 +1,12 @@
 """The first comparison: the same text and the same size for every cell, and how long each can hold a symbol."""
 
+import contextlib
 import datetime
 import math
 import shlex
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self, final
 
@@ -13,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from longhold.data import Corpus, Tokenizer, require_length, split, train_tokenizer
+from longhold.data import ContiguousBatches, Corpus, Tokenizer, require_length, split, train_tokenizer
 from longhold.models.budget import parameter_count, solve_hidden_size
 from longhold.models.config import Config
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
@@ -22,7 +24,16 @@ from longhold.study.comparison import CellRow, Comparison, CurvePoint, Machine, 
 from longhold.study.recall import Cell, RecallConfig, RecallRow, fit_steps, run_study
 from longhold.study.workers import Workers, available_cores
 from longhold.text import TextModel
-from longhold.training import Progress, TrainConfig, evaluate, fitted_config, text_batches, train, with_budget
+from longhold.training import (
+    Progress,
+    TrainConfig,
+    evaluate,
+    fitted_config,
+    step_probe,
+    text_batches,
+    train,
+    with_budget,
+)
 
 SHORTEST = 1000
 """Characters below which a text is not compared on."""
@@ -133,7 +144,8 @@ def compare(
     floor = baselines(text.train, text.validation, text.held_out, text.tokenizer)
     left = config.budget_seconds - _REPORT_SECONDS - (time.perf_counter() - began)
     each = max(1.0, left * (1 - config.recall_share) / len(config.cells))
-    cells = tuple(_cell_row(cell, i, each, text, config, watch) for i, cell in enumerate(config.cells))
+    with _threads_kept() as most:
+        cells = tuple(_cell_row(cell, i, each, most, text, config, watch) for i, cell in enumerate(config.cells))
     left = config.budget_seconds - _REPORT_SECONDS - (time.perf_counter() - began)
     recall = _recall(config, left, watch) if config.recall_share > 0 else ()
     return Comparison(
@@ -220,6 +232,7 @@ def _cell_row(
     cell: Cell,
     index: int,
     seconds: float,
+    threads: int,
     text: _Text,
     config: CompareConfig,
     watch: Callable[[CompareProgress], None],
@@ -228,7 +241,9 @@ def _cell_row(
     model, settings, ids = _built(shape, config.seed), text.settings(config), text.tokenizer.encode(text.train)
     validation, batches = text.after_context(text.validation), text_batches(ids, settings)
     began = time.perf_counter()
-    plan = with_budget(settings, seconds, model, batches, held_out=validation)
+    torch.set_num_threads(_fastest_threads(threads, model, batches, settings))
+    left = max(1.0, seconds - (time.perf_counter() - began))
+    plan = with_budget(settings, left, model, batches, held_out=validation)
     curve = _Curve(plan, _bits(validation, text.validation))
 
     def report(progress: Progress) -> None:
@@ -250,6 +265,7 @@ def _cell_row(
         hidden_size=shape.hidden_size,
         parameters=parameter_count(shape),
         lr=plan.lr,
+        threads=torch.get_num_threads(),
         steps=result.steps,
         best_step=result.best_step or result.steps,
         tokens=result.tokens,
@@ -260,6 +276,27 @@ def _cell_row(
         sample="".join(pieces),
         curve=tuple(curve.points),
     )
+
+
+@contextlib.contextmanager
+def _threads_kept() -> Iterator[int]:
+    """The number of threads that torch was given, and has again afterwards."""
+    before = torch.get_num_threads()
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fastest_threads(most: int, model: LanguageModel, batches: ContiguousBatches, settings: TrainConfig) -> int:
+    """One thread or all, whichever makes a step sooner: steps are small, and on a busy machine threads wait."""
+
+    def seconds(threads: int) -> float:
+        torch.set_num_threads(threads)
+        probe = step_probe(model, batches, settings)
+        return statistics.median([probe() for _ in range(7)][2:])
+
+    return min(sorted({1, most}), key=seconds)
 
 
 def _built(shape: LanguageModelConfig, seed: int) -> LanguageModel:
