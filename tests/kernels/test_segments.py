@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
+import longhold
 from longhold.kernels.segments import find_segments
 
 
@@ -40,3 +44,30 @@ def test_segments_are_what_a_slow_search_finds(case: tuple[torch.Tensor, list[in
     assert list(triples) == found
     assert segments.first.tolist() == first
     assert segments.last.tolist() == last
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the most elements that any tensor made inside has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(value, torch.Tensor):
+                self.elements = max(self.elements, value.numel())
+        return result
+
+
+def test_one_long_row_beside_many_short_segments_is_not_padded() -> None:
+    layer = longhold.GRU(8, 8)
+    x, reset = torch.randn(64, 16, 8), torch.ones(64, 16, dtype=torch.bool)
+    reset[1:, 0] = False
+    sizes = []
+    for mask in (None, reset):
+        with longhold.use_backend("torch"), torch.no_grad(), Largest() as seen:
+            layer(x, reset=mask)
+        sizes.append(seen.elements)
+    assert sizes[1] <= 2 * sizes[0], f"{sizes[1]} elements with resets, {sizes[0]} without"

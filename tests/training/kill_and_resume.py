@@ -6,8 +6,10 @@ python -m tests.training.kill_and_resume [--kills 20] [--seed 0]
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -40,13 +42,20 @@ def finish(process: subprocess.Popen[str], expected: int = 0) -> str:
     return output
 
 
-def wait_until_training(process: subprocess.Popen[str], folder: Path) -> None:
-    """Until the process has the run open: it cuts the metrics back and its lock names it."""
+def wait_for_step(process: subprocess.Popen[str], folder: Path, step: int) -> None:
+    """Until the process has the run open (its lock names it) and its metrics have come to `step`, or it is over."""
     lock = folder / "lock"
     while process.poll() is None:
-        if lock.exists() and lock.read_text() == str(process.pid):
+        if lock.exists() and lock.read_text() == str(process.pid) and logged_step(folder) >= step:
             return
         time.sleep(0.002)
+
+
+def logged_step(folder: Path) -> int:
+    """The step of the last line of the metrics, 0 where there is none; the file may be written to while it is read."""
+    path = folder / "metrics.jsonl"
+    lines = re.findall(r'^\{"step": (\d+),.*\}$', path.read_text(), re.MULTILINE) if path.exists() else []
+    return int(lines[-1]) if lines else 0
 
 
 def saved_step(folder: Path) -> int:
@@ -55,40 +64,37 @@ def saved_step(folder: Path) -> int:
     return int(read_model(path)[1]["counters"]["step"]) if path.exists() else 0
 
 
-def baseline(folder: Path) -> float:
-    """Train without interruption; the seconds that it took between opening the run and its end."""
-    process = start(folder, "--checkpoint-seconds", "0.02")
-    wait_until_training(process, folder)
-    began = time.perf_counter()
-    finish(process)
-    return time.perf_counter() - began
+def train_with_kills(folder: Path, moments: random.Random, kills: int) -> list[int]:
+    """Train to the end through up to `kills` SIGKILLs; the step of the checkpoint that each one left.
 
-
-def train_with_kills(folder: Path, moments: random.Random, kills: int, seconds: float) -> list[int]:
-    """Train to the end through `kills` SIGKILLs; the step of the checkpoint that each one left."""
-    left = []
-    for _ in range(kills):
+    Each comes a random time after a random step. There are fewer where a process was over sooner.
+    """
+    left: list[int] = []
+    for remaining in range(kills, 0, -1):
+        begun = saved_step(folder)
         process = start(folder, "--checkpoint-seconds", "0.02")
-        wait_until_training(process, folder)
-        time.sleep(moments.uniform(0, seconds / kills))
+        wait_for_step(process, folder, begun + moments.randint(0, (STEPS - begun) // (remaining + 1)))
+        time.sleep(moments.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         if process.returncode != -signal.SIGKILL:
-            raise RuntimeError("the run was over before it could be killed: too few steps")
+            return left
         left.append(saved_step(folder))
     finish(start(folder, "--checkpoint-seconds", "0.02"))
     return left
 
 
-def compare(folder: Path, whole: Path, kills: int, seed: int, seconds: float) -> list[int]:
-    """`kills` SIGKILLs over as many runs as that takes; raises unless each ends as `whole`, which took `seconds`."""
+def compare(folder: Path, whole: Path, kills: int, seed: int) -> list[int]:
+    """`kills` SIGKILLs over as many runs as that takes; raises unless each run ends as `whole` did."""
     moments = random.Random(seed)
     left: list[int] = []
-    while len(left) < kills:
-        part = folder / f"parts-{len(left)}"
-        left += train_with_kills(part, moments, min(KILLS_PER_RUN, kills - len(left)), 0.9 * seconds)
+    for attempt in itertools.count():
+        part = folder / f"parts-{attempt}"
+        left += train_with_kills(part, moments, min(KILLS_PER_RUN, kills - len(left)))
         assert_same_run(whole, part)
-    return left
+        if len(left) >= kills:
+            return left
+    raise AssertionError("unreachable")
 
 
 def main() -> None:
@@ -97,8 +103,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        seconds = baseline(Path(folder) / "whole")
-        left = compare(Path(folder), Path(folder) / "whole", given.kills, given.seed, seconds)
+        whole = Path(folder) / "whole"
+        finish(start(whole))
+        left = compare(Path(folder), whole, given.kills, given.seed)
     print(f"{given.kills} kills, each run bit-identical to the one never killed")
     print(f"steps of {STEPS} that the checkpoints held when the process was killed: {left}")
 

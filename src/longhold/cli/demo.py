@@ -1,1 +1,18 @@
-def demo() -> None: ...
+"""`longhold demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    budget: Annotated[str, typer.Option(help="Time for everything.")] = "3m",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page.")] = Path("longhold-demo"),
+) -> None:
+    """A first look: three cells learn The Time Machine, write in it, and are tested on memory; about three minutes."""
+    from longhold.cli.comparing import run_comparison
+    from longhold.data.corpora import demo_corpus
+    from longhold.training import parse_duration
+
+    run_comparison(demo_corpus(), {"budget_seconds": parse_duration(budget)}, output, command="longhold demo")

@@ -63,13 +63,13 @@ ARMS = (
 class RecallConfig(Config):
     """What the recall study trains. Every run gets the same of everything but cell, initialisation, lag and seed."""
 
-    arms: tuple[Arm, ...] = ARMS
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1)] = ARMS
     """Cells and initialisations."""
-    lags: tuple[Annotated[int, Field(ge=1)], ...] = (8, 32, 128)
+    lags: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (8, 32, 128)
     """Distractors between the symbol and the question; a fresh model is trained at each."""
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = (0, 1, 2)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0, 1, 2)
     """Each decides a run's initial weights and its sequences."""
-    steps: Annotated[int, Field(ge=1)] = 500
+    steps: Annotated[int, Field(ge=1)] = 400
     """Optimizer steps after which a run that has not solved its lag ends."""
     parameters: Annotated[int, Field(ge=500)] = 7000
     """Trainable numbers in each model; the hidden size is solved for it."""
@@ -79,7 +79,7 @@ class RecallConfig(Config):
     """Symbols that may have to be recalled; guessing is right once in so many."""
     distractors: Annotated[int, Field(ge=1)] = 8
     """Size of the distractors' own alphabet."""
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    batch_size: Annotated[int, Field(ge=1)] = 64
     """Fresh sequences in each step."""
     lr: Annotated[float, Field(gt=0)] = 3e-3
     """Learning rate of Adam, the same for every run; chosen on other seeds (docs/experiments.md)."""
@@ -222,7 +222,7 @@ class _Learner:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.run.config.clip_norm)
         self.optimizer.step()
         self.recent.append(float((answers.argmax(-1) == batch.targets[batch.mask]).double().mean()))
-        return float(loss)
+        return float(loss.detach())
 
     def seems_solved(self) -> bool:
         return len(self.recent) == _RECENT and statistics.fmean(self.recent) >= _CERTAIN
@@ -262,10 +262,11 @@ def _heaviness(run: RecallRun) -> float:
     return run.lag * {"rnn": 2, "gru": 4, "lstm": 1}[run.arm.cell]
 
 
-def fit_steps(config: RecallConfig, seconds: float, workers: Workers) -> RecallConfig:
+def fit_steps(config: RecallConfig, seconds_left: Callable[[], float], workers: Workers) -> RecallConfig:
     """The same study with as many steps as fit a time budget even if no run ends early, and never more than it had.
 
-    Every cell's step is timed once at every lag, in the workers. All runs get the same number of steps.
+    Every cell's step is timed once at every lag, in the workers; then `seconds_left` is asked. All runs get the same
+    number of steps.
     """
     runs = {(run.arm.cell, run.lag): run for run in config.runs()}
     jobs = [Job("recall_seconds_per_step", run.model_dump(mode="json")) for run in runs.values()]
@@ -273,5 +274,5 @@ def fit_steps(config: RecallConfig, seconds: float, workers: Workers) -> RecallC
     per_step = {key: timed[i] for i, key in enumerate(runs)}
     total = sum(per_step[run.arm.cell, run.lag] for run in config.runs())
     test = config.test_sequences / config.batch_size / 3  # a forward pass is about a third of a step
-    steps = int(seconds * workers.count * _PACKED / total - test) if seconds > 0 else 1
+    steps = int(max(0.0, seconds_left()) * workers.count * _PACKED / total - test)
     return config.model_copy(update={"steps": min(config.steps, max(1, steps))})

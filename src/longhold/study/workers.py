@@ -4,6 +4,7 @@ Every worker is `python -m longhold.study.worker`, so a caller needs no `if __na
 worker's thread count is settled before it imports torch.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -58,6 +59,7 @@ class Workers:
         self.count = count
         """How many processes."""
         self._processes: list[subprocess.Popen[str]] = []
+        self._threads: list[threading.Thread] = []
         self._complaints = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115
 
     def __enter__(self) -> Self:
@@ -85,6 +87,13 @@ class Workers:
             process.kill()
         for process in self._processes:
             process.wait()
+        for thread in self._threads:
+            thread.join()
+        for process in self._processes:
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):  # what was still to be written has no reader
+                    assert pipe is not None
+                    pipe.close()
         self._complaints.close()
 
     def map(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Any]]:
@@ -98,7 +107,9 @@ class Workers:
         for numbered in enumerate(jobs):
             waiting.put(numbered)
         for process in self._processes:
-            threading.Thread(target=_serve, args=(process, waiting, done), daemon=True).start()
+            thread = threading.Thread(target=_serve, args=(process, waiting, done), daemon=True)
+            self._threads.append(thread)
+            thread.start()
         for _ in jobs:
             index, answer = done.get()
             if "error" in answer:

@@ -1,0 +1,87 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from io import StringIO
+
+import pytest
+
+from longhold.errors import InputError
+from longhold.study.recall import Arm, RecallConfig
+from longhold.study.worker import serve
+from longhold.study.workers import Job, Workers, available_cores
+
+TINY = RecallConfig(arms=(Arm(cell="lstm", init="uniform"),), lags=(2,), seeds=(0,), steps=2, parameters=600)
+RUN = TINY.runs()[0].model_dump(mode="json")
+
+
+def alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_at_least_one_core_and_one_worker():
+    assert available_cores() >= 1
+    with pytest.raises(InputError, match="workers=0"):
+        Workers(0)
+
+
+def test_a_worker_answers_each_line_and_survives_an_error():
+    jobs = [
+        {"name": "recall", "argument": RUN},
+        {"name": "nonsense", "argument": {}},
+        {"name": "recall", "argument": RUN},
+    ]
+    answers = StringIO()
+    serve(StringIO("".join(json.dumps(job) + "\n" for job in jobs)), answers)
+    first, second, third = map(json.loads, answers.getvalue().splitlines())
+    assert first["result"]["steps"] == 2
+    assert "nonsense" in second["error"]
+    assert third["result"]["accuracy"] == first["result"]["accuracy"]
+
+
+@pytest.mark.slow
+def test_results_come_with_their_index_an_error_is_told_and_none_stays_alive():
+    with Workers(2) as workers:
+        ids = [process.pid for process in workers._processes]
+        results = dict(workers.map([Job("recall", RUN)] * 3))
+        assert sorted(results) == [0, 1, 2]
+        with pytest.raises(RuntimeError, match="nonsense"):
+            list(workers.map([Job("nonsense", {})]))
+        workers._processes[0].kill()
+        workers._processes[1].kill()
+        with pytest.raises(RuntimeError, match="ended without a word"):
+            list(workers.map([Job("recall", RUN)]))
+    assert not any(map(alive, ids))
+
+
+PROGRAM = """
+import sys
+from longhold.study.recall import RecallConfig, run_study
+from longhold.study.workers import Workers
+config = RecallConfig(lags=(200,), seeds=(0,), steps=100000)
+with Workers(2) as workers:
+    print(*(process.pid for process in workers._processes), flush=True)
+    run_study(config, workers)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_ctrl_c_ends_every_worker_at_once():
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        ids = [int(word) for word in program.stdout.readline().split()]
+        time.sleep(1.0)
+        program.send_signal(signal.SIGINT)
+        _, complaints = program.communicate(timeout=30)
+    assert len(ids) == 2
+    assert "KeyboardInterrupt" in complaints
+    assert not any(map(alive, ids))
