@@ -1,11 +1,11 @@
 """The C++ extension's recurrences as operators of torch: schema, shapes for tracing, gradients of any order.
 
-One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on. Products over all
-steps at once (the input's share before the loop, the weight gradients after it) are torch's matrix products; what has to
-walk through time is C++ (`kernels/cpu/`).
+One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on. Products over
+all steps at once (the input's share before the loop, the weight gradients after it) are torch's matrix products; what
+has to walk through time is C++ (`kernels/cpu/`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,12 +40,7 @@ _GRADIENTS = (
 _DIFFERENTIABLE = 9
 """Arguments that have a gradient come first."""
 
-_LIBRARY = torch.library.Library("longhold", "DEF")
-
-Arguments = tuple[
-    Tensor, Tensor, Tensor, Tensor | None, Tensor | None, Tensor, Tensor | None, Tensor, Tensor | None,
-    Tensor | None, Tensor | None, Tensor | None, bool,
-]  # fmt: skip
+_LIBRARY: Any = torch.library.Library("longhold", "DEF")  # type: ignore[no-untyped-call]
 
 
 def _none(like: Tensor) -> Tensor:
@@ -120,7 +115,7 @@ def _backward(
     needs_input: bool,
     *arguments: Any,
 ) -> tuple[Tensor, ...]:
-    x, weight_ih, weight_hh, bias_ih, bias_hh, h0, _, _, _, lengths, reset, _, reverse = arguments
+    x, weight_ih, weight_hh, bias_ih, bias_hh, _, _, _, _, lengths, reset, _, reverse = arguments
     has_c, has_extra = kind == "lstm", kind == "gru"
     held = _held(kind, arguments)
     addresses = _addresses(held, (gates, extra if has_extra else None, h, c if has_c else None, None, None))
@@ -227,8 +222,8 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
     else:
         d_c = d_c_n = None
     operator = getattr(torch.ops.longhold, f"{kind}_backward")
-    found = operator(d_h, d_c, d_h_n, d_c_n, h, c, gates, extra, ctx.needs_input_grad[0], *tensors, ctx.reverse)
-    needed = ctx.needs_input_grad[:_DIFFERENTIABLE]
+    found = operator(d_h, d_c, d_h_n, d_c_n, h, c, gates, extra, ctx.needs_input_grad[1], *tensors, ctx.reverse)
+    needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
     given = [
         d if need and tensor is not None and d.numel() == tensor.numel() else None
         for d, need, tensor in zip(found, needed, tensors, strict=False)
@@ -291,23 +286,55 @@ def _reference(
     return run.states[0], run.states[1] if c_n else None, h_n, c_n[0] if c_n else None
 
 
+def _autograd(operator: Any, keep: Callable[..., None], differentiate: Callable[..., tuple[Any, ...]]) -> Any:
+    """The operator's autograd rule.
+
+    As `torch.library.register_autograd` makes it, but without its search for default arguments: that alone takes some
+    60 microseconds a call, as long as a small recurrence.
+    """
+
+    def redispatch(keys: Any, arguments: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        with torch._C._AutoDispatchBelowAutograd():
+            found: tuple[Tensor, ...] = operator.redispatch(keys & torch._C._after_autograd_keyset, *arguments)
+            return found
+
+    class Recurrent(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, keys: Any, *arguments: Any) -> tuple[Tensor, ...]:
+            output = redispatch(keys, arguments)
+            keep(ctx, arguments, output)
+            return output
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+            return (None, *differentiate(ctx, *grads))
+
+    def implementation(keys: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
+            applied: tuple[Tensor, ...] = Recurrent.apply(keys, *arguments)  # type: ignore[no-untyped-call]
+            return applied
+        return redispatch(keys, arguments)
+
+    return implementation
+
+
 def _register(kind: str) -> None:
     saved = "Tensor h, Tensor c, Tensor gates, Tensor extra"
-    _LIBRARY.define(f"{kind}_forward({_ARGUMENTS}) -> {_RESULTS}")
-    _LIBRARY.define(
-        f"{kind}_backward(Tensor d_h, Tensor? d_c, Tensor d_h_n, Tensor? d_c_n, {saved}, bool needs_input, {_ARGUMENTS})"
-        f" -> {_GRADIENTS}"
+    upstream = "Tensor d_h, Tensor? d_c, Tensor d_h_n, Tensor? d_c_n"
+    forward, backward = f"{kind}_forward", f"{kind}_backward"
+    _LIBRARY.define(f"{forward}({_ARGUMENTS}) -> {_RESULTS}")
+    _LIBRARY.define(f"{backward}({upstream}, {saved}, bool needs_input, {_ARGUMENTS}) -> {_GRADIENTS}")
+    _LIBRARY.impl(forward, partial(_forward, kind), "CPU")
+    _LIBRARY.impl(backward, partial(_backward, kind), "CPU")
+    torch.library.register_fake(f"longhold::{forward}", partial(_fake_forward, kind), lib=_LIBRARY)
+    torch.library.register_fake(f"longhold::{backward}", partial(_fake_backward, kind), lib=_LIBRARY)
+    rules = (
+        (forward, _keep_forward, partial(_differentiate_forward, kind)),
+        (backward, _keep_backward, partial(_differentiate_backward, kind)),
     )
-    _LIBRARY.impl(f"{kind}_forward", partial(_forward, kind), "CPU")
-    _LIBRARY.impl(f"{kind}_backward", partial(_backward, kind), "CPU")
-    torch.library.register_fake(f"longhold::{kind}_forward", partial(_fake_forward, kind), lib=_LIBRARY)
-    torch.library.register_fake(f"longhold::{kind}_backward", partial(_fake_backward, kind), lib=_LIBRARY)
-    torch.library.register_autograd(
-        f"longhold::{kind}_forward", partial(_differentiate_forward, kind), setup_context=_keep_forward, lib=_LIBRARY
-    )
-    torch.library.register_autograd(
-        f"longhold::{kind}_backward", partial(_differentiate_backward, kind), setup_context=_keep_backward, lib=_LIBRARY
-    )
+    for name, keep, differentiate in rules:
+        operator = getattr(torch.ops.longhold, name).default
+        _LIBRARY.impl(name, _autograd(operator, keep, differentiate), "Autograd", with_keyset=True)
 
 
 for _kind in RECURRENCES:

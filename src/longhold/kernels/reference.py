@@ -11,7 +11,6 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from longhold.cells import Unrolled, product, unroll
 from longhold.kernels.call import DirectionNoise, StackCall, StackResult
 
-
 Direction = Callable[[StackCall, Tensor, Tensor | None, int], Unrolled]
 """Runs one layer and direction: the call, the layer's input (T, B, .), the lengths (B,), and which of the L*D it is."""
 
