@@ -26,7 +26,6 @@ def cell_rows() -> tuple[CellRow, ...]:
             hidden_size=hidden,
             parameters=parameters,
             lr=5e-3,
-            threads=2,
             steps=1480 + i,
             best_step=1401 + i,
             tokens=1_515_520 + i,

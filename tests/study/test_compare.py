@@ -1,6 +1,8 @@
 import json
 import math
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,7 +53,6 @@ def test_every_cell_has_a_row_with_equal_parameters(made):
     assert max(row.parameters for row in rows) / min(row.parameters for row in rows) < 1.02
     for row in rows:
         assert row.steps >= row.best_step >= 1
-        assert row.threads in {1, torch.get_num_threads()}
         assert row.tokens == row.steps * 4 * 16
         assert 0 < row.held_out_bits < 9
         assert row.train_perplexity > 1
@@ -93,9 +94,45 @@ def test_progress_is_told_from_the_baselines_to_the_last_run(made):
     stages = [progress.stage for progress in made[1]]
     assert list(dict.fromkeys(stages)) == ["baselines", "text", "recall"]
     assert stages == sorted(stages, key=["baselines", "text", "recall"].index)
-    assert made[1][-1].done == made[1][-1].total == len(made[0].recall)
     assert {p.done for p in made[1] if p.stage == "text"} == {0, 1, 2}
     assert all((p.training is not None) == (p.stage == "text") for p in made[1])
+    assert made[1][-1].done == made[1][-1].total == len(made[0].recall)
+    told = [p.row for p in made[1] if p.row is not None]
+    assert sorted(map(made[0].recall.index, told)) == list(range(len(made[0].recall)))
+
+
+class Enough(Exception):
+    pass
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads the children of a process from /proc")
+def test_whoever_stops_it_finds_no_worker_left():
+    begun = []
+
+    def children():
+        names = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        return [name for name in names if b"study.worker" in Path(f"/proc/{name}/cmdline").read_bytes()]
+
+    def stop(progress):
+        begun.extend(children())
+        if progress.stage == "text":
+            raise Enough
+
+    with pytest.raises(Enough):
+        compare(CORPUS, SMALL.model_copy(update={"workers": 2}), on_progress=stop)
+    assert len(set(begun)) == 2
+    assert not children()
+
+
+@pytest.mark.slow
+def test_what_breaks_in_a_worker_is_raised_here(monkeypatch):
+    def broken(*arguments):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("longhold.study.compare.run_study", broken)
+    with pytest.raises(RuntimeError, match="out of luck"):
+        compare(CORPUS, SMALL.model_copy(update={"cells": ("rnn",), "budget_seconds": 1.0}))
 
 
 @pytest.mark.slow
@@ -112,7 +149,7 @@ def test_one_cell_without_recall_leaves_generator_and_threads_alone():
     expected = torch.rand(3)
     torch.manual_seed(5)
     threads = torch.get_num_threads()
-    config = SMALL.model_copy(update={"cells": ("gru",), "recall_share": 0.0, "budget_seconds": 1.0, "prompt": "fox "})
+    config = SMALL.model_copy(update={"cells": ("gru",), "recall": None, "budget_seconds": 1.0, "prompt": "fox "})
     made = compare(CORPUS, config, command="as told")
     assert torch.equal(torch.rand(3), expected)
     assert torch.get_num_threads() == threads
@@ -131,8 +168,9 @@ def test_the_solver_makes_the_cells_equal(vocab_size):
 
 
 def test_only_the_arms_of_the_chosen_cells_are_run():
-    arms = CompareConfig(cells=("rnn", "lstm")).study().arms
-    assert arms == tuple(arm for arm in ARMS if arm.cell != "gru")
+    study = CompareConfig(cells=("rnn", "lstm")).study()
+    assert study is not None
+    assert study.arms == tuple(arm for arm in ARMS if arm.cell != "gru")
 
 
 def test_a_study_without_an_arm_for_the_cells_is_refused():
@@ -148,7 +186,7 @@ def test_a_study_without_an_arm_for_the_cells_is_refused():
         ({"cells": ("rnn", "rnn")}, "each once"),
         ({"cells": ("rnn", "cnn")}, "cells"),
         ({"budget_seconds": 0}, "budget_seconds"),
-        ({"recall_share": 1}, "recall_share"),
+        ({"recall": {"lags": ()}}, "lags"),
         ({"nonsense": 1}, "nonsense"),
     ],
 )

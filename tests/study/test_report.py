@@ -70,6 +70,7 @@ def test_the_page_shows_each_number_of_the_rows():
             assert wording.bits(point.bits_per_character) in words
             assert wording.seconds(point.seconds) in words
         assert " ".join(row.sample.split()) in words
+        assert wording.seconds(row.seconds) in words
     for row in made.recall:
         assert f"({wording.whole(row.steps)})" in words
 

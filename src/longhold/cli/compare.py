@@ -31,5 +31,5 @@ def compare(
     if parameters is not None:
         options["parameters"] = parameters
     if not recall:
-        options["recall_share"] = 0.0
+        options["recall"] = None
     run_comparison(load_corpus(source, encoding=encoding), options, output)

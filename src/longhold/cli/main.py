@@ -23,6 +23,12 @@ app = typer.Typer(
 )
 
 
+def _say(line: str) -> None:
+    """One line on standard error; under `torchrun` the first worker speaks for all."""
+    if os.environ.get("RANK", "0") == "0":
+        print(line, file=sys.stderr)
+
+
 def _drop_output() -> None:
     """Standard output cannot take what is left in it; Python would complain once more while it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -36,10 +42,10 @@ def _answered(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*arguments, **options)
         except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
+            _say(f"error: {error}")
             raise typer.Exit(2) from None
         except KeyboardInterrupt as stop:
-            print(stop if str(stop) else "stopped", file=sys.stderr)
+            _say(str(stop) or "stopped")
             raise typer.Exit(getattr(stop, "exit_code", 130)) from None
         except BrokenPipeError:
             _drop_output()
@@ -47,7 +53,7 @@ def _answered(command: Callable[..., None]) -> Callable[..., None]:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            print(f"error: cannot write: {error.strerror}", file=sys.stderr)
+            _say(f"error: cannot write: {error.strerror}")
             _drop_output()
             raise typer.Exit(2) from None
 

@@ -204,7 +204,7 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             masks = self.draw_masks(prepared.steps, prepared.batch)
         else:
             self._check_masks(masks, prepared)
-        initial = self._initial_state(prepared)
+        initial = self._initial_fields(prepared.batch, prepared.data)
         parameters = self._parameters_by_direction()
         return StackCall(
             recurrence=self.recurrence,
@@ -222,14 +222,21 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             trace=trace,
         )
 
-    def _initial_state(self, prepared: Prepared) -> tuple[Tensor, ...]:
-        rows, like = self.num_layers * self.directions, prepared.data
+    def initial_state(self, batch: int) -> HiddenT:
+        """The state before the first step, and after a reset, for `batch` rows: zeros, or the learned one.
+
+        In `hx`'s form, (L*D, B, P) or for the LSTM ((L*D, B, P), (L*D, B, H)), with the weights' dtype and device.
+        """
+        return self._hidden(self._initial_fields(batch, self._flat_weights[0]))
+
+    def _initial_fields(self, batch: int, like: Tensor) -> tuple[Tensor, ...]:
+        rows = self.num_layers * self.directions
         if not self.learn_initial_state:
-            return tuple(like.new_zeros(rows, prepared.batch, size) for size in self._state_sizes())
+            return tuple(like.new_zeros(rows, batch, size) for size in self._state_sizes())
         learned = []
         for name in self.recurrence.state_names:
             stack = torch.stack([cast(Tensor, getattr(self, f"{name}_0{suffix}")) for suffix in self._suffixes()])
-            learned.append(stack.to(like.dtype).unsqueeze(1).expand(-1, prepared.batch, -1).contiguous())
+            learned.append(stack.to(like.dtype).unsqueeze(1).expand(-1, batch, -1).contiguous())
         return tuple(learned)
 
     def _given_state(self, prepared: Prepared, hx: HiddenT) -> tuple[Tensor, ...]:

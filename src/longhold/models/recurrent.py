@@ -173,19 +173,8 @@ class RecurrentModel(SequenceModel):
 
     def initial_state(self, batch: int) -> State:
         """Zeros, or the learned initial state, for `batch` rows."""
-        layer = self.layer
-        sizes = (layer.output_size, layer.hidden_size)
-        fields = [
-            self._initial(name, size, batch) for name, size in zip(layer.recurrence.state_names, sizes, strict=False)
-        ]
-        return fields[0] if len(fields) == 1 else tuple(fields)
-
-    def _initial(self, name: str, size: int, batch: int) -> Tensor:
-        layers = self.layer.num_layers
-        if not self.layer.learn_initial_state:
-            return self.output.weight.new_zeros(layers, batch, size)
-        learned = torch.stack([getattr(self.layer, f"{name}_0_l{index}") for index in range(layers)])
-        return learned.unsqueeze(1).expand(-1, batch, -1).contiguous()  # (L, B, H)
+        state: State = self.layer.initial_state(batch)
+        return state
 
     def take_weights(self, tensors: Mapping[str, Tensor]) -> None:
         """Make `tensors` (not copies) the model's parameters, with their device and dtype; used after building on meta.

@@ -3,10 +3,11 @@
 import contextlib
 import datetime
 import math
+import queue
 import shlex
-import statistics
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self, final
 
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from longhold.data import ContiguousBatches, Corpus, Tokenizer, require_length, split, train_tokenizer
+from longhold.data import Corpus, Tokenizer, require_length, split, train_tokenizer
 from longhold.models.budget import parameter_count, solve_hidden_size
 from longhold.models.config import Config
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
@@ -29,7 +30,6 @@ from longhold.training import (
     TrainConfig,
     evaluate,
     fitted_config,
-    step_probe,
     text_batches,
     train,
     with_budget,
@@ -38,7 +38,8 @@ from longhold.training import (
 SHORTEST = 1000
 """Characters below which a text is not compared on."""
 
-_REPORT_SECONDS = 4.0  # kept back for the page
+_REPORT_SECONDS = 3.0  # kept back for the page
+_WRITE_SECONDS = 2.0  # kept back of each cell's share for its last evaluation and its sample
 _REFERENCE_HIDDEN = 160
 _LONGEST_PROMPT = 32
 _MOST_WORKERS = 16  # each holds a few hundred megabytes of torch
@@ -51,9 +52,7 @@ class CompareConfig(Config):
     cells: tuple[Cell, ...] = ("rnn", "gru", "lstm")
     """Recurrences, each once."""
     budget_seconds: Annotated[float, Field(gt=0)] = 180.0
-    """Time for everything: baselines, text, recall and page."""
-    recall_share: Annotated[float, Field(ge=0, lt=1)] = 0.55
-    """The share that recall gets of what the baselines leave; 0 leaves recall out. The cells share the rest equally."""
+    """Time for everything: baselines, text, recall and page. The cells share it equally; recall goes on beside them."""
     tokenizer: Literal["char", "byte", "word", "bpe"] = "char"
     """Kind of tokenizer."""
     init: str = "uniform"
@@ -74,10 +73,10 @@ class CompareConfig(Config):
     """Tokens in a sample."""
     temperature: Annotated[float, Field(ge=0)] = 0.8
     """Of the samples."""
-    recall: RecallConfig = RecallConfig(steps=2000)
-    """The recall study. Its arms are those of `cells`; its steps are at most these, fewer where time asks for it."""
+    recall: RecallConfig | None = RecallConfig(steps=2000)
+    """The recall study: its arms for `cells`, for at most its steps, fewer where time asks for it. None: no recall."""
     workers: Annotated[int, Field(ge=1)] | None = None
-    """Processes for the recall study; None: one per core."""
+    """Processes for the recall study; None: all cores but the one that the cells train on, at least 1, at most 16."""
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -85,32 +84,37 @@ class CompareConfig(Config):
             raise ValueError(f"cells={','.join(self.cells)!r}: expected at least one cell, each once")
         return self
 
-    def study(self) -> RecallConfig:
+    def study(self) -> RecallConfig | None:
         """The recall study with the arms of the chosen cells only.
 
         Raises:
             InputError: it has none for them.
         """
+        if self.recall is None:
+            return None
         arms = tuple(arm for arm in self.recall.arms if arm.cell in self.cells)
         return RecallConfig(**{**self.recall.model_dump(), "arms": arms})
 
 
 @dataclass(frozen=True)
 class CompareProgress:
-    """Where a comparison stands, for whoever watches it."""
+    """Where a comparison stands, for whoever watches it.
+
+    Recall runs end beside the training of the cells; the stage is `recall` when nothing but recall is left.
+    """
 
     stage: Literal["baselines", "text", "recall"]
     """What is under way."""
     done: int
-    """Baselines, cells or runs of this stage that are finished."""
+    """Parts of this stage that are finished: of the text, cells; of recall, runs."""
     total: int
     """Of how many."""
     message: str
     """The same in a line."""
     training: Progress | None = None
-    """Where the training of the cell under way stands."""
+    """In the text stage: where the training of the cell under way stands."""
     row: RecallRow | None = None
-    """The recall run that has just ended."""
+    """The recall run that has just ended, if this report is about one."""
 
 
 def compare(
@@ -124,7 +128,9 @@ def compare(
 
     The text is cut into training, validation (5 %, at most 100,000 characters) and held-out text (10 %), in this
     order. Validation chooses each cell's best step and the n-gram's order; the held-out text is read once, after
-    training. Then the recall study trains a fresh model for every arm, lag and seed, in worker processes.
+    training. The cells train one after the other, each on one thread: their steps are so small that more threads gain
+    little, and lose much where another program wants a core. Meanwhile the recall study trains a fresh model for every
+    arm, lag and seed, in worker processes on the other cores.
 
     Args:
         corpus: the text.
@@ -137,17 +143,18 @@ def compare(
             non-finite in a text run.
     """
     config = CompareConfig() if config is None else config
-    watch = on_progress or (lambda progress: None)
-    began = time.perf_counter()
+    study, began = config.study(), time.perf_counter()
+    ends = began + config.budget_seconds - _REPORT_SECONDS
     text = _Text.of(corpus, config)
-    watch(CompareProgress("baselines", 0, 1, "n-gram and xz"))
-    floor = baselines(text.train, text.validation, text.held_out, text.tokenizer)
-    left = config.budget_seconds - _REPORT_SECONDS - (time.perf_counter() - began)
-    each = max(1.0, left * (1 - config.recall_share) / len(config.cells))
-    with _threads_kept() as most:
-        cells = tuple(_cell_row(cell, i, each, most, text, config, watch) for i, cell in enumerate(config.cells))
-    left = config.budget_seconds - _REPORT_SECONDS - (time.perf_counter() - began)
-    recall = _recall(config, left, watch) if config.recall_share > 0 else ()
+    report = _Reporter(on_progress, config, study)
+    with contextlib.ExitStack() as stack:
+        future = None if study is None else _begin_recall(stack, study, config.workers, ends, report)
+        report.baselines()
+        floor = baselines(text.train, text.validation, text.held_out, text.tokenizer)
+        stack.enter_context(_one_thread())
+        each = (ends - time.perf_counter()) / len(config.cells) - _WRITE_SECONDS
+        cells = tuple(_cell_row(cell, max(1.0, each), text, config, report) for cell in config.cells)
+        recall = () if future is None else report.rest(future)
     return Comparison(
         source=text.described(corpus, config),
         machine=Machine.here(),
@@ -228,30 +235,19 @@ def solve_text_model(cell: Cell, vocab_size: int, config: CompareConfig) -> Lang
     return model(cell).with_hidden_size(solve_hidden_size(model(cell), target))
 
 
-def _cell_row(
-    cell: Cell,
-    index: int,
-    seconds: float,
-    threads: int,
-    text: _Text,
-    config: CompareConfig,
-    watch: Callable[[CompareProgress], None],
-) -> CellRow:
+def _cell_row(cell: Cell, seconds: float, text: _Text, config: CompareConfig, report: "_Reporter") -> CellRow:
     shape = solve_text_model(cell, text.tokenizer.vocab_size, config)
     model, settings, ids = _built(shape, config.seed), text.settings(config), text.tokenizer.encode(text.train)
     validation, batches = text.after_context(text.validation), text_batches(ids, settings)
     began = time.perf_counter()
-    torch.set_num_threads(_fastest_threads(threads, model, batches, settings))
-    left = max(1.0, seconds - (time.perf_counter() - began))
-    plan = with_budget(settings, left, model, batches, held_out=validation)
+    plan = with_budget(settings, seconds, model, batches, held_out=validation)
     curve = _Curve(plan, _bits(validation, text.validation))
 
-    def report(progress: Progress) -> None:
+    def watch(progress: Progress) -> None:
         curve.add(progress)
-        message = f"{cell}: step {progress.step} of {progress.steps}"
-        watch(CompareProgress("text", index, len(config.cells), message, training=progress))
+        report.training(cell, progress)
 
-    result = train(model, batches, plan, held_out=validation, on_progress=report)
+    result = train(model, batches, plan, held_out=validation, on_progress=watch)
     taken = time.perf_counter() - began
     asked = text.after_context(text.held_out)
     nats = evaluate(model, asked, columns=_columns(len(asked)))
@@ -265,7 +261,6 @@ def _cell_row(
         hidden_size=shape.hidden_size,
         parameters=parameter_count(shape),
         lr=plan.lr,
-        threads=torch.get_num_threads(),
         steps=result.steps,
         best_step=result.best_step or result.steps,
         tokens=result.tokens,
@@ -279,24 +274,13 @@ def _cell_row(
 
 
 @contextlib.contextmanager
-def _threads_kept() -> Iterator[int]:
-    """The number of threads that torch was given, and has again afterwards."""
+def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        yield before
+        yield
     finally:
         torch.set_num_threads(before)
-
-
-def _fastest_threads(most: int, model: LanguageModel, batches: ContiguousBatches, settings: TrainConfig) -> int:
-    """One thread or all, whichever makes a step sooner: steps are small, and on a busy machine threads wait."""
-
-    def seconds(threads: int) -> float:
-        torch.set_num_threads(threads)
-        probe = step_probe(model, batches, settings)
-        return statistics.median([probe() for _ in range(7)][2:])
-
-    return min(sorted({1, most}), key=seconds)
 
 
 def _built(shape: LanguageModelConfig, seed: int) -> LanguageModel:
@@ -328,22 +312,64 @@ class _Curve:
             self.points.append(CurvePoint(progress.step, progress.seconds, progress.held_out * self._bits))
 
 
-def _recall(config: CompareConfig, seconds: float, watch: Callable[[CompareProgress], None]) -> tuple[RecallRow, ...]:
-    study = config.study()
-    total, done = len(study.runs()), 0
-    watch(CompareProgress("recall", 0, total, "timing a step of every cell"))
-    began = time.perf_counter()
+@final
+class _Reporter:
+    """Tells the watcher, in the caller's thread, of training and of the recall runs that have ended meanwhile."""
 
-    def report(row: RecallRow) -> None:
-        nonlocal done
-        done += 1
-        arm = row.run.arm
-        message = f"{arm.cell} {arm.init}, lag {row.run.lag}: {'solved' if row.solved else 'not solved'}"
-        watch(CompareProgress("recall", done, total, message, row=row))
+    def __init__(
+        self, watch: Callable[[CompareProgress], None] | None, config: CompareConfig, study: RecallConfig | None
+    ) -> None:
+        self.ended: queue.SimpleQueue[RecallRow | None] = queue.SimpleQueue()
+        """Rows as they come, and None after the last."""
+        self._watch = watch or (lambda progress: None)
+        self._cells = config.cells
+        self._runs, self._run = len(study.runs()) if study else 0, 0
 
-    with Workers(config.workers or min(total, available_cores(), _MOST_WORKERS)) as workers:
-        study = fit_steps(study, lambda: seconds - (time.perf_counter() - began), workers)
-        return run_study(study, workers, report)
+    def baselines(self) -> None:
+        self._watch(CompareProgress("baselines", 0, 1, "n-gram and xz"))
+
+    def training(self, cell: Cell, progress: Progress) -> None:
+        with contextlib.suppress(queue.Empty):
+            while (row := self.ended.get_nowait()) is not None:
+                self._run += 1
+                self._text(cell, progress, f"{_said(row)} ({self._run} of {self._runs} runs)", row)
+            self.ended.put(None)  # `rest` waits for this sign
+        self._text(cell, progress, f"{cell}: step {progress.step} of {progress.steps}")
+
+    def rest(self, future: Future[tuple[RecallRow, ...]]) -> tuple[RecallRow, ...]:
+        """Wait for the runs that are not through, and give all rows."""
+        self._watch(CompareProgress("recall", self._run, self._runs, "the last runs"))
+        while (row := self.ended.get()) is not None:
+            self._run += 1
+            self._watch(CompareProgress("recall", self._run, self._runs, _said(row), row=row))
+        return future.result()
+
+    def _text(self, cell: Cell, progress: Progress, message: str, row: RecallRow | None = None) -> None:
+        done = self._cells.index(cell)
+        self._watch(CompareProgress("text", done, len(self._cells), message, training=progress, row=row))
+
+
+def _said(row: RecallRow) -> str:
+    outcome = "failed" if row.failure else "solved" if row.solved else "not solved"
+    return f"{row.run.arm.cell} {row.run.arm.init}, lag {row.run.lag}: {outcome}"
+
+
+def _begin_recall(
+    stack: contextlib.ExitStack, study: RecallConfig, count: int | None, ends: float, report: _Reporter
+) -> Future[tuple[RecallRow, ...]]:
+    """Start the study in worker processes and a thread that waits for them; leaving the stack ends both."""
+    waiting = stack.enter_context(ThreadPoolExecutor(1))
+    spare = min(len(study.runs()), max(1, available_cores() - 1), _MOST_WORKERS)
+    workers = stack.enter_context(Workers(count or spare))
+
+    def work() -> tuple[RecallRow, ...]:
+        try:
+            fitted = fit_steps(study, lambda: ends - time.perf_counter(), workers)
+            return run_study(fitted, workers, report.ended.put)
+        finally:
+            report.ended.put(None)
+
+    return waiting.submit(work)
 
 
 def _recipe(config: TrainConfig) -> str:

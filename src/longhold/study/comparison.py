@@ -93,8 +93,6 @@ class CellRow:
     """Trainable numbers."""
     lr: float
     """Learning rate at the top of the schedule."""
-    threads: int
-    """Threads that it trained with: one or all, whichever was faster."""
     steps: int
     """Optimizer steps made."""
     best_step: int

@@ -58,7 +58,9 @@ INITS = {
 
 def text_caption() -> str:
     """What the text results are and how far they go."""
-    return "One run per cell: equal parameters, equal optimiser settings, equal time. Indicative, not a ranking."
+    return (
+        "One run per cell: equal parameters, equal optimiser settings, equal shares of time. Indicative, not a ranking."
+    )
 
 
 def recall_caption(rows: tuple[RecallRow, ...]) -> str:
@@ -88,8 +90,9 @@ def limits(comparison: Comparison) -> list[tuple[str, str]]:
         (
             "Time decides, and here it was short.",
             f"Each cell had the same share of a budget of {whole(comparison.budget_seconds)} seconds on this machine, "
-            "so a cell whose step is slower made fewer of them; steps and tokens stand in the table. A longer run, "
-            "another size or another learning rate can change the order.",
+            "turned into a number of steps by timing a few of them; so a slower cell, or one timed in a busy moment, "
+            "made fewer. Steps, tokens and time stand in the table. A longer run, another size or another learning "
+            "rate can change the order.",
         ),
         (
             "One run is one draw.",

@@ -138,7 +138,7 @@ class Run:
         stored = self.stored_plan()
         if stored is None and self.checkpoint_path.exists():
             raise InputError(f"{self.folder} has a checkpoint but no plan.json: start over in another folder")
-        if stored is None:
+        if stored is None or not self.checkpoint_path.exists():  # a plan that nothing was saved for binds no one
             atomic_write_bytes(self.plan_path, (json.dumps(plan, indent=2, ensure_ascii=False) + "\n").encode())
         elif digest(stored) != self._plan_digest:
             raise InputError(
