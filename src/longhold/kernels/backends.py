@@ -67,14 +67,12 @@ def use_backend(name: str) -> Iterator[None]:
 def choose(call: StackCall) -> Choice:
     """The fastest backend that can run the call, or the one that was named."""
     name = _requested.name
-    refusals = {"cpu": cpu_refusal(call), "torch": torch_refusal(call)}
+    refusals = {"cpu": _transform() or cpu_refusal(call), "torch": _transform() or torch_refusal(call)}
     refused = {backend: refusal for backend, refusal in refusals.items() if refusal is not None}
     if name is not None:
         if name in refused:
             raise BackendRefused(f"backend {name!r} cannot run this call: {refused[name]}")
         return Choice(name, "named by use_backend", refused)
-    if _transform() is not None:
-        return Choice("reference", f"{_transform()} is active, and only the loop in Python has rules for it", refused)
     if "cpu" not in refused:
         return Choice("cpu", "longhold's own loop in C++ does all that was asked", refused)
     if "torch" in refused:
@@ -86,9 +84,9 @@ def choose(call: StackCall) -> Choice:
 
 def _transform() -> str | None:
     if torch._C._are_functorch_transforms_active():
-        return "a torch.func transform"
+        return "a torch.func transform is active, and it has no rule for it"
     if torch.autograd.forward_ad._current_level >= 0:
-        return "forward-mode differentiation"
+        return "forward-mode differentiation is active, and it has no rule for it"
     return None
 
 

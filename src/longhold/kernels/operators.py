@@ -48,6 +48,7 @@ def _none(like: Tensor) -> Tensor:
 
 
 def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
+    _check(kind, arguments)
     x, weight_ih, weight_hh, bias_ih, bias_hh, *_ = arguments
     steps, batch, hidden = x.shape[0], x.shape[1], weight_hh.shape[1]
     has_c, has_extra = kind == "lstm", kind == "gru"
@@ -59,6 +60,27 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     outputs = (gates, extra if has_extra else None, h, c if has_c else None, h_n, c_n if has_c else None)
     _walk(kind, "forward", x, weight_hh, bool(arguments[12]), _addresses(held, outputs))
     return h, c, h_n, c_n, gates, extra
+
+
+def _check(kind: str, arguments: Sequence[Any]) -> None:
+    """C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
+    names = ("input", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "h0", "c0", "h_initial", "c_initial", "mask")
+    x, _, weight_hh, *_ = arguments
+    (steps, batch, width), hidden = x.shape, weight_hh.shape[1]
+    rows, state = len(RECURRENCES[kind].gate_names) * hidden, (batch, hidden)
+    bias = (rows,)
+    shapes = ((steps, batch, width), (rows, width), (rows, hidden), bias, bias, state, state, state, state, state)
+    for name, tensor, shape in zip(names, (*arguments[:9], arguments[11]), shapes, strict=True):
+        if tensor is not None and (tensor.dtype != x.dtype or tuple(tensor.shape) != shape):
+            raise RuntimeError(f"{name} should be {x.dtype} {shape}, got {tensor.dtype} {tuple(tensor.shape)}")
+    if kind == "lstm" and (arguments[6] is None or arguments[8] is None):
+        raise RuntimeError("an LSTM needs c0 and c_initial")
+    for name, tensor, dtype, wanted in (
+        ("lengths", arguments[9], torch.int64, (batch,)),
+        ("reset", arguments[10], torch.bool, (steps, batch)),
+    ):
+        if tensor is not None and (tensor.dtype != dtype or tuple(tensor.shape) != wanted):
+            raise RuntimeError(f"{name} should be {dtype} {wanted}, got {tensor.dtype} {tuple(tensor.shape)}")
 
 
 def _bias(kind: str, bias_ih: Tensor | None, bias_hh: Tensor | None) -> Tensor | None:
@@ -115,7 +137,12 @@ def _backward(
     needs_input: bool,
     *arguments: Any,
 ) -> tuple[Tensor, ...]:
+    _check(kind, arguments)
     x, weight_ih, weight_hh, bias_ih, bias_hh, _, _, _, _, lengths, reset, _, reverse = arguments
+    kept = {"d_h": d_h, "d_h_n": d_h_n, "h": h, "gates": gates}
+    for name, tensor in kept.items():
+        if tensor.dtype != x.dtype:
+            raise RuntimeError(f"{name} should be {x.dtype}, got {tensor.dtype}")
     has_c, has_extra = kind == "lstm", kind == "gru"
     held = _held(kind, arguments)
     addresses = _addresses(held, (gates, extra if has_extra else None, h, c if has_c else None, None, None))
@@ -238,12 +265,12 @@ def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
 
 
 def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    """Second order, by the reference loop: the first gradients are taken again, this time with a graph."""
-    upstream, arguments = ctx.saved_tensors[:4], ctx.saved_tensors[4:]
+    """Second and higher orders, by the reference loop: the first gradients are taken again, this time with a graph."""
+    higher = torch.is_grad_enabled()
     with torch.enable_grad():
-        leaves = [None if t is None else t.detach().requires_grad_() for t in arguments[:_DIFFERENTIABLE]]
-        above = [None if t is None else t.detach().requires_grad_() for t in upstream]
-        outputs = _reference(kind, leaves, arguments[_DIFFERENTIABLE:], ctx.reverse)
+        above = [_aliased(t) for t in ctx.saved_tensors[:4]]
+        leaves = [_aliased(t) for t in ctx.saved_tensors[4 : 4 + _DIFFERENTIABLE]]
+        outputs = _reference(kind, leaves, ctx.saved_tensors[4 + _DIFFERENTIABLE :], ctx.reverse)
         pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
         inputs = [leaf for leaf in leaves if leaf is not None]
         first = torch.autograd.grad(
@@ -261,11 +288,20 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
             if leaf is not None and g is not None and g.numel() == leaf.numel()
         ]
         sources = [t for t in above if t is not None] + inputs
-        second = torch.autograd.grad([f for f, _ in told], sources, [g for _, g in told], allow_unused=True)
+        second = torch.autograd.grad(
+            [f for f, _ in told], sources, [g for _, g in told], create_graph=higher, allow_unused=True
+        )
     found = dict(zip(map(id, sources), second, strict=True))
     d_above = [None if t is None else found[id(t)] for t in above]
     d_leaves = [None if t is None else found[id(t)] for t in leaves]
     return (*d_above, None, None, None, None, None, *d_leaves, None, None, None, None)
+
+
+def _aliased(tensor: Tensor | None) -> Tensor | None:
+    """The same tensor as something to differentiate by, still part of the graph it came from."""
+    if tensor is None:
+        return None
+    return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
 
 
 def _reference(

@@ -67,8 +67,11 @@ inline Share share_of(int64_t rows, int64_t blocks, bool by_rows, int me, int te
   return {0, rows, cut(blocks, me), cut(blocks, me + 1)};
 }
 
-template <class Real> inline bool is_active(const Call<Real>& p, int64_t t, int64_t b) { return !p.lengths || t < p.lengths[b]; }
-template <class Real> inline int64_t length_of(const Call<Real>& p, int64_t b) { return p.lengths ? p.lengths[b] : p.T; }
+template <class Real> inline int64_t length_of(const Call<Real>& p, int64_t b) {
+  return p.lengths ? std::clamp<int64_t>(p.lengths[b], 1, p.T) : p.T;
+}
+
+template <class Real> inline bool is_active(const Call<Real>& p, int64_t t, int64_t b) { return t < length_of(p, b); }
 
 // Whether the step at t starts anew, and from what.
 enum class Before { step, given, initial };
