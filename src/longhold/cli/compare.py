@@ -12,7 +12,9 @@ def compare(
     budget: Annotated[str, typer.Option(help="Time for the whole command, all cells.")] = "3m",
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page.")] = Path("longhold-compare"),
     tokenizer: Annotated[str, typer.Option(help="char, byte, word or bpe.")] = "char",
-    parameters: Annotated[int | None, typer.Option(help="Parameters of every model; default 150,000 or so.")] = None,
+    parameters: Annotated[
+        int | None, typer.Option(help="Parameters of every model; default those of an LSTM of 160 units.")
+    ] = None,
     recall: Annotated[bool, typer.Option(help="Also test how long each cell can hold one symbol.")] = True,
     encoding: Annotated[str | None, typer.Option(help="Of the text; default: UTF-8, else detected.")] = None,
     seed: Annotated[int, typer.Option(help="Decides weights, batches and samples.")] = 0,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
+from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -202,32 +203,30 @@ def _lines(rows: tuple[RecallRow, ...]) -> list[_Line]:
 
 
 def _text_table(comparison: Comparison) -> Table:
-    table = Table(title=Text(f"{printable(comparison.source.name)}: held-out text"), title_justify="left")
+    """Fits 80 columns; units and tokens stand on the page."""
+    title = Text(f"{printable(comparison.source.name)}: held-out text")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
-    for heading in ("init", "units", "parameters", "steps", "tokens", "tokens/s", "train ppl", "bits/char"):
-        table.add_column(heading, justify="left" if heading == "init" else "right")
+    for heading in ("parameters", "steps", "tokens/s", "train ppl", "bits/char"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in comparison.cells:
-        numbers = (row.hidden_size, row.parameters, row.steps, row.tokens, row.tokens_per_second)
-        shown = [wording.whole(n) for n in numbers]
-        table.add_row(
-            row.cell.upper(),
-            row.init,
-            *shown,
-            wording.perplexity(row.train_perplexity),
-            wording.bits(row.held_out_bits),
-        )
+        shown = [wording.whole(n) for n in (row.parameters, row.steps, row.tokens_per_second)]
+        name = f"{row.cell.upper()}, {row.init}"
+        table.add_row(name, *shown, wording.perplexity(row.train_perplexity), wording.bits(row.held_out_bits))
     table.add_section()
     for baseline in comparison.baselines:
-        table.add_row(baseline.name, *[""] * 7, wording.bits(baseline.bits_per_character))
+        table.add_row(baseline.name, *[""] * 4, wording.bits(baseline.bits_per_character))
     return table
 
 
 def _recall_rich(rows: tuple[RecallRow, ...]) -> Table:
     config = rows[0].run.config
-    table = Table(title="One-symbol recall, each seed", title_justify="left")
-    for heading in ("cell", "init", *(f"lag {lag}" for lag in config.lags)):
-        table.add_column(heading)
+    title = "One-symbol recall: each seed, and how many solved it"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for lag in config.lags:
+        table.add_column(f"lag {lag}", no_wrap=True)
     for arm, by_lag in wording.by_arm_and_lag(rows).items():
-        cells = [f"{' '.join(map(wording.recall, runs))}  {wording.solved(runs)}" for runs in by_lag.values()]
-        table.add_row(arm.cell.upper(), arm.init, *cells)
+        cells = [f"{' '.join(map(wording.recall, runs))}\n{wording.solved(runs)}" for runs in by_lag.values()]
+        table.add_row(f"{arm.cell.upper()}, {arm.init}", *cells)
     return table
