@@ -1,14 +1,13 @@
 """The C++ extension, if it is there."""
 
-from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 
 import torch  # noqa: F401 loads the OpenMP library that the extension shares with torch
 
 
-@lru_cache(maxsize=1)
-def _found() -> ModuleType | str:
+def search() -> ModuleType | str:
+    """The extension, or in one line why there is none."""
     try:
         return import_module("longhold.kernels._cpu")
     except ModuleNotFoundError:
@@ -17,15 +16,17 @@ def _found() -> ModuleType | str:
         return f"the C++ extension cannot be loaded: {' '.join(str(error).split())}"
 
 
+# looked for once, at import: a traced program cannot look for it
+_found = search()
+
+
 def why_missing() -> str | None:
     """In one line why there is no extension, or None when there is one."""
-    found = _found()
-    return found if isinstance(found, str) else None
+    return _found if isinstance(_found, str) else None
 
 
 def loaded() -> ModuleType:
     """The extension; RuntimeError with the reason when there is none."""
-    found = _found()
-    if isinstance(found, str):
-        raise RuntimeError(found)
-    return found
+    if isinstance(_found, str):
+        raise RuntimeError(_found)
+    return _found

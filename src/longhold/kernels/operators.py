@@ -216,7 +216,10 @@ def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     needs_input, arguments = everything[8], everything[9:]
     x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, _, _, _, reset, *_ = arguments
     has_c = kind == "lstm"
-    like = torch.empty_like
+
+    def like(tensor: Tensor) -> Tensor:
+        return tensor.new_empty(tensor.shape)
+
     return (
         like(x) if needs_input else _none(x),
         like(weight_ih),
