@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import longhold
 from longhold.kernels import BackendRefused
-from tests.layers.twins import BACKENDS, CELLS, make, packed
+from tests.layers.twins import BACKENDS, CELLS, make, on_each_backend, packed
 
 T, B = 5, 3
 FUSED = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+OWN = {f"longhold.{name}_forward" for name in FUSED}
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "rnn layer norm": ("rnn_tanh", {"layer_norm": True}, "layer norm"),
@@ -27,6 +29,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "zoneout of c": ("lstm", {"zoneout": (0.0, 0.5)}, "zoneout"),
     "gru 2014": ("gru", {"reset_after": False}, "reset gate"),
 }
+ON_CPU = ("recurrent dropout",)
+"""What torch refuses and our own loop does."""
 CAN: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     **{cell: (cell, {}, {}) for cell in CELLS},
     "stack": ("lstm_projected", {"num_layers": 3, "bidirectional": True, "dropout": 0.5, "bias": False}, {}),
@@ -36,6 +40,18 @@ CAN: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "learned state": ("lstm", {"learn_initial_state": True}, {}),
     "initialisation": ("lstm", {"init": longhold.init.Chrono(20)}, {}),
 }
+
+
+class OwnCalls(TorchDispatchMode):
+    """Counts calls of the operators behind the `cpu` backend."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += str(func).rpartition(".")[0] in OWN
+        return func(*args, **(kwargs or {}))
 
 
 class FusedCalls(TorchFunctionMode):
@@ -52,9 +68,15 @@ class FusedCalls(TorchFunctionMode):
 
 def ran(call: Any) -> str:
     """The backend that a call really ran on."""
-    with FusedCalls() as fused:
+    with FusedCalls() as fused, OwnCalls() as own:
         call()
-    return "torch" if fused.count else "reference"
+    assert not (fused.count and own.count)
+    return "torch" if fused.count else "cpu" if own.count else "reference"
+
+
+def best(cell: str) -> str:
+    """The automatic choice for a cell without options."""
+    return "torch" if cell == "lstm_projected" else "cpu"
 
 
 def data() -> torch.Tensor:
@@ -62,16 +84,17 @@ def data() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("case", CAN)
-def test_automatic_choice_takes_the_fused_path_and_says_so(case: str) -> None:
+def test_automatic_choice_takes_the_fastest_and_says_so(case: str) -> None:
     cell, options, call = CAN[case]
     layer, x = make(cell, 3, 4, **options), data()
     choice = longhold.explain(layer, x, **call)
-    assert choice.backend == "torch"
-    assert ran(lambda: layer(x, **call)) == "torch"
+    assert choice.backend == best(cell)
+    assert ran(lambda: layer(x, **call)) == best(cell)
 
 
-@pytest.mark.parametrize("case", CAN)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("case", "backend"), [(case, backend) for case in CAN for backend, _ in on_each_backend([CAN[case][0]])]
+)
 def test_a_named_backend_is_the_one_that_runs(case: str, backend: str) -> None:
     cell, options, call = CAN[case]
     layer, x = make(cell, 3, 4, **options), data()
@@ -85,10 +108,10 @@ def test_what_torch_cannot_do_is_refused_with_the_reason(case: str) -> None:
     cell, options, reason = REFUSED[case]
     layer, x = make(cell, 3, 4, **options), data()
     choice = longhold.explain(layer, x)
-    assert choice.backend == "reference"
-    assert set(choice.refused) == {"torch"}
+    assert choice.backend == ("cpu" if case in ON_CPU else "reference")
+    assert set(choice.refused) == ({"torch"} if case in ON_CPU else {"cpu", "torch"})
     assert reason in choice.refused["torch"]
-    assert ran(lambda: layer(x)) == "reference"
+    assert ran(lambda: layer(x)) == choice.backend
     with longhold.use_backend("torch"):
         with pytest.raises(BackendRefused, match=f"torch.*{reason}"):
             layer(x)
@@ -100,10 +123,10 @@ def test_what_torch_cannot_do_is_refused_with_the_reason(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_eval_mode_drops_nothing_and_may_use_torch(case: str) -> None:
+def test_eval_mode_drops_nothing(case: str) -> None:
     cell, options, _ = REFUSED[case]
     layer, x = make(cell, 3, 4, **options).eval(), data()
-    expected = "torch" if "recurrent_dropout" in options else "reference"
+    expected = "cpu" if case in ON_CPU else "reference"
     assert longhold.explain(layer, x).backend == expected
     assert ran(lambda: layer(x)) == expected
 
@@ -112,19 +135,21 @@ def test_eval_mode_drops_nothing_and_may_use_torch(case: str) -> None:
 def test_a_trace_needs_the_reference(cell: str) -> None:
     layer, x = make(cell, 3, 4), data()
     assert ran(lambda: layer.trace(x)) == "reference"
-    with longhold.use_backend("torch"), pytest.raises(BackendRefused, match="every step"):
-        layer.trace(x)
+    for backend in ("torch", "cpu"):
+        with longhold.use_backend(backend), pytest.raises(BackendRefused, match="every step"):
+            layer.trace(x)
 
 
 def test_rates_of_zero_refuse_nothing() -> None:
     layer = make("lstm", 3, 4, recurrent_dropout=0.0, zoneout=(0.0, 0.0), weight_dropout=0.0)
-    with longhold.use_backend("torch"):
-        layer(data())
+    for backend in BACKENDS:
+        with longhold.use_backend(backend):
+            layer(data())
 
 
-@pytest.mark.parametrize("name", ["cuda", "Torch", "", "onednn"])
+@pytest.mark.parametrize("name", ["cuda", "Torch", "CPU", "", "onednn"])
 def test_an_unknown_backend_is_a_value_error(name: str) -> None:
-    with pytest.raises(ValueError, match=r"reference.*torch"), longhold.use_backend(name):
+    with pytest.raises(ValueError, match=r"reference.*torch.*cpu"), longhold.use_backend(name):
         raise AssertionError("the block must not be entered")
 
 
@@ -142,11 +167,14 @@ def test_blocks_nest_and_end_even_by_an_error() -> None:
         assert backend() == "reference"
         with longhold.use_backend("torch"):
             assert backend() == "torch"
+            with longhold.use_backend("cpu"):
+                assert backend() == "cpu"
+            assert backend() == "torch"
         assert backend() == "reference"
         with pytest.raises(KeyError), longhold.use_backend("torch"):
             raise KeyError
         assert backend() == "reference"
-    assert backend() == "torch"
+    assert backend() == "cpu"
 
 
 def test_a_block_ends_with_its_thread() -> None:
@@ -155,12 +183,15 @@ def test_a_block_ends_with_its_thread() -> None:
         thread = threading.Thread(target=lambda: seen.append(longhold.explain(layer, x).backend))
         thread.start()
         thread.join()
-    assert seen == ["torch"]
+    assert seen == ["cpu"]
 
 
 def test_an_explanation_can_be_read() -> None:
-    plain = str(longhold.explain(make("lstm", 3, 4), data()))
-    assert "torch" in plain
+    assert str(longhold.explain(make("lstm", 3, 4), data())).startswith("cpu: ")
+    projected = str(longhold.explain(make("lstm_projected", 3, 4), data()))
+    assert projected.startswith("torch: ")
+    assert "\nnot cpu: " in projected
+    assert "projection" in projected
     normed = longhold.explain(make("lstm", 3, 4, layer_norm=True), data())
     assert "reference" in str(normed)
     assert normed.reason in str(normed)
@@ -183,8 +214,7 @@ def test_explaining_takes_what_the_call_takes_and_runs_nothing() -> None:
         longhold.explain(layer, torch.zeros(T, B, 7, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("backend", "cell"), on_each_backend(CELLS))
 @pytest.mark.parametrize("call", ["plain", "ragged", "cut"])
 def test_every_backend_writes_all_of_its_memory(cell: str, backend: str, call: str, nan_memory: None) -> None:
     layer = make(cell, 3, 4, num_layers=2, bidirectional=True)

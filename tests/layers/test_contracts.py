@@ -18,7 +18,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 
 import longhold
 from tests.helpers import assert_all_close, assert_close, flat
-from tests.layers.twins import CELLS, PLAIN, as_hx, make, randn, state_for, through, twins
+from tests.layers.twins import BACKENDS, CELLS, PLAIN, as_hx, make, randn, state_for, through, twins
 
 EVERYTHING: dict[str, dict[str, Any]] = {
     "rnn_tanh": {"layer_norm": True, "recurrent_dropout": 0.1, "zoneout": 0.1, "weight_dropout": 0.1},
@@ -243,7 +243,7 @@ def test_parametrizations_work_as_in_torch(cell: str, kind: str) -> None:
     ours.eval(), theirs.eval()
     x, state = randn(5, 2, 3), state_for(theirs, 2)
     expected = through(theirs, x, state)
-    for backend in ("reference", "torch"):
+    for backend in BACKENDS:
         with longhold.use_backend(backend):
             assert_all_close(through(ours, x, state), expected, backend)
     if kind == "custom":
@@ -283,7 +283,7 @@ def test_pruned_weights_are_used_and_trained_as_in_torch(cell: str) -> None:
         prune.custom_from_mask(layer, "weight_hh_l0", mask)
     x, state = randn(5, 2, 3), state_for(theirs, 2)
     expected = through(theirs, x, state)
-    for backend in ("reference", "torch"):
+    for backend in BACKENDS:
         with longhold.use_backend(backend):
             actual = through(ours, x, state)
         assert_all_close(actual, expected, backend)

@@ -11,7 +11,7 @@ from torch import Tensor
 import longhold
 from tests.helpers import assert_all_close, assert_close, flat, measured
 from tests.layers.oracle import Options, rows_and_segments, stack_alone
-from tests.layers.twins import CELLS, as_hx, fields_of, is_lstm, make, randn, state_for, through, twins
+from tests.layers.twins import CELLS, as_hx, fields_of, is_lstm, make, on_each_backend, randn, state_for, through, twins
 
 T, B, H = 5, 3, 4
 LENGTHS = [5, 2, 4]
@@ -173,14 +173,13 @@ def test_recurrent_and_weight_dropout_rest_in_eval_mode(cell: str) -> None:
     noisy.load_state_dict(theirs.state_dict())
     x = torch.randn(T, B, 3, dtype=torch.float64)
     before = torch.get_rng_state()
-    for backend in ("reference", "torch"):
+    for backend, _ in on_each_backend([cell]):
         with longhold.use_backend(backend):
             assert_all_close(flat(noisy(x)), flat(theirs(x)), backend)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("backend", ["reference", "torch"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("backend", "cell"), on_each_backend(CELLS))
 def test_weight_dropout_on_each_backend(backend: str, cell: str) -> None:
     layer = build(cell, num_layers=2, bidirectional=True, weight_dropout=0.4)
     masks = layer.draw_masks(T, B)
@@ -241,8 +240,7 @@ def test_shapes_values_and_rates_of_masks() -> None:
     assert not torch.equal(first.zoneout_c, second.zoneout_c)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("backend", ["reference", "torch"])
+@pytest.mark.parametrize(("backend", "cell"), on_each_backend(CELLS))
 @pytest.mark.parametrize("with_hx", [False, True])
 def test_the_learned_initial_state_starts_and_restarts(cell: str, backend: str, with_hx: bool) -> None:
     layer = build(cell, num_layers=2, bidirectional=True, learn_initial_state=True)

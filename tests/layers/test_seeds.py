@@ -10,7 +10,7 @@ from torch import nn
 
 import longhold
 from tests.helpers import assert_all_close, flat
-from tests.layers.twins import BACKENDS, CELLS, packed, randn, state_for, through, twins
+from tests.layers.twins import CELLS, on_each_backend, packed, randn, state_for, through, twins
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -49,8 +49,7 @@ def test_the_same_initial_weights_of_single_cells(name: str, bias: bool) -> None
         assert torch.equal(ours[key], value), key
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("backend", "cell"), on_each_backend(CELLS))
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("form", ["time first", "batch first", "packed", "unbatched"])
 @pytest.mark.parametrize("num_layers", [2, 3])
@@ -70,8 +69,7 @@ def test_the_same_dropout(backend: str, cell: str, bidirectional: bool, form: st
     assert_all_close(actual, expected)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("backend", "cell"), on_each_backend(CELLS))
 def test_dropout_rests_in_eval_mode(backend: str, cell: str) -> None:
     ours, theirs = twins(cell, 4, 6, num_layers=2, dropout=0.5)
     ours.eval(), theirs.eval()
@@ -82,8 +80,7 @@ def test_dropout_rests_in_eval_mode(backend: str, cell: str) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("backend", "cell"), on_each_backend(CELLS))
 def test_dropping_everything_is_allowed(backend: str, cell: str) -> None:
     ours, theirs = twins(cell, 4, 6, num_layers=2, dropout=1.0)
     x = torch.randn(5, 3, 4, dtype=torch.float64)

@@ -20,7 +20,12 @@ CELLS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm_projected": ("LSTM", {"proj_size": 2}),
 }
 PLAIN = ("rnn_tanh", "gru", "lstm")
-BACKENDS = ("reference", "torch")
+BACKENDS = ("reference", "torch", "cpu")
+
+
+def on_each_backend(cells: Iterable[str]) -> list[tuple[str, str]]:
+    """Every cell on every backend that has it."""
+    return [(backend, cell) for cell in cells for backend in BACKENDS if backend != "cpu" or cell != "lstm_projected"]
 
 
 def twins(cell: str, input_size: int, hidden_size: int, **options: Any) -> tuple[nn.Module, nn.Module]:
