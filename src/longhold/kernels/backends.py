@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from longhold.cells import LSTMRecurrence
 from longhold.kernels.call import StackCall, StackResult
 from longhold.kernels.fused import run_torch, step_torch, torch_refusal
 from longhold.kernels.native import cpu_refusal, run_cpu
@@ -64,19 +65,44 @@ def use_backend(name: str) -> Iterator[None]:
         _requested.name = before
 
 
-def choose(call: StackCall) -> Choice:
-    """The fastest backend that can run the call, or the one that was named."""
-    name = _requested.name
-    refusals = {"cpu": _transform() or cpu_refusal(call), "torch": _transform() or torch_refusal(call)}
+def choose(call: StackCall, *, step: bool = False) -> Choice:
+    """The fastest backend that can run the call, or the one that was named.
+
+    Arguments:
+        call: what is to be run.
+        step: it is one step of a cell, not a sequence.
+    """
+    transform = _transform()
+    refusals = {
+        "cpu": transform or ("it runs sequences, not single steps" if step else cpu_refusal(call)),
+        "torch": transform or torch_refusal(call),
+    }
     refused = {backend: refusal for backend, refusal in refusals.items() if refusal is not None}
+    name = _requested.name
     if name is not None:
         if name in refused:
             raise BackendRefused(f"backend {name!r} cannot run this call: {refused[name]}")
         return Choice(name, "named by use_backend", refused)
+    if "torch" not in refused and ("cpu" in refused or _is_fused(call)):
+        return _torch_or_reference(call, refused)
     if "cpu" not in refused:
         return Choice("cpu", "longhold's own loop in C++ does all that was asked", refused)
-    if "torch" in refused:
-        return Choice("reference", "the only one that does all that was asked", refused)
+    return Choice("reference", "the only one that does all that was asked", refused)
+
+
+def _is_fused(call: StackCall) -> bool:
+    """Whether torch has a fused path (oneDNN) that is as fast: see benchmarks/results."""
+    return (
+        isinstance(call.recurrence, LSTMRecurrence)
+        and isinstance(call.input, Tensor)
+        and call.input.dtype == torch.float32
+        and call.lengths is None
+        and call.reset is None
+        and not torch.compiler.is_compiling()
+    )
+
+
+def _torch_or_reference(call: StackCall, refused: dict[str, str]) -> Choice:
     if torch.compiler.is_compiling() and (call.lengths is not None or call.reset is not None):
         return Choice("reference", "the call is being compiled, and packing needs shapes that depend on data", refused)
     return Choice("torch", "torch's fused operators do all that was asked", refused)
@@ -97,8 +123,8 @@ def run(call: StackCall) -> StackResult:
 
 def run_step(call: StackCall) -> tuple[Tensor, ...]:
     """One step of one layer, `call.input` being (1, B, I): the next state, each field (B, .)."""
-    return _STEPPERS[choose(call).backend](call)
+    return _STEPPERS[choose(call, step=True).backend](call)
 
 
 _RUNNERS = {"reference": run_reference, "torch": run_torch, "cpu": run_cpu}
-_STEPPERS = {"reference": step_reference, "torch": step_torch, "cpu": step_reference}
+_STEPPERS = {"reference": step_reference, "torch": step_torch}

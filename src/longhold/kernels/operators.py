@@ -72,7 +72,9 @@ def _check(kind: str, arguments: Sequence[Any]) -> None:
     shapes = ((steps, batch, width), (rows, width), (rows, hidden), bias, bias, state, state, state, state, state)
     for name, tensor, shape in zip(names, (*arguments[:9], arguments[11]), shapes, strict=True):
         if tensor is not None and (tensor.dtype != x.dtype or tuple(tensor.shape) != shape):
-            raise RuntimeError(f"{name} should be {x.dtype} {shape}, got {tensor.dtype} {tuple(tensor.shape)}")
+            raise RuntimeError(
+                f"{name} should have dtype {x.dtype} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
+            )
     if kind == "lstm" and (arguments[6] is None or arguments[8] is None):
         raise RuntimeError("an LSTM needs c0 and c_initial")
     for name, tensor, dtype, wanted in (
@@ -80,7 +82,9 @@ def _check(kind: str, arguments: Sequence[Any]) -> None:
         ("reset", arguments[10], torch.bool, (steps, batch)),
     ):
         if tensor is not None and (tensor.dtype != dtype or tuple(tensor.shape) != wanted):
-            raise RuntimeError(f"{name} should be {dtype} {wanted}, got {tensor.dtype} {tuple(tensor.shape)}")
+            raise RuntimeError(
+                f"{name} should have dtype {dtype} and shape {wanted}, got {tensor.dtype} and {tuple(tensor.shape)}"
+            )
 
 
 def _bias(kind: str, bias_ih: Tensor | None, bias_hh: Tensor | None) -> Tensor | None:
@@ -142,7 +146,7 @@ def _backward(
     kept = {"d_h": d_h, "d_h_n": d_h_n, "h": h, "gates": gates}
     for name, tensor in kept.items():
         if tensor.dtype != x.dtype:
-            raise RuntimeError(f"{name} should be {x.dtype}, got {tensor.dtype}")
+            raise RuntimeError(f"{name} should have dtype {x.dtype}, got {tensor.dtype}")
     has_c, has_extra = kind == "lstm", kind == "gru"
     held = _held(kind, arguments)
     addresses = _addresses(held, (gates, extra if has_extra else None, h, c if has_c else None, None, None))
