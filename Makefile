@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check
+.PHONY: demo test check bench
 
 demo: .venv/user
 	$(BIN)/longhold demo
@@ -25,3 +25,6 @@ check: .venv/developer
 .venv/developer: .venv/user
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[tensorboard]' --group dev
 	touch $@
+
+bench: .venv/developer
+	$(BIN)/python benchmarks/run.py
