@@ -79,6 +79,20 @@ def best(cell: str) -> str:
     return "torch" if cell == "lstm_projected" else "cpu"
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "gru", "lstm"])
+def test_a_plain_float32_lstm_is_left_to_onednn(cell: str, dtype: torch.dtype) -> None:
+    layer, x = make(cell, 3, 4, dtype=dtype), data().to(dtype)
+    expected = "torch" if cell == "lstm" and dtype == torch.float32 else "cpu"
+    assert longhold.explain(layer, x).backend == expected
+    assert ran(lambda: layer(x)) == expected
+    for ragged in ({"lengths": [5, 2, 3]}, {"reset": torch.ones(T, B, dtype=torch.bool)}):
+        assert longhold.explain(layer, x, **ragged).backend == "cpu"
+        assert ran(lambda ragged=ragged: layer(x, **ragged)) == "cpu"
+    with longhold.use_backend("cpu"):
+        assert ran(lambda: layer(x)) == "cpu"
+
+
 def data() -> torch.Tensor:
     return torch.randn(T, B, 3, dtype=torch.float64)
 

@@ -101,6 +101,10 @@ def cases(draw_from: st.DrawFn) -> tuple[Case, int, int, str]:
     return case, seed, threads, draw_from(st.sampled_from(SETS))
 
 
+ROUNDING = 3e-6
+"""What float32 may leave of a sum of hundreds of terms near 1 whose exact value happens to be small."""
+
+
 @settings(max_examples=random_cases(200), suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=cases())
 @pytest.mark.timeout(3600)
@@ -109,11 +113,18 @@ def test_any_case_is_the_references(drawn: tuple[Case, int, int, str]) -> None:
     case, seed, threads, instruction_set = drawn
     torch.manual_seed(seed)
     sequence = draw(case)
-    expected = with_gradients(by_reference, case.kind, to(sequence, torch.float64), alone=False)
+    exact = with_gradients(by_reference, case.kind, to(sequence, torch.float64), alone=False)
     with machine(threads, instruction_set):
         actual = with_gradients(by_operator, case.kind, sequence, alone=False)
     assert all(value.dtype == case.dtype for value in actual.values())
-    assert_all_close(actual, expected, case)
+    if case.dtype == torch.float64:
+        assert_all_close(actual, exact, case)
+        return
+    torchs = with_gradients(by_reference, case.kind, sequence, alone=False)
+    for name, value in actual.items():
+        ours, theirs = ((v.double() - exact[name]).abs().max().item() for v in (value, torchs[name]))
+        limit = max(1e-5 * exact[name].abs().max().item(), 2 * theirs, ROUNDING)
+        assert ours <= limit, f"{case} {name}: error {ours:.3g}, torch's own {theirs:.3g}, allowed {limit:.3g}"
 
 
 def backward_arguments(kind: str, sequence: Sequence, needs_input: bool) -> tuple[Any, ...]:

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Builds the extension with AddressSanitizer and UndefinedBehaviorSanitizer in a temporary folder and runs the kernel
+# tests with it. Run from anywhere, with the virtual environment's python as PYTHON (default: the repository's .venv);
+# further arguments go to pytest. Memory from malloc starts as 0xff bytes, which are NaN.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+python=${PYTHON:-$root/.venv/bin/python}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+flags="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g1"
+cmake -S "$root" -B "$work/build" -DCMAKE_BUILD_TYPE=Release -DPython_EXECUTABLE="$python" \
+  -DCMAKE_CXX_FLAGS="$flags" -DCMAKE_MODULE_LINKER_FLAGS="-fsanitize=address,undefined" > "$work/log" 2>&1 \
+  && cmake --build "$work/build" -j "$(nproc)" >> "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+
+# The package beside its instrumented extension, in front of the installed one.
+mkdir "$work/src"
+cp -r "$root/src/longhold" "$work/src/longhold"
+rm -f "$work"/src/longhold/kernels/_cpu*.so
+cp "$work"/build/_cpu*.so "$work/src/longhold/kernels/"
+
+cd "$root"
+export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so.6)"
+export ASAN_OPTIONS=detect_leaks=0:max_malloc_fill_size=1073741824:malloc_fill_byte=255:strict_init_order=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export PYTHONPATH="$work/src" PYTHONDONTWRITEBYTECODE=1
+"$python" -P -c "
+import longhold, sys
+from longhold.kernels.extension import loaded
+assert loaded().__file__.startswith('$work'), loaded().__file__
+sys.exit('__asan_init' not in open('/proc/self/maps').read() and 'libasan' not in open('/proc/self/maps').read())"
+"$python" -m pytest -p no:cacheprovider tests/kernels/test_operators.py \
+  -k 'not opcheck' --timeout 3000 "$@"
