@@ -8,7 +8,7 @@ demo: .venv/user
 	$(BIN)/longhold demo
 
 test: .venv/developer
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 check: .venv/developer
 	$(BIN)/ruff format --check

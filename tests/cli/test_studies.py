@@ -1,0 +1,77 @@
+"""`longhold tutorial`, `compare` and `demo` from the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from longhold.cli.main import app
+
+
+def longhold(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """12,000 characters or so of words drawn from a few, one line each ten."""
+    monkeypatch.chdir(tmp_path)
+    words = np.random.default_rng(0).choice(["time", "traveller", "for", "so", "it", "will", "be"], size=2600)
+    lines = [" ".join(words[start : start + 10]) for start in range(0, len(words), 10)]
+    path = tmp_path / "book.txt"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def refused(result: Result, *words: str) -> None:
+    assert result.exit_code == 2, result.output
+    complaints = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(complaints) == 1, result.stderr
+    for word in words:
+        assert word in complaints[0]
+
+
+def test_tutorial_sets_its_number_beside_the_published_ones(text: Path) -> None:
+    result = longhold("tutorial", "--cell", "rnn", "--epochs", "1", "--seeds", "2", "--text", text)
+    assert result.exit_code == 0, result.output
+    for word in ("seed 0", "seed 1", "median of 2", "97 published runs", "not to be set beside", "time traveller"):
+        assert word in result.stdout
+
+
+def test_tutorial_refuses_what_it_cannot_do(text: Path) -> None:
+    refused(longhold("tutorial", "--cell", "transformer", "--text", text), "transformer")
+    refused(longhold("tutorial", "--text", "missing.txt"), "missing.txt")
+    assert longhold("tutorial", "--seeds", "0").exit_code == 2
+
+
+def test_compare_leaves_a_table_and_a_page(text: Path) -> None:
+    options = ("--budget", "4s", "--no-recall", "--parameters", "25000", "--cells", "rnn,lstm", "-o", "out")
+    result = longhold("compare", text, *options)
+    assert result.exit_code == 0, result.output
+    for word in ("RNN, uniform", "LSTM, uniform", "n-gram", "xz alone", "bits/char"):
+        assert word in result.stdout
+    assert "GRU" not in result.stdout
+    page = (text.parent / "out" / "index.html").read_text(encoding="utf-8")
+    assert "book.txt" in page
+    assert str(text.parent) not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("missing.txt",), ("missing.txt",)),
+        (("book.txt", "--cells", "rnn,abacus"), ("abacus",)),
+        (("book.txt", "--cells", "rnn,rnn"), ("rnn,rnn",)),
+        (("book.txt", "--budget", "0"), ("0",)),
+        (("book.txt", "--parameters", "3", "--no-recall"), ("3",)),
+        (("book.txt", "-o", "book.txt"), ("book.txt",)),
+    ],
+)
+def test_compare_refuses_what_it_cannot_do(text: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    refused(longhold("compare", *arguments), *words)
+
+
+def test_demo_refuses_a_budget_that_is_none(text: Path) -> None:
+    refused(longhold("demo", "--budget", "soon"), "soon")
