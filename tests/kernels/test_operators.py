@@ -60,7 +60,7 @@ def test_every_output_and_gradient_is_the_references(kind: str, size: dict[str, 
     for instruction_set in SETS:
         for threads in (1, 2, 3):
             with machine(threads, instruction_set):
-                actual = with_gradients(by_operator, kind, sequence, alone=threads == 1)
+                actual = with_gradients(by_operator, kind, sequence, alone=threads == 1 and instruction_set == SETS[0])
             answer = {name: expected[name] for name in actual}
             assert_all_close(actual, answer, f"{case} {instruction_set} {threads} threads")
 
