@@ -18,7 +18,8 @@ class Case:
     @property
     def name(self) -> str:
         """A short name for tables."""
-        return f"{self.cell} B{self.batch} H{self.hidden} T{self.steps} I{self.inputs} {'ragged' if self.ragged else 'padded'}"
+        width = "ragged" if self.ragged else "padded"
+        return f"{self.cell} B{self.batch} H{self.hidden} T{self.steps} I{self.inputs} {width}"
 
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}

@@ -2,8 +2,9 @@
 
     python benchmarks/run.py [--grid] [--rounds 9] [--output benchmarks/results/NAME.json]
 
-Forward alone (no_grad) and forward + backward; medians. The ceiling is a 1024^3 sgemm timed between the others. FLOPs count
-products over valid steps only. For ragged batches torch.nn gets the faster of packed and padded (which computes on padding).
+Forward alone (no_grad) and forward + backward; medians. The ceiling is a 1024^3 sgemm timed between the others. FLOPs
+count products over valid steps only. For ragged batches torch.nn gets the faster of packed and padded (which computes
+on padding).
 """
 
 import argparse
