@@ -60,6 +60,8 @@ class Workers:
         """How many processes."""
         self._processes: list[subprocess.Popen[str]] = []
         self._threads: list[threading.Thread] = []
+        self._changing = threading.Lock()
+        self._left = False
         self._complaints = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115
 
     def __enter__(self) -> Self:
@@ -83,6 +85,8 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with self._changing:
+            self._left = True
         for process in self._processes:
             process.kill()
         for process in self._processes:
@@ -106,10 +110,13 @@ class Workers:
         done: queue.Queue[tuple[int, dict[str, Any]]] = queue.Queue()
         for numbered in enumerate(jobs):
             waiting.put(numbered)
-        for process in self._processes:
-            thread = threading.Thread(target=_serve, args=(process, waiting, done), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        with self._changing:  # leaving joins every thread, so none may begin meanwhile
+            if self._left:
+                raise RuntimeError("the workers were ended before their jobs began")
+            for process in self._processes:
+                thread = threading.Thread(target=_serve, args=(process, waiting, done), daemon=True)
+                thread.start()
+                self._threads.append(thread)
         for _ in jobs:
             index, answer = done.get()
             if "error" in answer:
