@@ -40,5 +40,20 @@ import longhold, sys
 from longhold.kernels.extension import loaded
 assert loaded().__file__.startswith('$work'), loaded().__file__
 assert 'libasan' in open('/proc/self/maps').read()"
+# The sanitizer must see a known overflow: h has room for two steps of three.
+cat > "$work/overflow.py" <<'END'
+import torch
+
+from longhold.kernels.extension import loaded
+
+weight, gates, h, one = (torch.zeros(size, dtype=torch.float64) for size in (16, 12, 8, 4))
+end = torch.zeros(4, dtype=torch.float64)
+order = (weight, None, gates, None, one, None, one, None, None, None, None, h, None, end, None)
+loaded().forward_double(0, 3, 1, 4, False, [0 if t is None else t.data_ptr() for t in order], 1)
+END
+if "$python" -P "$work/overflow.py" 2> "$work/overflow" || ! grep -q "AddressSanitizer: heap-buffer-overflow" "$work/overflow"; then
+  echo "the sanitizer did not see an overflow"; cat "$work/overflow"; exit 1
+fi
+
 "$python" -m pytest -p no:cacheprovider tests/kernels/test_operators.py \
   -k 'not opcheck' --timeout 3000 "$@"
