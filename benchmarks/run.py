@@ -136,6 +136,7 @@ def main() -> None:
             mean = statistics.geometric_mean(chosen)
             print(f"{cell} {'ragged' if ragged else 'padded'}: geometric mean {mean:.2f}x, least {min(chosen):.2f}x")
     if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps({"machine": facts, "rows": rows}, indent=1) + "\n")
 
 

@@ -36,7 +36,14 @@ def refused(result: Result, *words: str) -> None:
 def test_tutorial_sets_its_number_beside_the_published_ones(text: Path) -> None:
     result = longhold("tutorial", "--cell", "rnn", "--epochs", "1", "--seeds", "2", "--text", text)
     assert result.exit_code == 0, result.output
-    for word in ("seed 0", "seed 1", "median of 2", "97 published runs", "not to be set beside", "time traveller"):
+    for word in (
+        "seed 0",
+        "seed 1",
+        "median of 2",
+        "97 published, 512 units",
+        "not to be set beside",
+        "time traveller",
+    ):
         assert word in result.stdout
 
 

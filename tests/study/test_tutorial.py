@@ -59,7 +59,7 @@ class Notebook:
 
     def __init__(self, cell: str, text: TutorialText, seed: int) -> None:
         self.cell, self.text, self.seed = cell, text, seed
-        start = tutorial_model(cell, len(text.vocabulary), seed).state_dict()
+        start = tutorial_model(cell, len(text.vocabulary), 256, seed).state_dict()
         self.parameters: Parameters = {"W_hq": start["output.weight"].T, "b_q": start["output.bias"]}
         for k, name in enumerate(GATES[cell]):
             rows = slice(256 * k, 256 * (k + 1))
@@ -122,7 +122,7 @@ class Notebook:
 def test_a_run_equals_the_notebook_s_plain_matrices(cell: str) -> None:
     prepared = time_machine_tutorial(TEXT)
     seen: list[TutorialEpoch] = []
-    report = run_tutorial(TEXT, cell, [7], epochs=EPOCHS, on_epoch=seen.append)
+    report = run_tutorial(TEXT, cell, [7], epochs=EPOCHS, hidden_size=256, on_epoch=seen.append)
     notebook = Notebook(cell, prepared, 7)
     expected = [notebook.epoch(epoch) for epoch in range(EPOCHS)]
     assert [math.log(epoch.perplexity) for epoch in seen] == pytest.approx(expected, rel=1e-5)
@@ -138,7 +138,7 @@ def test_a_run_equals_the_notebook_s_plain_matrices(cell: str) -> None:
 @pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("gru", 3), ("lstm", 4)])
 def test_the_first_weights_are_the_tutorial_s(cell: str, gates: int) -> None:
     before = torch.get_rng_state()
-    model = tutorial_model(cell, 28, 0)
+    model = tutorial_model(cell, 28, 256, 0)
     assert torch.equal(torch.get_rng_state(), before)
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     assert set(trained) == {
@@ -197,9 +197,9 @@ def test_the_published_runs(cell: str, runs: int, median: float, smallest: float
     assert (published.perplexities[0], published.perplexities[-1]) == (smallest, largest)
 
 
-def report(perplexities: list[float], epochs: int) -> TutorialReport:
+def report(perplexities: list[float], epochs: int, hidden_size: int = 256) -> TutorialReport:
     runs = [TutorialRun(s, "lstm", p, 100.0 + s, 9.0 - s, ("", "")) for s, p in enumerate(perplexities)]
-    return TutorialReport("lstm", epochs, tuple(runs))
+    return TutorialReport("lstm", hidden_size, epochs, tuple(runs))
 
 
 def test_a_report_sums_up_its_runs() -> None:
@@ -211,6 +211,7 @@ def test_a_report_sums_up_its_runs() -> None:
     assert report([1.04], 500).median_in_published_range is False
     assert report([2.46], 500).median_in_published_range is False
     assert report([1.2], 499).median_in_published_range is None
+    assert report([1.2], 500, hidden_size=255).median_in_published_range is None
 
 
 @pytest.mark.parametrize(
@@ -233,8 +234,8 @@ def test_a_short_text_is_refused() -> None:
 
 
 def test_a_loss_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(cell: str, vocab_size: int, seed: int) -> torch.nn.Module:
-        model = tutorial_model(cell, vocab_size, seed)
+    def broken(cell: str, vocab_size: int, hidden_size: int, seed: int) -> torch.nn.Module:
+        model = tutorial_model(cell, vocab_size, hidden_size, seed)
         torch.nn.init.constant_(model.output.weight, math.inf)
         return model
 

@@ -8,6 +8,9 @@ import typer
 def tutorial(
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "lstm",
     seeds: Annotated[int, typer.Option(min=1, help="How many runs, with seeds 0, 1, 2 ...")] = 1,
+    hidden_size: Annotated[
+        int | None, typer.Option(min=1, help="Units; default the notebook's: RNN 512, GRU and LSTM 256.")
+    ] = None,
     text: Annotated[str, typer.Option(help="The book, if it is a file of yours.")] = "timemachine",
     epochs: Annotated[int, typer.Option(min=1, help="The tutorial's 500; fewer for a look.")] = 500,
 ) -> None:
@@ -23,7 +26,9 @@ def tutorial(
     for note in corpus.notes:
         say(note)
     with epoch_progress(seeds * epochs) as on_epoch:
-        report = run_tutorial(corpus.text, cell, range(seeds), epochs=epochs, on_epoch=on_epoch)
+        report = run_tutorial(
+            corpus.text, cell, range(seeds), epochs=epochs, hidden_size=hidden_size, on_epoch=on_epoch
+        )
     console = Console()
     console.print(render(report))
     for run in report.runs:

@@ -17,7 +17,7 @@ from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.sampling import SamplingConfig, generate
 from longhold.training.evaluation import evaluate
 
-BATCH_SIZE, STEPS, HIDDEN_SIZE = 32, 35, 256
+BATCH_SIZE, STEPS = 32, 35
 LEARNING_RATE, CLIP_NORM, EPOCHS = 1.0, 1.0, 500
 PREFIXES = ("time traveller", "traveller")
 WRITTEN = 50
@@ -36,6 +36,8 @@ class Published:
     """Training perplexity of the last epoch -> number of runs."""
     tokens_per_second: float
     """Median over these runs, on the GPUs of their time."""
+    hidden_size: int
+    """Units of the notebook's network: the RNN's has 512 (d2l-zh, rnn-scratch.md), the others' 256."""
     tutorial_perplexity: float
     """What the tutorial itself prints (d2l-zh-pytorch-slides, commit 341c193)."""
     tutorial_tokens_per_second: float
@@ -58,9 +60,9 @@ class Published:
 
 
 PUBLISHED: dict[str, Published] = {
-    "rnn": Published({1.0: 79, 1.1: 11, 1.2: 5, 1.5: 1, 1.6: 1}, 64_900, 1.0, 67_212.6),
-    "gru": Published({1.0: 6, 1.1: 75, 1.2: 4, 1.3: 5, 1.4: 1, 1.5: 1, 1.8: 1}, 24_700, 1.1, 19_911.5),
-    "lstm": Published({1.1: 47, 1.2: 16, 1.3: 11, 1.4: 4, 2.0: 2, 2.4: 1}, 20_800, 1.3, 17_736.0),
+    "rnn": Published({1.0: 79, 1.1: 11, 1.2: 5, 1.5: 1, 1.6: 1}, 64_900, 512, 1.0, 67_212.6),
+    "gru": Published({1.0: 6, 1.1: 75, 1.2: 4, 1.3: 5, 1.4: 1, 1.5: 1, 1.8: 1}, 24_700, 256, 1.1, 19_911.5),
+    "lstm": Published({1.1: 47, 1.2: 16, 1.3: 11, 1.4: 4, 2.0: 2, 2.4: 1}, 20_800, 256, 1.3, 17_736.0),
 }
 """The from-scratch notebook of each cell; the RNN's with sequential batches."""
 
@@ -103,6 +105,8 @@ class TutorialReport:
 
     cell: str
     """rnn, gru or lstm."""
+    hidden_size: int
+    """Units of each run's network."""
     epochs: int
     """Epochs of each run; the published runs have 500."""
     runs: tuple[TutorialRun, ...]
@@ -136,8 +140,8 @@ class TutorialReport:
 
     @property
     def median_in_published_range(self) -> bool | None:
-        """Whether the median, rounded as published, lies among the published runs; None for other than 500 epochs."""
-        if self.epochs != EPOCHS:
+        """Whether the median, rounded as published, lies among the published runs; None for another recipe."""
+        if self.epochs != EPOCHS or self.hidden_size != self.published.hidden_size:
             return None
         return self.published.perplexities[0] <= round(self.median, 1) <= self.published.perplexities[-1]
 
@@ -148,14 +152,16 @@ def run_tutorial(
     seeds: Sequence[int],
     *,
     epochs: int = EPOCHS,
+    hidden_size: int | None = None,
     on_epoch: Callable[[TutorialEpoch], None] | None = None,
 ) -> TutorialReport:
     """Trains one model per seed on the first 10,000 characters of `text` by the tutorial's recipe.
 
-    One layer of 256 units on one-hot characters, an output layer, every weight from N(0, 0.01^2) and every bias 0, one
-    bias per gate, the GRU in its 2014 form; 32 streams cut every 35 steps, from an offset drawn for each epoch, the
-    state fresh at the start of an epoch and carried on, cut from the graph, in between; the mean cross-entropy's
-    gradient scaled down to a total norm of 1; SGD with learning rate 1; 500 epochs.
+    One layer on one-hot characters, of as many units as the notebook has (RNN 512, GRU and LSTM 256) or `hidden_size`;
+    an output layer, every weight from N(0, 0.01^2) and every bias 0, one bias per gate, the GRU in its 2014 form; 32
+    streams cut every 35 steps, from an offset drawn for each epoch, the state fresh at the start of an epoch and
+    carried on, cut from the graph, in between; the mean cross-entropy's gradient scaled down to a total norm of 1; SGD
+    with learning rate 1; 500 epochs.
 
     Raises `InputError` for another cell, for no seeds, fewer than one epoch, a text that is too short, and a loss that
     is not finite.
@@ -164,21 +170,24 @@ def run_tutorial(
         raise InputError(f"cell must be one of {', '.join(PUBLISHED)}, got {cell!r}")
     if not seeds or min(seeds) < 0:
         raise InputError(f"seeds must be one or more whole numbers from 0 on, got {list(seeds)}")
+    if hidden_size is not None and hidden_size < 1:
+        raise InputError(f"hidden_size must be at least 1, got {hidden_size}")
     if epochs < 1:
         raise InputError(f"epochs must be at least 1, got {epochs}")
     prepared = time_machine_tutorial(text)
-    runs = tuple(_run(prepared, cell, seed, epochs, on_epoch or (lambda _: None)) for seed in seeds)
-    return TutorialReport(cell, epochs, runs)
+    units = hidden_size or PUBLISHED[cell].hidden_size
+    runs = tuple(_run(prepared, cell, units, seed, epochs, on_epoch or (lambda _: None)) for seed in seeds)
+    return TutorialReport(cell, units, epochs, runs)
 
 
-def tutorial_model(cell: str, vocab_size: int, seed: int) -> LanguageModel:
+def tutorial_model(cell: str, vocab_size: int, hidden_size: int, seed: int) -> LanguageModel:
     """The tutorial's network with its first weights; torch's generator is left as it was.
 
     torch's cells add two biases, which move alike and so make the tutorial's one bias move twice as fast; here the
     recurrent one stays 0.
     """
     options = {"reset_after": False} if cell == "gru" else {}
-    values = {"cell": cell, "vocab_size": vocab_size, "hidden_size": HIDDEN_SIZE, "init": "tutorial", **options}
+    values = {"cell": cell, "vocab_size": vocab_size, "hidden_size": hidden_size, "init": "tutorial", **options}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LanguageModelConfig.model_validate(values).build()
@@ -187,9 +196,9 @@ def tutorial_model(cell: str, vocab_size: int, seed: int) -> LanguageModel:
 
 
 def _run(
-    text: TutorialText, cell: str, seed: int, epochs: int, on_epoch: Callable[[TutorialEpoch], None]
+    text: TutorialText, cell: str, hidden_size: int, seed: int, epochs: int, on_epoch: Callable[[TutorialEpoch], None]
 ) -> TutorialRun:
-    model = tutorial_model(cell, len(text.vocabulary), seed)
+    model = tutorial_model(cell, len(text.vocabulary), hidden_size, seed)
     batches = ContiguousBatches(text.train, BATCH_SIZE, STEPS, seed, random_offset=True)
     for epoch in range(epochs):
         done = _epoch(model, batches, seed, epoch)

@@ -7,7 +7,8 @@ from longhold.study.tutorial import EPOCHS, TutorialReport
 
 def render(report: TutorialReport) -> Table:
     """One row per seed, then the median, then what was published."""
-    table = Table(title=f"The tutorial's recipe, {report.cell.upper()}, {report.epochs} epochs on 10,000 characters")
+    network = f"{report.cell.upper()} of {report.hidden_size} units"
+    table = Table(title=f"The tutorial's recipe, {network}, {report.epochs} epochs on 10,000 characters")
     table.add_column("run")
     for name in ("training perplexity", "held-out perplexity", "tokens/s"):
         table.add_column(name, justify="right")
@@ -27,7 +28,7 @@ def render(report: TutorialReport) -> Table:
     )
     published = report.published
     table.add_row(
-        f"{published.runs} published runs",
+        f"{published.runs} published, {published.hidden_size} units",
         f"{published.median:.1f}  ({published.perplexities[0]:.1f} to {published.perplexities[-1]:.1f})",
         "never measured",
         f"{published.tokens_per_second:,.0f} (GPU)",
@@ -44,8 +45,9 @@ def render(report: TutorialReport) -> Table:
 def explanation(report: TutorialReport) -> str:
     """What the numbers mean, and whether they lie where the published ones do."""
     low, high = report.published.perplexities[0], report.published.perplexities[-1]
-    if report.epochs != EPOCHS:
-        place = f"The published runs have {EPOCHS} epochs, so these {report.epochs} are not to be set beside them."
+    if report.median_in_published_range is None:
+        recipe = f"{EPOCHS} epochs and {report.published.hidden_size} units"
+        place = f"The published runs have {recipe}, so these are not to be set beside them."
     elif report.median_in_published_range:
         place = f"The median lies among the published runs ({low:.1f} to {high:.1f})."
     else:
