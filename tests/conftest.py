@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ with warnings.catch_warnings():
 # Small products on many threads wait for each other more than they compute, and other tests may run beside this one.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell's background job ignores Ctrl-C and its children inherit that; a handler here gives them the default again.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples on every run: a red suite can be repeated, and nothing is written beside the code.
 settings.register_profile("suite", deadline=None, derandomize=True, database=None)
