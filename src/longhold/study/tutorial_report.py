@@ -1,5 +1,6 @@
 """The tutorial's experiment as a table and a paragraph."""
 
+from rich import box
 from rich.table import Table
 
 from longhold.study.tutorial import EPOCHS, TutorialReport
@@ -8,10 +9,14 @@ from longhold.study.tutorial import EPOCHS, TutorialReport
 def render(report: TutorialReport) -> Table:
     """One row per seed, then the median, then what was published."""
     network = f"{report.cell.upper()} of {report.hidden_size} units"
-    table = Table(title=f"The tutorial's recipe, {network}, {report.epochs} epochs on 10,000 characters")
-    table.add_column("run")
-    for name in ("training perplexity", "held-out perplexity", "tokens/s"):
-        table.add_column(name, justify="right")
+    table = Table(
+        title=f"The tutorial's recipe, {network}, {report.epochs} epochs on 10,000 characters",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("run", no_wrap=True)
+    for name in ("training ppl", "held-out ppl", "tokens/s"):
+        table.add_column(name, justify="right", no_wrap=True)
     for run in report.runs:
         table.add_row(
             f"seed {run.seed}",
