@@ -20,9 +20,7 @@ template <class Cell> constexpr Passes passes() {
 
 }  // namespace LONGHOLD_ISA
 
-#define LONGHOLD_JOIN(a, b) a##b
-#define LONGHOLD_NAME(isa) LONGHOLD_JOIN(backend_, isa)
-const Backend& LONGHOLD_NAME(LONGHOLD_ISA)() {
+const Backend& LONGHOLD_TABLE(backend)() {
   static const Backend backend{{passes<RnnCell<false>>(), passes<RnnCell<true>>(), passes<GruCell>(), passes<LstmCell>()}};
   return backend;
 }

@@ -1,6 +1,7 @@
 // What each instruction set offers: both passes of every cell, for float and double.
 #pragma once
 #include "call.h"
+#include "isa.h"
 
 namespace longhold {
 
@@ -15,5 +16,6 @@ struct Passes {
 struct Backend {
   Passes cells[cell_kinds];
 };
+LONGHOLD_TABLES(Backend, backend)
 
 }  // namespace longhold

@@ -4,7 +4,6 @@
 #include <nanobind/stl/vector.h>
 #include <omp.h>
 
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -13,58 +12,6 @@
 namespace nb = nanobind;
 
 namespace longhold {
-
-const Backend& backend_plain();
-#if defined(LONGHOLD_X86)
-const Backend& backend_avx2();
-const Backend& backend_avx512();
-#endif
-
-struct Choice {
-  const char* name;
-  bool (*present)();
-  const Backend& (*backend)();
-};
-
-// Best first.
-const std::vector<Choice>& instruction_sets() {
-  static const std::vector<Choice> sets{
-#if defined(LONGHOLD_X86)
-      {"avx512", [] { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"); }, backend_avx512},
-      {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, backend_avx2},
-#endif
-      {"plain", [] { return true; }, backend_plain},
-  };
-  return sets;
-}
-
-const Choice* chosen = nullptr;
-
-const Choice& current() {
-  if (!chosen)
-    for (const Choice& set : instruction_sets())
-      if (set.present()) {
-        chosen = &set;
-        break;
-      }
-  return *chosen;
-}
-
-std::vector<std::string> available() {
-  std::vector<std::string> names;
-  for (const Choice& set : instruction_sets())
-    if (set.present()) names.emplace_back(set.name);
-  return names;
-}
-
-void use(const std::string& name) {
-  for (const Choice& set : instruction_sets())
-    if (name == set.name && set.present()) {
-      chosen = &set;
-      return;
-    }
-  throw std::invalid_argument("this processor has no " + name);
-}
 
 using Address = uintptr_t;
 
@@ -88,12 +35,12 @@ Plan plan_for(int64_t B, int64_t H, int lanes, int threads) {
 }
 
 template <class Real> void forward(int cell, int64_t T, int64_t B, int64_t H, bool reverse, const std::vector<Address>& addresses, int threads) {
-  const Passes& passes = current().backend().cells[cell];
+  const Passes& passes = backend().cells[cell];
   const Call<Real> call = make_call<Real>(T, B, H, reverse, addresses);
   passes.forward[sizeof(Real) == 8](&call, plan_for(B, H, passes.lanes, threads));
 }
 template <class Real> void backward(int cell, int64_t T, int64_t B, int64_t H, bool reverse, const std::vector<Address>& addresses, const std::vector<Address>& gradients, int threads) {
-  const Passes& passes = current().backend().cells[cell];
+  const Passes& passes = backend().cells[cell];
   const Call<Real> call = make_call<Real>(T, B, H, reverse, addresses);
   const Gradients<Real> grads = make_gradients<Real>(gradients);
   passes.backward[sizeof(Real) == 8](&call, &grads, plan_for(B, H, passes.lanes, threads));
@@ -107,7 +54,7 @@ NB_MODULE(_cpu, m) {
   m.def("forward_double", &forward<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_float", &backward<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_double", &backward<double>, nb::call_guard<nb::gil_scoped_release>());
-  m.def("instruction_sets", &available, "instruction sets that this processor has, best first");
-  m.def("instruction_set", [] { return std::string(current().name); }, "the one in use");
-  m.def("use_instruction_set", &use, "use another one, for tests");
+  m.def("instruction_sets", &isa_available, "instruction sets that this processor has, best first");
+  m.def("instruction_set", &isa_name, "the one in use");
+  m.def("use_instruction_set", &isa_use, "use another one, for tests");
 }
