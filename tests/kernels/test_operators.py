@@ -128,7 +128,7 @@ def test_any_case_is_the_references(drawn: tuple[Case, int, int, str]) -> None:
 
 
 def backward_arguments(kind: str, sequence: Sequence, needs_input: bool) -> tuple[Any, ...]:
-    h, c, h_n, c_n, gates, extra = forward(kind)(*sequence)
+    h, c, h_n, c_n, gates, extra = forward(kind)(*sequence, True)
     upstream = [torch.randn_like(v).requires_grad_() if v.numel() else None for v in (h, c, h_n, c_n)]
     return (*upstream, *(v.detach() for v in (h, c, gates, extra)), needs_input, *sequence)
 
@@ -146,7 +146,7 @@ CHEAP_CHECKS = ("test_schema", "test_autograd_registration", "test_faketensor")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_opcheck(kind: str) -> None:
-    opcheck(forward(kind), tuple(draw(Case(kind, **RICH))))
+    opcheck(forward(kind), (*draw(Case(kind, **RICH)), True))
     arguments = backward_arguments(kind, draw(Case(kind, **RICH)), needs_input=True)
     opcheck(backward(kind), arguments, test_utils=CHEAP_CHECKS)
 
@@ -155,7 +155,8 @@ def test_opcheck(kind: str) -> None:
 @pytest.mark.parametrize("strided", [False, True])
 def test_opcheck_without_options_and_with_strides(kind: str, strided: bool) -> None:
     case = Case(kind, bias=False, reverse=True, reset=strided, strided=strided)
-    opcheck(forward(kind), tuple(draw(case)), test_utils=CHEAP_CHECKS)
+    for keep in (False, True):
+        opcheck(forward(kind), (*draw(case), keep), test_utils=CHEAP_CHECKS)
     for needs_input in (False, True):
         opcheck(backward(kind), backward_arguments(kind, draw(case), needs_input), test_utils=CHEAP_CHECKS)
 
@@ -233,6 +234,31 @@ def test_the_same_bits_every_time(kind: str, size: tuple[int, int, int], threads
         for _ in range(4):
             again = with_gradients(by_operator, kind, sequence, alone=False)
             assert all(torch.equal(again[name], first[name]) for name in first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(1, 1, 5), (40, 3, 257), (61, 33, 64), (5, 100, 17)], ids=str)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_keeping_nothing_changes_no_bit(kind: str, size: tuple[int, int, int], threads: int) -> None:
+    for options in ({"mask": True}, RICH, {**RICH, "reverse": True}):
+        sequence = draw(Case(kind, *size, **options, dtype=torch.float32))
+        with machine(threads), torch.no_grad():
+            kept, not_kept = (forward(kind)(*sequence, keep) for keep in (True, False))
+        for place in (0, 2, 3):  # h, h_n, c_n
+            assert torch.equal(kept[place], not_kept[place]), f"{options} {place}"
+        assert not any(not_kept[place].numel() for place in (1, 4, 5))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_state_that_is_not_given_is_zero(kind: str, reverse: bool) -> None:
+    sequence = draw(Case(kind, T=7, B=5, H=19, **RICH | {"reverse": reverse}))
+    states = ("h0", "c0", "h_initial", "c_initial")
+    zeros = {n: None if (v := getattr(sequence, n)) is None else torch.zeros_like(v).requires_grad_() for n in states}
+    expected = with_gradients(by_operator, kind, sequence._replace(**zeros))
+    found = with_gradients(by_operator, kind, sequence._replace(**dict.fromkeys(states)))
+    for name, value in found.items():
+        assert torch.equal(value, expected[name]), name
 
 
 @pytest.mark.parametrize("kind", KINDS)

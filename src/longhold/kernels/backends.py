@@ -118,6 +118,8 @@ def _transform() -> str | None:
 
 def run(call: StackCall) -> StackResult:
     """Run the call on the backend that `choose` names."""
+    if _requested.name is None and not _is_fused(call) and _transform() is None and cpu_refusal(call) is None:
+        return run_cpu(call)  # most calls, and small ones feel every microsecond
     return _RUNNERS[choose(call).backend](call)
 
 

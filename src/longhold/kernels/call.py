@@ -67,10 +67,10 @@ class StackCall:
     """one per layer and direction, in torch's order; dropped weights are already dropped"""
     input: Tensor | PackedSequence
     """(T, B, I), or packed"""
-    state: tuple[Tensor, ...]
-    """state before the first step, each field (L*D, B, .)"""
-    initial: tuple[Tensor, ...]
-    """state that a reset restores, each field (L*D, B, .)"""
+    hx: tuple[Tensor, ...] | None = None
+    """state before the first step, each field (L*D, B, .); None for the initial one"""
+    learned: tuple[Tensor, ...] | None = None
+    """initial state, which a reset restores, each field (L*D, B, .); None for zeros"""
     lengths: Tensor | None = None
     """(B,) int64, 1 to T"""
     reset: Tensor | None = None
@@ -88,6 +88,33 @@ class StackCall:
         """1 or 2."""
         return 2 if self.bidirectional else 1
 
+    @property
+    def data(self) -> Tensor:
+        """The tensor inside the input."""
+        return self.input.data if isinstance(self.input, PackedSequence) else self.input
+
+    @property
+    def batch(self) -> int:
+        """Rows."""
+        return int(self.input.batch_sizes[0]) if isinstance(self.input, PackedSequence) else self.input.shape[1]
+
+    @property
+    def initial(self) -> tuple[Tensor, ...]:
+        """The state that a reset restores, each field (L*D, B, .)."""
+        if self.learned is not None:
+            return self.learned
+        rows, weight = len(self.parameters), self.parameters[0].weight_hh
+        sizes = (weight.shape[1], weight.shape[0] // len(self.recurrence.gate_names))
+        return tuple(
+            self.data.new_zeros(rows, self.batch, size)
+            for size, _ in zip(sizes, self.recurrence.state_names, strict=False)
+        )
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """The state before the first step, each field (L*D, B, .)."""
+        return self.initial if self.hx is None else self.hx
+
     def layer(self, index: int, layer_input: Tensor | PackedSequence) -> "StackCall":
         """The call of one layer alone on its own input."""
         rows = slice(index * self.directions, (index + 1) * self.directions)
@@ -96,8 +123,8 @@ class StackCall:
             num_layers=1,
             parameters=self.parameters[rows],
             input=layer_input,
-            state=tuple(field[rows] for field in self.state),
-            initial=tuple(field[rows] for field in self.initial),
+            hx=None if self.hx is None else tuple(field[rows] for field in self.hx),
+            learned=None if self.learned is None else tuple(field[rows] for field in self.learned),
             noise=self.noise[rows],
             dropout=0.0,
         )

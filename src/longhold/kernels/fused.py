@@ -18,20 +18,26 @@ from longhold.kernels.segments import join_segments, split_segments
 def torch_refusal(call: StackCall) -> str | None:
     """Why torch's operators cannot do what is asked, or None."""
     cell, p = call.recurrence, call.parameters[0]
-    ragged = call.lengths is not None or call.reset is not None
-    refusals = {
-        "it cannot pack an empty batch": ragged and call.state[0].shape[1] == 0,
-        "it cannot pack on the meta device": ragged and call.state[0].is_meta,
-        "its operators return neither cell states nor gates of every step": call.trace,
-        "it has no layer norm": _has_norm(p),
-        "it has no peepholes": p.weight_peephole is not None,
-        "its input and forget gates are not coupled": isinstance(cell, LSTMRecurrence) and cell.coupled,
-        "its GRU applies the reset gate after the product only": isinstance(cell, GRURecurrence)
-        and not cell.reset_after,
-        "it has no recurrent dropout": any(noise.recurrent_dropout is not None for noise in call.noise),
-        "it has no zoneout": any(_zones_out(noise) for noise in call.noise),
-    }
-    return next((reason for reason, holds in refusals.items() if holds), None)
+    if call.lengths is not None or call.reset is not None:
+        if call.batch == 0:
+            return "it cannot pack an empty batch"
+        if call.data.is_meta:
+            return "it cannot pack on the meta device"
+    if call.trace:
+        return "its operators return neither cell states nor gates of every step"
+    if _has_norm(p):
+        return "it has no layer norm"
+    if p.weight_peephole is not None:
+        return "it has no peepholes"
+    if isinstance(cell, LSTMRecurrence) and cell.coupled:
+        return "its input and forget gates are not coupled"
+    if isinstance(cell, GRURecurrence) and not cell.reset_after:
+        return "its GRU applies the reset gate after the product only"
+    if any(noise.recurrent_dropout is not None for noise in call.noise):
+        return "it has no recurrent dropout"
+    if any(_zones_out(noise) for noise in call.noise):
+        return "it has no zoneout"
+    return None
 
 
 def _has_norm(p: DirectionParameters) -> bool:

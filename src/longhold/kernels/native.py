@@ -2,36 +2,40 @@
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled
 from longhold.kernels import operators
-from longhold.kernels.call import DirectionNoise, StackCall, StackResult
+from longhold.kernels.call import StackCall, StackResult
 from longhold.kernels.extension import why_missing
 from longhold.kernels.reference import run_layers
 
 
 def cpu_refusal(call: StackCall) -> str | None:
     """Why the extension cannot do what is asked, or None."""
-    cell, p = call.recurrence, call.parameters[0]
-    data = call.input.data if isinstance(call.input, PackedSequence) else call.input
-    missing = why_missing()
-    refusals = {
-        missing or "": missing is not None,
-        f"it runs on the CPU, not on {data.device.type}": data.device.type != "cpu",
-        f"it computes in float32 and float64, not in {data.dtype}": data.dtype not in operators.DTYPES,
-        "autocast is active, and it casts nothing": torch.is_autocast_enabled("cpu"),
-        "it returns neither cell states nor gates of every step yet": call.trace,
-        "it has no layer norm yet": p.weight_norm_hh is not None,
-        "it has no peepholes yet": p.weight_peephole is not None,
-        "it has no projection yet": p.weight_hr is not None,
-        "it has no coupled gates yet": isinstance(cell, LSTMRecurrence) and cell.coupled,
-        "its GRU applies the reset gate after the product only": isinstance(cell, GRURecurrence)
-        and not cell.reset_after,
-        "it has no zoneout yet": any(zone is not None for noise in call.noise for zone in noise.zoneout),
-        "the batch is empty": call.state[0].shape[1] == 0,
-    }
-    return next((reason for reason, holds in refusals.items() if holds), None)
+    cell, p, data = call.recurrence, call.parameters[0], call.data
+    if data.device.type != "cpu":
+        return f"it runs on the CPU, not on {data.device.type}"
+    if data.dtype not in operators.DTYPES:
+        return f"it computes in float32 and float64, not in {data.dtype}"
+    if torch.is_autocast_enabled("cpu"):
+        return "autocast is active, and it casts nothing"
+    if call.trace:
+        return "it returns neither cell states nor gates of every step yet"
+    if p.weight_norm_hh is not None:
+        return "it has no layer norm yet"
+    if p.weight_peephole is not None:
+        return "it has no peepholes yet"
+    if p.weight_hr is not None:
+        return "it has no projection yet"
+    if isinstance(cell, LSTMRecurrence) and cell.coupled:
+        return "it has no coupled gates yet"
+    if isinstance(cell, GRURecurrence) and not cell.reset_after:
+        return "its GRU applies the reset gate after the product only"
+    if any(zone is not None for noise in call.noise for zone in noise.zoneout):
+        return "it has no zoneout yet"
+    if call.batch == 0:
+        return "the batch is empty"
+    return why_missing()
 
 
 def run_cpu(call: StackCall) -> StackResult:
@@ -41,28 +45,34 @@ def run_cpu(call: StackCall) -> StackResult:
 
 def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:
     p = call.parameters[row]
-    noise = call.noise[row] if call.noise else DirectionNoise()
-    state = [field[row] for field in call.state]
-    initial = [field[row] for field in call.initial]
-    pair = len(state) == 2
-    operator = getattr(torch.ops.longhold, f"{kind_of(call.recurrence)}_forward")
+    h0, c0 = _fields(call.hx, row)
+    h_initial, c_initial = _fields(call.learned, row) if call.reset is not None else (None, None)
+    operator = operators.FORWARD[kind_of(call.recurrence)]
     h, c, h_n, c_n, _, _ = operator(
         x,
         p.weight_ih,
         p.weight_hh,
         p.bias_ih,
         p.bias_hh,
-        state[0],
-        state[1] if pair else None,
-        initial[0],
-        initial[1] if pair else None,
+        h0,
+        c0,
+        h_initial,
+        c_initial,
         lengths,
         call.reset,
-        noise.recurrent_dropout,
+        call.noise[row].recurrent_dropout if call.noise else None,
         row % call.directions == 1,
+        False,
     )
-    fields, final = ((h, c), (h_n, c_n)) if pair else ((h,), (h_n,))
-    return Unrolled(fields, (), call.recurrence.make_state(*final))
+    if len(call.recurrence.state_names) == 2:
+        return Unrolled((h, c), (), call.recurrence.make_state(h_n, c_n))
+    return Unrolled((h,), (), call.recurrence.make_state(h_n))
+
+
+def _fields(state: tuple[Tensor, ...] | None, row: int) -> tuple[Tensor | None, Tensor | None]:
+    if state is None:
+        return None, None
+    return state[0][row], state[1][row] if len(state) == 2 else None
 
 
 def kind_of(cell: Recurrence) -> str:

@@ -1,8 +1,8 @@
 """The C++ extension's recurrences as operators of torch: schema, shapes for tracing, gradients of any order.
 
-One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on. Products over
-all steps at once (the input's share before the loop, the weight gradients after it) are torch's matrix products; what
-has to walk through time is C++ (`kernels/cpu/`).
+One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on; the input's
+share, the loop over time and all gradients are C++ (`kernels/cpu/`). Where no gradient is asked for, `keep` is false
+and nothing is kept for the backward pass.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, product, unroll
@@ -29,8 +28,8 @@ DTYPES = {torch.float32: "float", torch.float64: "double"}
 """What it computes in, and how its functions are called."""
 
 _ARGUMENTS = (
-    "Tensor input, Tensor weight_ih, Tensor weight_hh, Tensor? bias_ih, Tensor? bias_hh, Tensor h0, Tensor? c0, "
-    "Tensor h_initial, Tensor? c_initial, Tensor? lengths, Tensor? reset, Tensor? mask, bool reverse"
+    "Tensor input, Tensor weight_ih, Tensor weight_hh, Tensor? bias_ih, Tensor? bias_hh, Tensor? h0, Tensor? c0, "
+    "Tensor? h_initial, Tensor? c_initial, Tensor? lengths, Tensor? reset, Tensor? mask, bool reverse"
 )
 _RESULTS = "(Tensor h, Tensor c, Tensor h_n, Tensor c_n, Tensor gates, Tensor extra)"
 _GRADIENTS = (
@@ -39,6 +38,14 @@ _GRADIENTS = (
 )
 _DIFFERENTIABLE = 9
 """Arguments that have a gradient come first."""
+
+_CODES = {kind: code for code, kind in enumerate(RECURRENCES)}
+_GATES = {kind: len(cell.gate_names) for kind, cell in RECURRENCES.items()}
+
+FORWARD: dict[str, Any] = {}
+"""The operator of each cell."""
+
+_BACKWARD: dict[str, Any] = {}
 
 _LIBRARY: Any = torch.library.Library("longhold", "DEF")  # type: ignore[no-untyped-call]
 
@@ -49,90 +56,71 @@ def _none(like: Tensor) -> Tensor:
 
 def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     _check(kind, arguments)
-    x, weight_ih, weight_hh, bias_ih, bias_hh, *_ = arguments
-    steps, batch, hidden = x.shape[0], x.shape[1], weight_hh.shape[1]
-    has_c, has_extra = kind == "lstm", kind == "gru"
-    gates = F.linear(x, weight_ih, _bias(kind, bias_ih, bias_hh)).contiguous()
-    h, h_n = x.new_empty(steps, batch, hidden), x.new_empty(batch, hidden)
-    c, c_n = (torch.empty_like(h), torch.empty_like(h_n)) if has_c else (_none(x), _none(x))
-    extra = torch.empty_like(h) if has_extra else _none(x)
-    held = _held(kind, arguments)
-    outputs = (gates, extra if has_extra else None, h, c if has_c else None, h_n, c_n if has_c else None)
-    _walk(kind, "forward", x, weight_hh, bool(arguments[12]), _addresses(held, outputs))
-    return h, c, h_n, c_n, gates, extra
+    x, _, weight_hh = arguments[:3]
+    reverse, keep = arguments[12:]
+    steps, batch, width = x.shape
+    hidden = weight_hh.shape[1]
+    h, h_n = x.new_empty((steps, batch, hidden)), x.new_empty((batch, hidden))
+    c, gates, extra = _kept(kind, x, weight_hh, keep)
+    c_n = x.new_empty((batch, hidden)) if kind == "lstm" else None
+    read = _dense(arguments)
+    addresses = _addresses((*read, gates, extra, h, c, h_n, c_n))
+    function = getattr(loaded(), f"forward_{DTYPES[x.dtype]}")
+    function(_CODES[kind], steps, batch, width, hidden, reverse, keep, addresses, torch.get_num_threads())
+    return h, _or_none(c, x), h_n, _or_none(c_n, x), _or_none(gates, x), _or_none(extra, x)
+
+
+def _kept(kind: str, x: Tensor, weight_hh: Tensor, keep: bool) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """What the backward pass needs besides h: c, the gates, and GRU's q."""
+    if not keep or kind in ("rnn_tanh", "rnn_relu"):
+        return None, None, None
+    (steps, batch, _), (rows, hidden) = x.shape, weight_hh.shape
+    gates, other = x.new_empty((steps, batch, rows)), x.new_empty((steps, batch, hidden))
+    return (other, gates, None) if kind == "lstm" else (None, gates, other)
+
+
+def _or_none(tensor: Tensor | None, like: Tensor) -> Tensor:
+    return _none(like) if tensor is None else tensor
+
+
+def _dense(arguments: Sequence[Any]) -> list[Tensor | None]:
+    """The tensors that C++ reads, in its order."""
+    return [t if t is None or t.is_contiguous() else t.contiguous() for t in arguments[:12]]
+
+
+def _addresses(tensors: Sequence[Tensor | None]) -> list[int]:
+    return [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
+
+
+_NAMES = (
+    "input", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "h0", "c0", "h_initial", "c_initial", "lengths", "reset",
+    "mask",
+)  # fmt: skip
 
 
 def _check(kind: str, arguments: Sequence[Any]) -> None:
     """C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
-    names = ("input", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "h0", "c0", "h_initial", "c_initial", "mask")
-    x, _, weight_hh, *_ = arguments
-    (steps, batch, width), hidden = x.shape, weight_hh.shape[1]
-    rows, state = len(RECURRENCES[kind].gate_names) * hidden, (batch, hidden)
-    bias = (rows,)
-    shapes = ((steps, batch, width), (rows, width), (rows, hidden), bias, bias, state, state, state, state, state)
-    for name, tensor, shape in zip(names, (*arguments[:9], arguments[11]), shapes, strict=True):
-        if tensor is not None and (tensor.dtype != x.dtype or tuple(tensor.shape) != shape):
+    x, weight_hh = arguments[0], arguments[2]
+    (steps, batch, width), hidden, dtype = x.shape, weight_hh.shape[1], x.dtype
+    rows = _GATES[kind] * hidden
+    bias, state = (rows,), (batch, hidden)
+    shapes = (
+        (steps, batch, width), (rows, width), (rows, hidden), bias, bias, state, state, state, state, (batch,),
+        (steps, batch), state,
+    )  # fmt: skip
+    dtypes = (dtype,) * 9 + (torch.int64, torch.bool, dtype)
+    for tensor, shape, wanted, name in zip(arguments, shapes, dtypes, _NAMES, strict=False):
+        if tensor is not None and (tensor.dtype is not wanted or tensor.shape != shape):
             raise RuntimeError(
-                f"{name} should have dtype {x.dtype} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
+                f"{name} should have dtype {wanted} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
             )
-    if kind == "lstm" and (arguments[6] is None or arguments[8] is None):
-        raise RuntimeError("an LSTM needs c0 and c_initial")
-    for name, tensor, dtype, wanted in (
-        ("lengths", arguments[9], torch.int64, (batch,)),
-        ("reset", arguments[10], torch.bool, (steps, batch)),
-    ):
-        if tensor is not None and (tensor.dtype != dtype or tuple(tensor.shape) != wanted):
-            raise RuntimeError(
-                f"{name} should have dtype {dtype} and shape {wanted}, got {tensor.dtype} and {tuple(tensor.shape)}"
-            )
-
-
-def _bias(kind: str, bias_ih: Tensor | None, bias_hh: Tensor | None) -> Tensor | None:
-    """What is added before the loop: both biases, but GRU's b_hn, which stands inside the reset product."""
-    if bias_ih is None or bias_hh is None:
-        return None
-    if kind != "gru":
-        return bias_ih + bias_hh
-    cut = 2 * (bias_hh.shape[0] // 3)
-    return torch.cat([bias_ih[:cut] + bias_hh[:cut], bias_ih[cut:]])
-
-
-def _held(kind: str, arguments: Sequence[Any]) -> list[Tensor | None]:
-    """What the walk reads, dense: weight, inner bias, h0, c0, h_initial, c_initial, lengths, reset, mask."""
-    _, _, weight_hh, _, bias_hh, h0, c0, h_initial, c_initial, lengths, reset, mask, _ = arguments
-    inner = bias_hh[2 * weight_hh.shape[1] :] if kind == "gru" and bias_hh is not None else None
-    read = (weight_hh, inner, h0, c0, h_initial, c_initial, lengths, reset, mask)
-    return [None if tensor is None else tensor.contiguous() for tensor in read]
-
-
-def _addresses(held: Sequence[Tensor | None], outputs: Sequence[Tensor | None]) -> list[int]:
-    weight, inner, *states = held
-    gates, extra, *ends = outputs
-    order = (weight, inner, gates, extra, *states, *ends)
-    return [0 if tensor is None else tensor.data_ptr() for tensor in order]
-
-
-def _walk(
-    kind: str,
-    way: str,
-    x: Tensor,
-    weight_hh: Tensor,
-    reverse: bool,
-    addresses: list[int],
-    gradients: list[int] | None = None,
-) -> None:
-    steps, batch = x.shape[:2]
-    sizes = (list(RECURRENCES).index(kind), steps, batch, weight_hh.shape[1], reverse, addresses)
-    threads = torch.get_num_threads()
-    function = getattr(loaded(), f"{way}_{DTYPES[x.dtype]}")
-    function(*sizes, threads) if gradients is None else function(*sizes, gradients, threads)
 
 
 def _backward(
     kind: str,
-    d_h: Tensor,
+    d_h: Tensor | None,
     d_c: Tensor | None,
-    d_h_n: Tensor,
+    d_h_n: Tensor | None,
     d_c_n: Tensor | None,
     h: Tensor,
     c: Tensor,
@@ -142,99 +130,50 @@ def _backward(
     *arguments: Any,
 ) -> tuple[Tensor, ...]:
     _check(kind, arguments)
-    x, weight_ih, weight_hh, bias_ih, bias_hh, _, _, _, _, lengths, reset, _, reverse = arguments
-    kept = {"d_h": d_h, "d_h_n": d_h_n, "h": h, "gates": gates}
-    for name, tensor in kept.items():
-        if tensor.dtype != x.dtype:
-            raise RuntimeError(f"{name} should have dtype {x.dtype}, got {tensor.dtype}")
-    has_c, has_extra = kind == "lstm", kind == "gru"
-    held = _held(kind, arguments)
-    addresses = _addresses(held, (gates, extra if has_extra else None, h, c if has_c else None, None, None))
-    d_gates, d_extra = torch.empty_like(gates), torch.empty_like(h) if has_extra else None
-    d_h0 = d_h_n.contiguous().clone()
-    d_c0 = d_c_n.contiguous().clone() if has_c and d_c_n is not None else None
-    d_initial = [None if d is None or reset is None else torch.zeros_like(d) for d in (d_h0, d_c0)]
-    d_out = d_h.contiguous()
-    d_cs = None if d_c is None or not has_c else d_c.contiguous()
-    written = (d_out, d_cs, d_h0, d_c0, *d_initial, d_gates, d_extra)
-    gradients = [0 if tensor is None else tensor.data_ptr() for tensor in written]
-    _walk(kind, "backward", x, weight_hh, reverse, addresses, gradients)
-    d_gates_h = d_gates if d_extra is None else torch.cat([d_gates[..., : 2 * h.shape[-1]], d_extra], dim=-1)
-    before = _states_before(h, held[2], held[4], lengths, reset, reverse, arguments[11])
-    flat_x, flat = d_gates.flatten(0, 1), d_gates_h.flatten(0, 1)
-    d_bias_ih = flat_x.sum(0) if bias_ih is not None else _none(x)
-    d_bias_hh = _none(x) if bias_hh is None else d_bias_ih.clone() if d_extra is None else flat.sum(0)
-    return (
-        d_gates @ weight_ih if needs_input else _none(x),
-        flat_x.T @ x.flatten(0, 1),
-        flat.T @ before.flatten(0, 1),
-        d_bias_ih,
-        d_bias_hh,
-        d_h0,
-        _none(x) if d_c0 is None else d_c0,
-        *(_none(x) if d is None else d for d in d_initial),
-    )
+    x, weight_ih, weight_hh, bias_ih, bias_hh, *_ = arguments
+    for name, tensor, like in (("d_h", d_h, h), ("d_c", d_c, h), ("h", h, h), ("gates", gates, gates)):
+        if tensor is not None and (tensor.dtype is not x.dtype or tensor.shape != like.shape):
+            raise RuntimeError(f"{name} should have dtype {x.dtype} and shape {tuple(like.shape)}, got {tensor.shape}")
+    has_c, restarts = kind == "lstm", arguments[10] is not None
+    d_gates = h.new_empty((*h.shape[:2], weight_hh.shape[0]))
+    state = (x.shape[1], weight_hh.shape[1])
+    d_x = torch.empty_like(x, memory_format=torch.contiguous_format) if needs_input else None
+    d_weights = [_empty(weight_ih), _empty(weight_hh), _empty(bias_ih), _empty(bias_hh)]
+    d_states = [x.new_empty(state) if used else None for used in (True, has_c, restarts, has_c and restarts)]
+    read = _dense(arguments)
+    kept = (gates if gates.numel() else None, extra if extra.numel() else None, h, c if has_c else None, None, None)
+    above = [t if t is None else t.contiguous() for t in (d_h, d_c, d_h_n, d_c_n)]
+    d_extra = torch.empty_like(h) if kind == "gru" else None
+    written = (d_gates, d_extra, d_x, *d_weights, *d_states)
+    function = getattr(loaded(), f"backward_{DTYPES[x.dtype]}")
+    sizes = (*x.shape, state[1], arguments[12])
+    addresses = (_addresses((*read, *kept)), _addresses((*above, *written)))
+    function(_CODES[kind], *sizes, *addresses, torch.get_num_threads())
+    return tuple(_or_none(d, x) for d in (d_x, *d_weights, *d_states))
 
 
-def _states_before(
-    h: Tensor,
-    h0: Tensor | None,
-    h_initial: Tensor | None,
-    lengths: Tensor | None,
-    reset: Tensor | None,
-    reverse: bool,
-    mask: Tensor | None,
-) -> Tensor:
-    """The h that each step's recurrent product saw, (T, B, H)."""
-    assert h0 is not None
-    if reverse:
-        before = torch.cat([h[1:], h0.unsqueeze(0)])
-        if lengths is not None:
-            last = torch.arange(h.shape[0]).unsqueeze(1) == lengths - 1
-            before = torch.where(last.unsqueeze(-1), h0, before)
-    else:
-        before = torch.cat([h0.unsqueeze(0), h[:-1]])
-    if reset is not None:
-        assert h_initial is not None
-        cuts = torch.cat([reset[1:], torch.zeros_like(reset[:1])]) if reverse else reset
-        before = torch.where(cuts.unsqueeze(-1), h_initial, before)
-    return before if mask is None else before * mask
+def _empty(like: Tensor | None) -> Tensor | None:
+    return None if like is None else torch.empty_like(like, memory_format=torch.contiguous_format)
 
 
 def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
-    x, weight_ih, weight_hh, *_ = arguments
+    x, _, weight_hh = arguments[:3]
     steps, batch, hidden = x.shape[0], x.shape[1], weight_hh.shape[1]
-    h, h_n = x.new_empty(steps, batch, hidden), x.new_empty(batch, hidden)
-    c, c_n = (torch.empty_like(h), torch.empty_like(h_n)) if kind == "lstm" else (_none(x), _none(x))
-    return (
-        h,
-        c,
-        h_n,
-        c_n,
-        x.new_empty(steps, batch, weight_ih.shape[0]),
-        torch.empty_like(h) if kind == "gru" else _none(x),
-    )
+    c, gates, extra = _kept(kind, x, weight_hh, arguments[13])
+    h, h_n = x.new_empty((steps, batch, hidden)), x.new_empty((batch, hidden))
+    c_n = torch.empty_like(h_n) if kind == "lstm" else None
+    return h, _or_none(c, x), h_n, _or_none(c_n, x), _or_none(gates, x), _or_none(extra, x)
 
 
 def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     needs_input, arguments = everything[8], everything[9:]
-    x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, _, _, _, reset, *_ = arguments
-    has_c = kind == "lstm"
-
-    def like(tensor: Tensor) -> Tensor:
-        return tensor.new_empty(tensor.shape)
-
-    return (
-        like(x) if needs_input else _none(x),
-        like(weight_ih),
-        like(weight_hh),
-        _none(x) if bias_ih is None else like(bias_ih),
-        _none(x) if bias_hh is None else like(bias_hh),
-        like(h0),
-        like(c0) if has_c else _none(x),
-        _none(x) if reset is None else like(h0),
-        like(c0) if has_c and reset is not None else _none(x),
-    )
+    x, weight_ih, weight_hh, bias_ih, bias_hh = arguments[:5]
+    has_c, restarts = kind == "lstm", arguments[10] is not None
+    state = (x.shape[1], weight_hh.shape[1])
+    d_x = torch.empty_like(x, memory_format=torch.contiguous_format) if needs_input else None
+    d_weights = [_empty(weight_ih), _empty(weight_hh), _empty(bias_ih), _empty(bias_hh)]
+    d_states = [x.new_empty(state) if used else None for used in (True, has_c, restarts, has_c and restarts)]
+    return tuple(_or_none(d, x) for d in (d_x, *d_weights, *d_states))
 
 
 def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -247,22 +186,17 @@ def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...])
 
 def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
     h, c, gates, extra, *tensors = ctx.saved_tensors
-    d_h, d_c, d_h_n, d_c_n, _, _ = grads
-    h0 = tensors[5]
-    d_h = torch.zeros_like(h) if d_h is None else d_h
-    d_h_n = torch.zeros_like(h0) if d_h_n is None else d_h_n
-    if kind == "lstm":
-        d_c_n = torch.zeros_like(h0) if d_c_n is None else d_c_n
-    else:
+    d_h, d_c, d_h_n, d_c_n = grads[:4]
+    if kind != "lstm":
         d_c = d_c_n = None
-    operator = getattr(torch.ops.longhold, f"{kind}_backward")
-    found = operator(d_h, d_c, d_h_n, d_c_n, h, c, gates, extra, ctx.needs_input_grad[1], *tensors, ctx.reverse)
+    operator = _BACKWARD[kind]
     needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
+    found = operator(d_h, d_c, d_h_n, d_c_n, h, c, gates, extra, needed[0], *tensors, ctx.reverse)
     given = [
         d if need and tensor is not None and d.numel() == tensor.numel() else None
         for d, need, tensor in zip(found, needed, tensors, strict=False)
     ]
-    return (*given, None, None, None, None)
+    return (*given, None, None, None, None, None)
 
 
 def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -317,8 +251,10 @@ def _reference(
     x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, h_initial, c_initial = leaves
     lengths, reset, mask = rest
     cell = RECURRENCES[kind]
-    fields = [h0] if c0 is None else [h0, c0]
-    initial = [h_initial] if c_initial is None else [h_initial, c_initial]
+    zeros = x.new_zeros(x.shape[1], weight_hh.shape[1])
+    names = cell.state_names
+    fields = [zeros if state is None else state for state in (h0, c0)[: len(names)]]
+    initial = [zeros if state is None else state for state in (h_initial, c_initial)[: len(names)]]
     valid = None if lengths is None else torch.arange(x.shape[0]).unsqueeze(1) < lengths
     parameters = DirectionParameters(weight_ih, weight_hh, bias_ih, bias_hh)
     run = unroll(
@@ -329,8 +265,21 @@ def _reference(
     return run.states[0], run.states[1] if c_n else None, h_n, c_n[0] if c_n else None
 
 
-def _autograd(operator: Any, keep: Callable[..., None], differentiate: Callable[..., tuple[Any, ...]]) -> Any:
-    """The operator's autograd rule.
+def _kept_for_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (*arguments[:-1], True)
+
+
+def _as_given(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    return arguments
+
+
+def _autograd(
+    operator: Any,
+    keep: Callable[..., None],
+    differentiate: Callable[..., tuple[Any, ...]],
+    kept: Callable[[tuple[Any, ...]], tuple[Any, ...]],
+) -> Any:
+    """The operator's autograd rule; `kept` turns the arguments into those of a call that is differentiated.
 
     As `torch.library.register_autograd` makes it, but without its search for default arguments: that alone takes some
     60 microseconds a call, as long as a small recurrence.
@@ -354,7 +303,7 @@ def _autograd(operator: Any, keep: Callable[..., None], differentiate: Callable[
 
     def implementation(keys: Any, *arguments: Any) -> tuple[Tensor, ...]:
         if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
-            applied: tuple[Tensor, ...] = Recurrent.apply(keys, *arguments)  # type: ignore[no-untyped-call]
+            applied: tuple[Tensor, ...] = Recurrent.apply(keys, *kept(arguments))  # type: ignore[no-untyped-call]
             return applied
         return redispatch(keys, arguments)
 
@@ -363,22 +312,24 @@ def _autograd(operator: Any, keep: Callable[..., None], differentiate: Callable[
 
 def _register(kind: str) -> None:
     saved = "Tensor h, Tensor c, Tensor gates, Tensor extra"
-    upstream = "Tensor d_h, Tensor? d_c, Tensor d_h_n, Tensor? d_c_n"
+    upstream = "Tensor? d_h, Tensor? d_c, Tensor? d_h_n, Tensor? d_c_n"
     forward, backward = f"{kind}_forward", f"{kind}_backward"
-    _LIBRARY.define(f"{forward}({_ARGUMENTS}) -> {_RESULTS}")
+    _LIBRARY.define(f"{forward}({_ARGUMENTS}, bool keep) -> {_RESULTS}")
     _LIBRARY.define(f"{backward}({upstream}, {saved}, bool needs_input, {_ARGUMENTS}) -> {_GRADIENTS}")
     _LIBRARY.impl(forward, partial(_forward, kind), "CPU")
     _LIBRARY.impl(backward, partial(_backward, kind), "CPU")
     torch.library.register_fake(f"longhold::{forward}", partial(_fake_forward, kind), lib=_LIBRARY)
     torch.library.register_fake(f"longhold::{backward}", partial(_fake_backward, kind), lib=_LIBRARY)
     rules = (
-        (forward, _keep_forward, partial(_differentiate_forward, kind)),
-        (backward, _keep_backward, partial(_differentiate_backward, kind)),
+        (forward, _keep_forward, partial(_differentiate_forward, kind), _kept_for_backward),
+        (backward, _keep_backward, partial(_differentiate_backward, kind), _as_given),
     )
-    for name, keep, differentiate in rules:
+    for name, keep, differentiate, kept in rules:
         operator = getattr(torch.ops.longhold, name).default
-        _LIBRARY.impl(name, _autograd(operator, keep, differentiate), "Autograd", with_keyset=True)
+        _LIBRARY.impl(name, _autograd(operator, keep, differentiate, kept), "Autograd", with_keyset=True)
 
 
 for _kind in RECURRENCES:
     _register(_kind)
+    FORWARD[_kind] = getattr(torch.ops.longhold, f"{_kind}_forward").default
+    _BACKWARD[_kind] = getattr(torch.ops.longhold, f"{_kind}_backward").default

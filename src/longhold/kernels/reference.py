@@ -17,6 +17,9 @@ Direction = Callable[[StackCall, Tensor, Tensor | None, int], Unrolled]
 
 def run_reference(call: StackCall) -> StackResult:
     """Run the stack layer by layer, direction by direction, step by step. Differentiable to any order."""
+    if isinstance(call.input, Tensor) and call.lengths is not None:
+        visible = _valid(call.input, call.lengths).unsqueeze(-1)
+        call = replace(call, input=torch.where(visible, call.input, 0.0))
     return run_layers(call, _run_direction)
 
 
@@ -27,10 +30,7 @@ def run_layers(call: StackCall, direction: Direction) -> StackResult:
         result = _run_padded(call, direction, padded, lengths, call.input)
         assert isinstance(result.output, Tensor)
         return replace(result, output=pack_like(result.output, call.input))
-    x = call.input
-    if call.lengths is not None:
-        x = torch.where(_valid(x, call.lengths).unsqueeze(-1), x, 0.0)
-    return _run_padded(call, direction, x, call.lengths, None)
+    return _run_padded(call, direction, call.input, call.lengths, None)
 
 
 def _valid(x: Tensor, lengths: Tensor) -> Tensor:
@@ -43,10 +43,15 @@ def _run_padded(
     runs: list[Unrolled] = []
     for layer in range(call.num_layers):
         runs += [direction(call, x, lengths, layer * call.directions + d) for d in range(call.directions)]
-        x = torch.cat([run.states[0] for run in runs[-call.directions :]], dim=-1)
+        x = runs[-1].states[0]
+        if call.bidirectional:
+            x = torch.cat([runs[-2].states[0], x], dim=-1)
         if layer + 1 < call.num_layers:
             x = _drop_between_layers(x, call, packed)
-    final = tuple(torch.stack(field) for field in zip(*(run.final for run in runs), strict=True))
+    if len(runs) == 1:
+        final = tuple(field.unsqueeze(0) for field in runs[0].final)
+    else:
+        final = tuple(torch.stack(field) for field in zip(*(run.final for run in runs), strict=True))
     if not call.trace:
         return StackResult(x, final)
     states = tuple(torch.stack(field) for field in zip(*(run.states for run in runs), strict=True))

@@ -53,8 +53,8 @@ def split_segments(call: StackCall) -> tuple[StackCall, Segments]:
         input=PackedSequence(call.input.flatten(0, 1)[places], batch_sizes),
         lengths=None,
         reset=None,
-        state=state,
-        initial=tuple(field[:, segments.row[order]] for field in call.initial),
+        hx=state,
+        learned=tuple(field[:, segments.row[order]] for field in call.initial),
     )
     return pieces, segments
 

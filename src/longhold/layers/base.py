@@ -83,6 +83,9 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             weight_dropout=keep_mask(tuple(weight.shape), self.weight_dropout, weight),
         )
 
+    def _is_noisy(self) -> bool:
+        return bool(any(self.zoneout_rates) or (self.training and (self.recurrent_dropout or self.weight_dropout)))
+
     def _noise(self, masks: Masks) -> list[DirectionNoise]:
         found = []
         for mask in masks.layers:
@@ -200,25 +203,28 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         return prepared, run(self._call(prepared, hx, masks, trace=trace))
 
     def _call(self, prepared: Prepared, hx: HiddenT | None, masks: Masks | None, *, trace: bool) -> StackCall:
-        if masks is None:
-            masks = self.draw_masks(prepared.steps, prepared.batch)
-        else:
+        parameters: Sequence[DirectionParameters] = self._parameters_by_direction()
+        noise: Sequence[DirectionNoise] = ()
+        if masks is not None:
             self._check_masks(masks, prepared)
-        initial = self._initial_fields(prepared.batch, prepared.data)
-        parameters = self._parameters_by_direction()
+        elif self._is_noisy():
+            masks = self.draw_masks(prepared.steps, prepared.batch)
+        if masks is not None:
+            parameters = [self._drop_weights(p, m) for p, m in zip(parameters, masks.layers, strict=True)]
+            noise = self._noise(masks)
         return StackCall(
             recurrence=self.recurrence,
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
-            parameters=[self._drop_weights(p, m) for p, m in zip(parameters, masks.layers, strict=True)],
+            parameters=parameters,
             input=prepared.input,
-            state=initial if hx is None else self._given_state(prepared, hx),
-            initial=initial,
+            hx=None if hx is None else self._given_state(prepared, hx),
+            learned=self._learned_fields(prepared.batch, prepared.data) if self.learn_initial_state else None,
             lengths=prepared.lengths,
             reset=prepared.reset,
             dropout=self.dropout,
             training=self.training,
-            noise=self._noise(masks),
+            noise=noise,
             trace=trace,
         )
 
@@ -230,9 +236,12 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         return self._hidden(self._initial_fields(batch, self._flat_weights[0]))
 
     def _initial_fields(self, batch: int, like: Tensor) -> tuple[Tensor, ...]:
+        if self.learn_initial_state:
+            return self._learned_fields(batch, like)
         rows = self.num_layers * self.directions
-        if not self.learn_initial_state:
-            return tuple(like.new_zeros(rows, batch, size) for size in self._state_sizes())
+        return tuple(like.new_zeros(rows, batch, size) for size in self._state_sizes())
+
+    def _learned_fields(self, batch: int, like: Tensor) -> tuple[Tensor, ...]:
         learned = []
         for name in self.recurrence.state_names:
             stack = torch.stack([cast(Tensor, getattr(self, f"{name}_0{suffix}")) for suffix in self._suffixes()])

@@ -33,8 +33,7 @@ class RecurrentCell(RecurrentModule[HiddenT]):
                 bidirectional=False,
                 parameters=[parameters],
                 input=x.unsqueeze(0),
-                state=tuple(field.unsqueeze(0) for field in state),
-                initial=(),
+                hx=tuple(field.unsqueeze(0) for field in state),
             )
         )
         return self._hidden(new if batched else tuple(field.squeeze(0) for field in new))

@@ -85,8 +85,9 @@ def check_lengths(lengths: Tensor | Sequence[int] | int, steps: int, batch: int)
         raise ValueError(f"lengths should have shape ({batch},), one per row, got {list(tensor.shape)}")
     if torch.compiler.is_compiling():
         return tensor  # their values cannot be looked at in a traced program
-    if batch and (int(tensor.min()) < 1 or int(tensor.max()) > steps):
-        wrong = next(length for length in tensor.tolist() if not 1 <= length <= steps)
+    values = tensor.tolist()
+    if batch and (min(values) < 1 or max(values) > steps):
+        wrong = next(length for length in values if not 1 <= length <= steps)
         raise ValueError(f"lengths should be from 1 to {steps}, the number of steps, got {wrong}")
     return tensor
 

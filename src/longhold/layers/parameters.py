@@ -72,6 +72,9 @@ class RecurrentModule(nn.Module, Generic[HiddenT]):
         self.init.check(recurrence, shape.bias)
         for name, size in self._parameter_shapes():
             self.register_parameter(name, nn.Parameter(torch.empty(size, device=device, dtype=dtype)))
+        names = [name for name, _ in self._torch_shapes(self.input_size) + self._extra_shapes()]
+        names = [name for name in names if not name.endswith("_0")]
+        self._direction_names = [[(name, name + suffix) for name in names] for suffix in self._suffixes()]
         self.reset_parameters()
 
     @property
@@ -143,9 +146,10 @@ class RecurrentModule(nn.Module, Generic[HiddenT]):
                 self.init.apply(self.recurrence, parameters)
 
     def _parameters_by_direction(self) -> list[DirectionParameters]:
-        names = [name for name, _ in self._torch_shapes(self.input_size) + self._extra_shapes()]
-        names = [name for name in names if not name.endswith("_0")]
-        return [DirectionParameters(**{name: getattr(self, name + end) for name in names}) for end in self._suffixes()]
+        return [
+            DirectionParameters(**{name: getattr(self, attribute) for name, attribute in names})
+            for names in self._direction_names
+        ]
 
     @abstractmethod
     def _hidden(self, fields: tuple[Tensor, ...]) -> HiddenT:

@@ -5,19 +5,23 @@
 namespace longhold {
 
 template <class Real> struct Call {
-  int64_t T, B, H;
+  int64_t T, B, I, H;
   bool reverse;
-  const Real* weight;      // (G*H, H)
-  const Real* bias;        // (H): the bias inside a cell's recurrent product (GRU's n), or null
-  Real* gates;             // (T, B, G*H): in, the input's share; out, the gates after their activations
-  Real* extra;             // (T, B, H): what a cell keeps besides (GRU's q), or null
-  const Real* h0;          // (B, H)
+  bool keep;               // whether gates, extra and c are kept for every step, as the backward pass needs them
+  const Real* x;           // (T, B, I), or null: gates hold the input's share already
+  const Real* weight_ih;   // (G*H, I)
+  const Real* weight_hh;   // (G*H, H)
+  const Real* bias_ih;     // (G*H), or null
+  const Real* bias_hh;
+  const Real* h0;          // (B, H), or null for zeros
   const Real* c0;
-  const Real* h_initial;   // (B, H), what a reset restores
+  const Real* h_initial;   // (B, H), what a reset restores; null for zeros
   const Real* c_initial;
   const int64_t* lengths;  // (B), or null
   const uint8_t* reset;    // (T, B), or null
   const Real* mask;        // (B, H), recurrent dropout, or null
+  Real* gates;             // (T, B, G*H): the gates after their activations; without `keep` null, or what x stands for
+  Real* extra;             // (T, B, H): what a cell keeps besides (GRU's q), or null
   Real* h;                 // (T, B, H)
   Real* c;                 // (T, B, H), or null
   Real* h_n;               // (B, H)
@@ -27,12 +31,19 @@ template <class Real> struct Call {
 template <class Real> struct Gradients {
   const Real* d_out;       // (T, B, H), or null
   const Real* d_cs;        // (T, B, H), gradient of every cell state, or null
-  Real* d_h0;              // (B, H): in, the gradient of h_n; out, of h0
-  Real* d_c0;
-  Real* d_h_initial;       // (B, H): zero, or null without resets
-  Real* d_c_initial;
-  Real* d_gates;           // (T, B, G*H): of the input's share
+  const Real* d_h_n;       // (B, H), or null
+  const Real* d_c_n;
+  Real* d_gates;           // (T, B, G*H): of the input's share; rows beyond a length are left alone
   Real* d_extra;           // (T, B, H): of what a cell kept besides
+  Real* d_x;               // (T, B, I), or null
+  Real* d_weight_ih;       // (G*H, I), or null
+  Real* d_weight_hh;       // (G*H, H)
+  Real* d_bias_ih;         // (G*H), or null
+  Real* d_bias_hh;
+  Real* d_h0;              // (B, H)
+  Real* d_c0;
+  Real* d_h_initial;       // (B, H), or null without resets
+  Real* d_c_initial;
 };
 
 struct Plan {

@@ -11,10 +11,10 @@ struct GruCell {
   template <class Real> static Vector<Real> forward(const Vector<Real>* acc, const Row<Real>& row, int64_t H, int64_t unit, int count) {
     const Vector<Real> r = sigmoid(acc[0]), z = sigmoid(acc[1]), q = acc[2];
     const Vector<Real> n = tangent(load(row.gates + 2 * H + unit, count) + r * q);
-    store(row.gates + unit, r, count);
-    store(row.gates + H + unit, z, count);
-    store(row.gates + 2 * H + unit, n, count);
-    store(row.extra + unit, q, count);
+    row.leave(unit, r, count);
+    row.leave(H + unit, z, count);
+    row.leave(2 * H + unit, n, count);
+    if (row.keep) store(row.extra + unit, q, count);
     return n + z * (load(row.h_old + unit, count) - n);
   }
   template <class Real> static void backward(const Row<Real>& row, Vector<Real> d, Real* d_h, Real*, Real* d_gates, Real* d_extra, int64_t H, int64_t unit, int count) {

@@ -11,10 +11,10 @@ struct LstmCell {
   template <class Real> static Vector<Real> forward(const Vector<Real>* acc, const Row<Real>& row, int64_t H, int64_t unit, int n) {
     const Vector<Real> i = sigmoid(acc[0]), f = sigmoid(acc[1]), g = tangent(acc[2]), o = sigmoid(acc[3]);
     const Vector<Real> c = f * load(row.c_old + unit, n) + i * g;
-    store(row.gates + unit, i, n);
-    store(row.gates + H + unit, f, n);
-    store(row.gates + 2 * H + unit, g, n);
-    store(row.gates + 3 * H + unit, o, n);
+    row.leave(unit, i, n);
+    row.leave(H + unit, f, n);
+    row.leave(2 * H + unit, g, n);
+    row.leave(3 * H + unit, o, n);
     store(row.c + unit, c, n);
     return o * tangent(c);
   }

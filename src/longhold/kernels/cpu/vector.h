@@ -26,7 +26,7 @@ template <class Real> inline Vector<Real> splat(Real x) { return x - Vector<Real
 template <class Real> inline Vector<Real> load(const Real* p, int n) {
   if (n == Lanes<Real>::count) return load(p);
   Vector<Real> v{};
-  std::memcpy(&v, p, n * sizeof(Real));
+  if (n > 0) std::memcpy(&v, p, n * sizeof(Real));
   return v;
 }
 template <class Real> inline void store(Real* p, Vector<Real> v, int n) {
