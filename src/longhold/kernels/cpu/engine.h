@@ -425,41 +425,48 @@ template <class Cell, class Real> struct Engine {
     }
   }
 
-  // d_gates of some steps as the input saw them, or as h did: rows [m, m + count), [k][tall].
+  // d_gates of some steps as the input saw them, or as h did: gates [m, m + count), [panel][k][tall].
   void pack_d_gates(const Gradients<Real>& g, const int64_t* at, int64_t K, int64_t m, int64_t count, bool of_h, Real* out) const {
-    for (int64_t i = 0; i < tall; ++i) {
-      const bool inner = Cell::has_extra && of_h && m + i >= (G - 1) * H;
-      const Real* from = inner ? g.d_extra + (m + i - (G - 1) * H) : g.d_gates + m + i;
-      const int64_t stride = inner ? H : width;
-      for (int64_t k = 0; k < K; ++k) out[k * tall + i] = i < count ? from[at[k] * stride] : Real(0);
+    const int64_t inner = Cell::has_extra && of_h ? (G - 1) * H : width;  // from here on the other array
+    for (int64_t k = 0; k < K; ++k) {
+      const Real* from = g.d_gates + at[k] * width + m;
+      const Real* other = g.d_extra ? g.d_extra + at[k] * H + m - inner : nullptr;
+      for (int64_t i = 0; i < count; i += tall) {
+        Real* to = out + (i * Gradient::depth + k * tall);
+        for (int64_t n = 0; n < tall; ++n) to[n] = i + n >= count ? Real(0) : m + i + n < inner ? from[i + n] : other[i + n];
+      }
     }
   }
 
   void weight_gradients(const Gradients<Real>& g, const std::vector<int64_t>& valid, int64_t operand_blocks, Real* operands, Barrier& barrier, int me, int team) const {
     const int64_t input_blocks = operand_blocks - column_blocks<Real>(H), total = valid.size();
-    const int64_t panels = (width + tall - 1) / tall;
-    const Range mine = cut(panels, me, team), packing = cut(operand_blocks, me, team);
-    const int64_t panel_size = Gradient::depth * columns<Real>;
-    const Buffer<Real> d_x_side = allocate<Real>(Gradient::depth * tall), d_h_side = allocate<Real>(Gradient::depth * tall);
+    const Range tiles = cut((width + tall - 1) / tall, me, team), packing = cut(operand_blocks, me, team);
+    const int64_t begin = tiles.begin * tall, end = std::min(width, tiles.end * tall);
+    const int64_t panel_size = Gradient::depth * columns<Real>, group = Gradient::group * tall;
+    const Buffer<Real> x_side = allocate<Real>(Gradient::depth * group), h_side = allocate<Real>(Gradient::depth * group);
     for (int64_t k = 0, round = 0; k < total; k += Gradient::depth, ++round) {
       const int64_t K = std::min(Gradient::depth, total - k);
       Real* shared = operands + (round & 1) * operand_blocks * panel_size;
       for (int64_t j = packing.begin; j < packing.end; ++j) pack_operands(&valid[k], K, j, input_blocks, shared + j * panel_size);
       barrier.wait(team);
-      for (int64_t panel = mine.begin; panel < mine.end; ++panel) {
-        const int64_t m = panel * tall, count = std::min<int64_t>(tall, width - m);
+      for (int64_t m = begin; m < end; m += group) {
+        const int64_t count = std::min(group, end - m);
         const bool two = Cell::has_extra && m + count > (G - 1) * H;
-        pack_d_gates(g, &valid[k], K, m, count, false, d_x_side.get());
-        if (two) pack_d_gates(g, &valid[k], K, m, count, true, d_h_side.get());
-        const Real* of_h = two ? d_h_side.get() : d_x_side.get();
+        pack_d_gates(g, &valid[k], K, m, count, false, x_side.get());
+        if (two) pack_d_gates(g, &valid[k], K, m, count, true, h_side.get());
+        const Real* of_h = two ? h_side.get() : x_side.get();
         for (int64_t j = 0; j < operand_blocks; ++j) {
           const bool is_x = j < input_blocks;
-          const int64_t column = (is_x ? j : j - input_blocks) * columns<Real>, N_out = is_x ? p.I : H;
-          Real* out = (is_x ? g.d_weight_ih : g.d_weight_hh) + m * N_out + column;
-          Gradient::tile(is_x ? d_x_side.get() : of_h, shared + j * panel_size, K, count, out, N_out, N_out - column, k == 0);
+          const int64_t column = (is_x ? j : j - input_blocks) * columns<Real>, stride = is_x ? p.I : H;
+          Real* out = (is_x ? g.d_weight_ih : g.d_weight_hh) + m * stride + column;
+          const Real* d = is_x ? x_side.get() : of_h;
+          for (int64_t i = 0; i < count; i += tall)
+            Gradient::tile(d + i * Gradient::depth, shared + j * panel_size, K, std::min<int64_t>(tall, count - i), out + i * stride, stride, stride - column, k == 0);
         }
-        add_bias(g.d_bias_ih, d_x_side.get(), K, m, count, k == 0);
-        add_bias(g.d_bias_hh, of_h, K, m, count, k == 0);
+        for (int64_t i = 0; i < count; i += tall) {
+          add_bias(g.d_bias_ih, x_side.get() + i * Gradient::depth, K, m + i, std::min<int64_t>(tall, count - i), k == 0);
+          add_bias(g.d_bias_hh, of_h + i * Gradient::depth, K, m + i, std::min<int64_t>(tall, count - i), k == 0);
+        }
       }
     }
   }

@@ -1,10 +1,8 @@
 // Products: packed panels, the register tile, and the gradient of a weight.
 #pragma once
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
-#include <new>
 
+#include "memory.h"
 #include "team.h"
 #include "vector.h"
 
@@ -14,16 +12,6 @@ inline namespace LONGHOLD_ISA {
 constexpr int registers = LONGHOLD_BYTES == 64 ? 24 : 12;  // accumulators that a tile may hold
 constexpr int wide = 4;                                    // vectors in a row of a tile that has no gates
 constexpr int tall = registers / wide;                     // rows of such a tile
-
-template <class Real> struct FreeAligned { void operator()(Real* p) const { std::free(p); } };
-template <class Real> using Buffer = std::unique_ptr<Real[], FreeAligned<Real>>;
-
-template <class Real> Buffer<Real> allocate(size_t count) {
-  const size_t bytes = (std::max<size_t>(count, 1) * sizeof(Real) + 63) / 64 * 64;
-  void* p = std::aligned_alloc(64, bytes);
-  if (!p) throw std::bad_alloc();
-  return Buffer<Real>(static_cast<Real*>(p));
-}
 
 struct Range {
   int64_t begin, end;
@@ -87,7 +75,8 @@ inline int64_t valid_lanes(int64_t end, int64_t begin, int64_t W) { return std::
 // d_weight (rows, width) = sum over k of d[k] outer operand[k]; both are handed over block by block of k.
 template <class Real> struct WeightGradient {
   static constexpr int W = Lanes<Real>::count;
-  static constexpr int64_t depth = 96;  // of a block; its share of a panel of operands stays in the first cache
+  static constexpr int64_t depth = 1024 / sizeof(Real);  // steps in a block
+  static constexpr int64_t group = 8;                    // tiles for which d is packed at once: whole cache lines
 
   // Adds (or, for the first block, sets) rows [m, m + count) of the gradient. d: [k][tall], operands: [k][wide][W].
   static void tile(const Real* d, const Real* operands, int64_t K, int64_t count, Real* out, int64_t stride, int64_t n, bool first) {

@@ -8,6 +8,10 @@
 #error "LONGHOLD_BYTES: bytes in a vector"
 #endif
 
+#if LONGHOLD_BYTES == 64
+#include <immintrin.h>
+#endif
+
 namespace longhold {
 inline namespace LONGHOLD_ISA {
 
@@ -23,6 +27,12 @@ template <class Real> inline void store(Real* p, Vector<Real> v) { *reinterpret_
 template <class Real> inline Vector<Real> splat(Real x) { return x - Vector<Real>{}; }
 
 // The first n lanes; the others are zero, and are not touched in memory.
+#if LONGHOLD_BYTES == 64
+inline Vector<float> load(const float* p, int n) { return (Vector<float>)_mm512_maskz_loadu_ps((1u << n) - 1, p); }
+inline Vector<double> load(const double* p, int n) { return (Vector<double>)_mm512_maskz_loadu_pd((1u << n) - 1, p); }
+inline void store(float* p, Vector<float> v, int n) { _mm512_mask_storeu_ps(p, (1u << n) - 1, (__m512)v); }
+inline void store(double* p, Vector<double> v, int n) { _mm512_mask_storeu_pd(p, (1u << n) - 1, (__m512d)v); }
+#else
 template <class Real> inline Vector<Real> load(const Real* p, int n) {
   if (n == Lanes<Real>::count) return load(p);
   Vector<Real> v{};
@@ -33,6 +43,7 @@ template <class Real> inline void store(Real* p, Vector<Real> v, int n) {
   if (n == Lanes<Real>::count) store(p, v);
   else std::memcpy(p, &v, n * sizeof(Real));
 }
+#endif
 
 template <class V> inline V smaller(V a, V b) { return a < b ? a : b; }
 template <class V> inline V larger(V a, V b) { return a > b ? a : b; }
