@@ -62,7 +62,7 @@ def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int)
         call.reset,
         call.noise[row].recurrent_dropout if call.noise else None,
         row % call.directions == 1,
-        False,
+        call.checkpoint_every or 0,
     )
     if len(call.recurrence.state_names) == 2:
         return Unrolled((h, c), (), call.recurrence.make_state(h_n, c_n))

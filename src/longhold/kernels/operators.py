@@ -1,8 +1,9 @@
 """The C++ extension's recurrences as operators of torch: schema, shapes for tracing, gradients of any order.
 
 One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on; the input's
-share, the loop over time and all gradients are C++ (`kernels/cpu/`). Where no gradient is asked for, `keep` is false
-and nothing is kept for the backward pass.
+share, the loop over time and all gradients are C++ (`kernels/cpu/`). The input is (T, B, I), or (T, B) int64 ids that
+stand for one-hot vectors of width I. `every` says what is kept for the backward pass: 0 nothing, 1 all of it, k every
+k-th cell state, from which the rest is computed again.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from torch import Tensor
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, product, unroll
 from longhold.kernels.call import DirectionParameters
 from longhold.kernels.extension import loaded
+from longhold.kernels.lookup import is_ids
 
 RECURRENCES: dict[str, Recurrence] = {
     "rnn_tanh": RNNRecurrence("tanh"),
@@ -29,7 +31,7 @@ DTYPES = {torch.float32: "float", torch.float64: "double"}
 
 _ARGUMENTS = (
     "Tensor input, Tensor weight_ih, Tensor weight_hh, Tensor? bias_ih, Tensor? bias_hh, Tensor? h0, Tensor? c0, "
-    "Tensor? h_initial, Tensor? c_initial, Tensor? lengths, Tensor? reset, Tensor? mask, bool reverse"
+    "Tensor? h_initial, Tensor? c_initial, Tensor? lengths, Tensor? reset, Tensor? mask, bool reverse, int every"
 )
 _RESULTS = "(Tensor h, Tensor c, Tensor h_n, Tensor c_n, Tensor gates, Tensor extra)"
 _GRADIENTS = (
@@ -56,26 +58,47 @@ def _none(like: Tensor) -> Tensor:
 
 def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     _check(kind, arguments)
-    x, _, weight_hh = arguments[:3]
-    reverse, keep = arguments[12:]
-    steps, batch, width = x.shape
-    hidden = weight_hh.shape[1]
-    h, h_n = x.new_empty((steps, batch, hidden)), x.new_empty((batch, hidden))
-    c, gates, extra = _kept(kind, x, weight_hh, keep)
-    c_n = x.new_empty((batch, hidden)) if kind == "lstm" else None
-    read = _dense(arguments)
-    addresses = _addresses((*read, gates, extra, h, c, h_n, c_n))
-    function = getattr(loaded(), f"forward_{DTYPES[x.dtype]}")
-    function(_CODES[kind], steps, batch, width, hidden, reverse, keep, addresses, torch.get_num_threads())
-    return h, _or_none(c, x), h_n, _or_none(c_n, x), _or_none(gates, x), _or_none(extra, x)
+    x, weight_hh, reverse, every = arguments[0], arguments[2], *arguments[12:]
+    (steps, batch), hidden = x.shape[:2], weight_hh.shape[1]
+    h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
+    c, gates, extra = _kept(kind, x, weight_hh, every)
+    c_n = weight_hh.new_empty((batch, hidden)) if kind == "lstm" else None
+    addresses = _addresses((*_dense(arguments), gates, extra, h, c, h_n, c_n))
+    function = getattr(loaded(), f"forward_{DTYPES[weight_hh.dtype]}")
+    function(_CODES[kind], _sizes(arguments), reverse, addresses, torch.get_num_threads())
+    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h)
 
 
-def _kept(kind: str, x: Tensor, weight_hh: Tensor, keep: bool) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """What the backward pass needs besides h: c, the gates, and GRU's q."""
-    if not keep or kind in ("rnn_tanh", "rnn_relu"):
+def _sizes(arguments: Sequence[Any]) -> list[int]:
+    x, weight_ih, weight_hh, every = arguments[0], arguments[1], arguments[2], arguments[13]
+    segment = _segment(x, weight_hh)
+    return [*x.shape[:2], weight_ih.shape[1], weight_hh.shape[1], segment, _rounded(every, segment)]
+
+
+_SEGMENT_BYTES = 2048
+"""Rows of a segment times bytes of a number: two blocks of the product that makes a weight's gradient."""
+
+
+def _segment(x: Tensor, weight_hh: Tensor) -> int:
+    """Steps of the backward pass whose gradients of gates are held at once."""
+    rows = _SEGMENT_BYTES // weight_hh.element_size()
+    return (rows + x.shape[1] - 1) // x.shape[1]
+
+
+def _rounded(every: int, segment: int) -> int:
+    """Checkpoints stand where segments begin, so that they change no bit of a gradient."""
+    return (every + segment - 1) // segment * segment if every > 1 else every
+
+
+def _kept(kind: str, x: Tensor, weight_hh: Tensor, every: int) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """What the backward pass needs besides h: c or some of it, the gates, and GRU's q."""
+    if every == 0 or kind in ("rnn_tanh", "rnn_relu") or (every > 1 and kind == "gru"):
         return None, None, None
-    (steps, batch, _), (rows, hidden) = x.shape, weight_hh.shape
-    gates, other = x.new_empty((steps, batch, rows)), x.new_empty((steps, batch, hidden))
+    (steps, batch), (rows, hidden) = x.shape[:2], weight_hh.shape
+    if every > 1:
+        every = _rounded(every, _segment(x, weight_hh))
+        return weight_hh.new_empty(((steps + every - 1) // every, batch, hidden)), None, None
+    gates, other = weight_hh.new_empty((steps, batch, rows)), weight_hh.new_empty((steps, batch, hidden))
     return (other, gates, None) if kind == "lstm" else (None, gates, other)
 
 
@@ -84,8 +107,9 @@ def _or_none(tensor: Tensor | None, like: Tensor) -> Tensor:
 
 
 def _dense(arguments: Sequence[Any]) -> list[Tensor | None]:
-    """The tensors that C++ reads, in its order."""
-    return [t if t is None or t.is_contiguous() else t.contiguous() for t in arguments[:12]]
+    """The tensors that C++ reads, in its order: features or None, ids or None, and the rest."""
+    x, *rest = (t if t is None or t.is_contiguous() else t.contiguous() for t in arguments[:12])
+    return [None, x, *rest] if is_ids(x) else [x, None, *rest]
 
 
 def _addresses(tensors: Sequence[Tensor | None]) -> list[int]:
@@ -100,15 +124,15 @@ _NAMES = (
 
 def _check(kind: str, arguments: Sequence[Any]) -> None:
     """C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
-    x, weight_hh = arguments[0], arguments[2]
-    (steps, batch, width), hidden, dtype = x.shape, weight_hh.shape[1], x.dtype
-    rows = _GATES[kind] * hidden
-    bias, state = (rows,), (batch, hidden)
+    x, weight_ih, weight_hh = arguments[:3]
+    (steps, batch), width, (rows, hidden), dtype = x.shape[:2], weight_ih.shape[1], weight_hh.shape, weight_hh.dtype
+    ids = is_ids(x)
+    bias, state = (_GATES[kind] * hidden,), (batch, hidden)
     shapes = (
-        (steps, batch, width), (rows, width), (rows, hidden), bias, bias, state, state, state, state, (batch,),
-        (steps, batch), state,
+        (steps, batch) if ids else (steps, batch, width), (rows, width), (*bias, hidden), bias, bias, state, state, state,
+        state, (batch,), (steps, batch), state,
     )  # fmt: skip
-    dtypes = (dtype,) * 9 + (torch.int64, torch.bool, dtype)
+    dtypes = (torch.int64 if ids else dtype, *(dtype,) * 8, torch.int64, torch.bool, dtype)
     for tensor, shape, wanted, name in zip(arguments, shapes, dtypes, _NAMES, strict=False):
         if tensor is not None and (tensor.dtype is not wanted or tensor.shape != shape):
             raise RuntimeError(
@@ -130,26 +154,33 @@ def _backward(
     *arguments: Any,
 ) -> tuple[Tensor, ...]:
     _check(kind, arguments)
-    x, weight_ih, weight_hh, bias_ih, bias_hh, *_ = arguments
+    weight_hh, reverse = arguments[2], arguments[12]
     for name, tensor, like in (("d_h", d_h, h), ("d_c", d_c, h), ("h", h, h), ("gates", gates, gates)):
-        if tensor is not None and (tensor.dtype is not x.dtype or tensor.shape != like.shape):
-            raise RuntimeError(f"{name} should have dtype {x.dtype} and shape {tuple(like.shape)}, got {tensor.shape}")
-    has_c, restarts = kind == "lstm", arguments[10] is not None
-    d_gates = h.new_empty((*h.shape[:2], weight_hh.shape[0]))
-    state = (x.shape[1], weight_hh.shape[1])
-    d_x = torch.empty_like(x, memory_format=torch.contiguous_format) if needs_input else None
-    d_weights = [_empty(weight_ih), _empty(weight_hh), _empty(bias_ih), _empty(bias_hh)]
-    d_states = [x.new_empty(state) if used else None for used in (True, has_c, restarts, has_c and restarts)]
-    read = _dense(arguments)
-    kept = (gates if gates.numel() else None, extra if extra.numel() else None, h, c if has_c else None, None, None)
+        if tensor is not None and (tensor.dtype is not weight_hh.dtype or tensor.shape != like.shape):
+            raise RuntimeError(
+                f"{name} should have dtype {weight_hh.dtype} and shape {tuple(like.shape)}, got {tensor.dtype} and "
+                f"{tuple(tensor.shape)}"
+            )
+    gradients = _gradients(kind, needs_input, arguments)
+    kept = (gates if gates.numel() else None, extra if extra.numel() else None, h, c if c.numel() else None, None, None)
     above = [t if t is None else t.contiguous() for t in (d_h, d_c, d_h_n, d_c_n)]
-    d_extra = torch.empty_like(h) if kind == "gru" else None
-    written = (d_gates, d_extra, d_x, *d_weights, *d_states)
-    function = getattr(loaded(), f"backward_{DTYPES[x.dtype]}")
-    sizes = (*x.shape, state[1], arguments[12])
-    addresses = (_addresses((*read, *kept)), _addresses((*above, *written)))
-    function(_CODES[kind], *sizes, *addresses, torch.get_num_threads())
-    return tuple(_or_none(d, x) for d in (d_x, *d_weights, *d_states))
+    function = getattr(loaded(), f"backward_{DTYPES[weight_hh.dtype]}")
+    addresses = _addresses((*_dense(arguments), *kept)), _addresses((*above, *gradients))
+    function(_CODES[kind], _sizes(arguments), reverse, *addresses, torch.get_num_threads())
+    return tuple(_or_none(d, h) for d in gradients)
+
+
+def _gradients(kind: str, needs_input: bool, arguments: Sequence[Any]) -> list[Tensor | None]:
+    """Room for the gradients of the arguments that have one."""
+    x, weight_ih, weight_hh, bias_ih, bias_hh = arguments[:5]
+    restarts = arguments[10] is not None
+    state = (x.shape[1], weight_hh.shape[1])
+    used = (True, kind == "lstm", restarts, kind == "lstm" and restarts)
+    return [
+        _empty(x) if needs_input else None,
+        *(_empty(weight) for weight in (weight_ih, weight_hh, bias_ih, bias_hh)),
+        *(weight_hh.new_empty(state) if is_used else None for is_used in used),
+    ]
 
 
 def _empty(like: Tensor | None) -> Tensor | None:
@@ -157,30 +188,24 @@ def _empty(like: Tensor | None) -> Tensor | None:
 
 
 def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
-    x, _, weight_hh = arguments[:3]
-    steps, batch, hidden = x.shape[0], x.shape[1], weight_hh.shape[1]
-    c, gates, extra = _kept(kind, x, weight_hh, arguments[13])
-    h, h_n = x.new_empty((steps, batch, hidden)), x.new_empty((batch, hidden))
+    x, weight_hh, every = arguments[0], arguments[2], arguments[13]
+    (steps, batch), hidden = x.shape[:2], weight_hh.shape[1]
+    c, gates, extra = _kept(kind, x, weight_hh, every)
+    h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
     c_n = torch.empty_like(h_n) if kind == "lstm" else None
-    return h, _or_none(c, x), h_n, _or_none(c_n, x), _or_none(gates, x), _or_none(extra, x)
+    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h)
 
 
 def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     needs_input, arguments = everything[8], everything[9:]
-    x, weight_ih, weight_hh, bias_ih, bias_hh = arguments[:5]
-    has_c, restarts = kind == "lstm", arguments[10] is not None
-    state = (x.shape[1], weight_hh.shape[1])
-    d_x = torch.empty_like(x, memory_format=torch.contiguous_format) if needs_input else None
-    d_weights = [_empty(weight_ih), _empty(weight_hh), _empty(bias_ih), _empty(bias_hh)]
-    d_states = [x.new_empty(state) if used else None for used in (True, has_c, restarts, has_c and restarts)]
-    return tuple(_or_none(d, x) for d in (d_x, *d_weights, *d_states))
+    return tuple(_or_none(d, arguments[2]) for d in _gradients(kind, needs_input, arguments))
 
 
 def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     h, c, _, _, gates, extra = output
     ctx.mark_non_differentiable(gates, extra)
     ctx.save_for_backward(h, c, gates, extra, *inputs[:12])
-    ctx.reverse = inputs[12]
+    ctx.reverse, ctx.every = inputs[12:]
     ctx.set_materialize_grads(False)
 
 
@@ -191,7 +216,7 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
         d_c = d_c_n = None
     operator = _BACKWARD[kind]
     needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
-    found = operator(d_h, d_c, d_h_n, d_c_n, h, c, gates, extra, needed[0], *tensors, ctx.reverse)
+    found = operator(d_h, d_c, d_h_n, d_c_n, h, c, gates, extra, needed[0], *tensors, ctx.reverse, ctx.every)
     given = [
         d if need and tensor is not None and d.numel() == tensor.numel() else None
         for d, need, tensor in zip(found, needed, tensors, strict=False)
@@ -201,7 +226,7 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
 
 def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.save_for_backward(*inputs[:4], *inputs[9:21])
-    ctx.reverse = inputs[21]
+    ctx.reverse, ctx.every = inputs[21:]
     ctx.set_materialize_grads(False)
 
 
@@ -213,7 +238,7 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
         leaves = [_aliased(t) for t in ctx.saved_tensors[4 : 4 + _DIFFERENTIABLE]]
         outputs = _reference(kind, leaves, ctx.saved_tensors[4 + _DIFFERENTIABLE :], ctx.reverse)
         pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
-        inputs = [leaf for leaf in leaves if leaf is not None]
+        inputs = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
         first = torch.autograd.grad(
             [o for o, _ in pairs],
             inputs,
@@ -226,7 +251,7 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
         told = [
             (by_leaf[id(leaf)], g)
             for leaf, g in zip(leaves, grads, strict=True)
-            if leaf is not None and g is not None and g.numel() == leaf.numel()
+            if leaf is not None and id(leaf) in by_leaf and g is not None and g.numel() == leaf.numel()
         ]
         sources = [t for t in above if t is not None] + inputs
         second = torch.autograd.grad(
@@ -234,14 +259,14 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
         )
     found = dict(zip(map(id, sources), second, strict=True))
     d_above = [None if t is None else found[id(t)] for t in above]
-    d_leaves = [None if t is None else found[id(t)] for t in leaves]
-    return (*d_above, None, None, None, None, None, *d_leaves, None, None, None, None)
+    d_leaves = [found.get(id(t)) for t in leaves]
+    return (*d_above, None, None, None, None, None, *d_leaves, None, None, None, None, None)
 
 
 def _aliased(tensor: Tensor | None) -> Tensor | None:
-    """The same tensor as something to differentiate by, still part of the graph it came from."""
-    if tensor is None:
-        return None
+    """The same tensor as something to differentiate by, still part of the graph it came from; ids as they are."""
+    if tensor is None or not tensor.is_floating_point():
+        return tensor
     return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
 
 
@@ -251,7 +276,7 @@ def _reference(
     x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, h_initial, c_initial = leaves
     lengths, reset, mask = rest
     cell = RECURRENCES[kind]
-    zeros = x.new_zeros(x.shape[1], weight_hh.shape[1])
+    zeros = weight_hh.new_zeros(x.shape[1], weight_hh.shape[1])
     names = cell.state_names
     fields = [zeros if state is None else state for state in (h0, c0)[: len(names)]]
     initial = [zeros if state is None else state for state in (h_initial, c_initial)[: len(names)]]
@@ -266,7 +291,7 @@ def _reference(
 
 
 def _kept_for_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*arguments[:-1], True)
+    return (*arguments[:-1], max(1, arguments[-1]))
 
 
 def _as_given(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -314,7 +339,7 @@ def _register(kind: str) -> None:
     saved = "Tensor h, Tensor c, Tensor gates, Tensor extra"
     upstream = "Tensor? d_h, Tensor? d_c, Tensor? d_h_n, Tensor? d_c_n"
     forward, backward = f"{kind}_forward", f"{kind}_backward"
-    _LIBRARY.define(f"{forward}({_ARGUMENTS}, bool keep) -> {_RESULTS}")
+    _LIBRARY.define(f"{forward}({_ARGUMENTS}) -> {_RESULTS}")
     _LIBRARY.define(f"{backward}({upstream}, {saved}, bool needs_input, {_ARGUMENTS}) -> {_GRADIENTS}")
     _LIBRARY.impl(forward, partial(_forward, kind), "CPU")
     _LIBRARY.impl(backward, partial(_backward, kind), "CPU")

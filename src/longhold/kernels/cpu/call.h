@@ -6,9 +6,11 @@ namespace longhold {
 
 template <class Real> struct Call {
   int64_t T, B, I, H;
+  int64_t segment;         // steps of the backward pass whose gradients of gates are held at once
+  int64_t every;           // 0: nothing is kept for the backward pass; 1: all; else every so many steps a state
   bool reverse;
-  bool keep;               // whether gates, extra and c are kept for every step, as the backward pass needs them
-  const Real* x;           // (T, B, I), or null: gates hold the input's share already
+  const Real* x;           // (T, B, I), or null
+  const int64_t* ids;      // (T, B), instead of x: one-hot vectors
   const Real* weight_ih;   // (G*H, I)
   const Real* weight_hh;   // (G*H, H)
   const Real* bias_ih;     // (G*H), or null
@@ -20,10 +22,10 @@ template <class Real> struct Call {
   const int64_t* lengths;  // (B), or null
   const uint8_t* reset;    // (T, B), or null
   const Real* mask;        // (B, H), recurrent dropout, or null
-  Real* gates;             // (T, B, G*H): the gates after their activations; without `keep` null, or what x stands for
+  Real* gates;             // (T, B, G*H): the gates after their activations, or null
   Real* extra;             // (T, B, H): what a cell keeps besides (GRU's q), or null
   Real* h;                 // (T, B, H)
-  Real* c;                 // (T, B, H), or null
+  Real* c;                 // (T, B, H), or (T / every, B, H): the state before every so many steps; or null
   Real* h_n;               // (B, H)
   Real* c_n;
 };
@@ -33,10 +35,8 @@ template <class Real> struct Gradients {
   const Real* d_cs;        // (T, B, H), gradient of every cell state, or null
   const Real* d_h_n;       // (B, H), or null
   const Real* d_c_n;
-  Real* d_gates;           // (T, B, G*H): of the input's share; rows beyond a length are left alone
-  Real* d_extra;           // (T, B, H): of what a cell kept besides
   Real* d_x;               // (T, B, I), or null
-  Real* d_weight_ih;       // (G*H, I), or null
+  Real* d_weight_ih;       // (G*H, I)
   Real* d_weight_hh;       // (G*H, H)
   Real* d_bias_ih;         // (G*H), or null
   Real* d_bias_hh;

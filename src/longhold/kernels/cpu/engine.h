@@ -1,6 +1,8 @@
 // One recurrence engine for all cells: the input's share, the loop over time, both passes, weight gradients. A cell supplies its pointwise part.
 #pragma once
 #include <numeric>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "call.h"
@@ -20,7 +22,7 @@ template <class Real> struct Row {
   Real* c;
   Real* masked;         // h * mask for the next step, or null
   const Real* mask;
-  bool keep;
+  bool keep;            // whether gates and extra are left for the backward pass
 
   template <class V> void leave(int64_t at, V gate, int n) const {
     if (keep) store(gates + at, gate, n);
@@ -103,16 +105,11 @@ template <class Cell, class Real> struct Engine {
           transpose(weight + (g * H + unit) * K, valid_lanes(H, unit, W), K, K, out + (j * K * N + u * G + g) * W, N * W);
         }
   }
-  // What every step adds before the loop: both biases, but not the one inside a cell's recurrent product.
   void pack_bias(Range blocks, Real* out) const {
     for (int64_t j = blocks.begin; j < blocks.end; ++j)
       for (int i = 0; i < N * W; ++i) {
-        const int g = i / W % G;
         const int64_t unit = (j * U + i / W / G) * W + i % W;
-        Real bias = 0;
-        if (unit < H && p.bias_ih) bias += p.bias_ih[g * H + unit];
-        if (unit < H && p.bias_hh && !Cell::starts_from_bias(g)) bias += p.bias_hh[g * H + unit];
-        out[j * N * W + i] = bias;
+        out[j * N * W + i] = unit < H ? bias(i / W % G * H + unit) : Real(0);
       }
   }
 
@@ -166,50 +163,93 @@ template <class Cell, class Real> struct Engine {
     }
   }
 
-  // What a pass over time needs besides the call: the cell state where it is not kept, h * mask.
+  // A step of a row but for the places of gates, extra and c, which depend on what is kept.
+  Row<Real> row_at(int64_t t, int64_t b, Before from) const {
+    Row<Real> row{};
+    row.h = p.h + (t * p.B + b) * H;
+    row.h_old = row.operand = h_before(t, b);
+    if (Cell::has_c && from != Before::step) row.c_old = state_row(from == Before::given ? p.c0 : p.c_initial, b);
+    return row;
+  }
+  int64_t previous(int64_t t) const { return p.reverse ? t + 1 : t - 1; }
+
+  // What the forward pass needs besides the call: gates for some steps and a running c where they are not kept, h * mask.
   struct Scratch {
     Buffer<Real> gates, c, masked;
   };
   Real* masked_slab(const Scratch& scratch, int64_t slab, int64_t b) const { return scratch.masked.get() + (slab * p.B + b) * H; }
 
-  Row<Real> row_at(int64_t t, int64_t b, int64_t step_in_chunk, const Scratch& scratch) const {
-    const int64_t at = t * p.B + b, previous = p.reverse ? t + 1 : t - 1;
+  Row<Real> forward_row(int64_t t, int64_t b, int64_t step_in_chunk, const Scratch& scratch) const {
+    const int64_t at = t * p.B + b;
     const Before from = before(t, b);
-    Row<Real> row{};
-    row.h = p.h + at * H;
-    row.h_old = from == Before::step ? p.h + (previous * p.B + b) * H : state_row(from == Before::given ? p.h0 : p.h_initial, b);
-    row.operand = row.h_old;
-    if (p.gates) row.gates = p.gates + at * width;
-    else if (scratch.gates) row.gates = scratch.gates.get() + (step_in_chunk * p.B + b) * width;
+    Row<Real> row = row_at(t, b, from);
+    row.gates = p.gates ? p.gates + at * width : scratch.gates.get() + (step_in_chunk * p.B + b) * width;
     row.extra = p.extra ? p.extra + at * H : nullptr;
-    row.keep = p.keep;
+    row.keep = p.gates;
     if (Cell::has_c) {
-      row.c = p.c ? p.c + at * H : scratch.c.get() + b * H;
-      if (from != Before::step) row.c_old = state_row(from == Before::given ? p.c0 : p.c_initial, b);
-      else row.c_old = p.c ? p.c + (previous * p.B + b) * H : row.c;
+      row.c = scratch.c ? scratch.c.get() + b * H : p.c + at * H;
+      if (from == Before::step) row.c_old = scratch.c ? row.c : p.c + (previous(t) * p.B + b) * H;
     }
     if (scratch.masked) {  // slabs: h of even and odd steps, h0, initial
-      row.operand = masked_slab(scratch, from == Before::step ? previous & 1 : from == Before::given ? 2 : 3, b);
+      row.operand = masked_slab(scratch, from == Before::step ? previous(t) & 1 : from == Before::given ? 2 : 3, b);
       row.masked = masked_slab(scratch, t & 1, b);
       row.mask = p.mask + b * H;
     }
     return row;
   }
 
+  // The input's share: panels of W_ih and the bias; for ids a row for each id, where the table is not too large.
+  struct Input {
+    Buffer<Real> panel, bias, table;
+  };
+  bool tabled() const { return p.ids && p.I <= 4096; }
+  Input allocate_input() const {
+    Input input;
+    if (p.x) input.panel = allocate<Real>(forward_blocks() * N * W * p.I);
+    if (p.x) input.bias = allocate<Real>(forward_blocks() * N * W);
+    if (tabled()) input.table = allocate<Real>(p.I * width);
+    return input;
+  }
+  void pack_input(const Input& input, int me, int team) const {
+    const Range blocks = cut(forward_blocks(), me, team);
+    if (p.x) pack_forward(p.weight_ih, p.I, blocks, input.panel.get());
+    if (p.x) pack_bias(blocks, input.bias.get());
+    const Range columns = cut(width, me, team);
+    if (input.table)
+      for (int64_t i = columns.begin; i < columns.end; ++i)
+        for (int64_t id = 0; id < p.I; ++id) input.table[id * width + i] = p.weight_ih[i * p.I + id] + bias(i);
+  }
+  // What every step adds before the loop: both biases, but not the one inside a cell's recurrent product.
+  Real bias(int64_t i) const {
+    const bool inner = Cell::starts_from_bias(static_cast<int>(i / H));
+    return (p.bias_ih ? p.bias_ih[i] : Real(0)) + (p.bias_hh && !inner ? p.bias_hh[i] : Real(0));
+  }
+  // Writes the input's share of some rows' gates, for a thread's units. `at` is t * B + b of each.
+  void add_input(const Input& input, const std::vector<int64_t>& at, const std::vector<Row<Real>>& rows, int64_t count, Range blocks, std::vector<const Real*>& x, std::vector<Real*>& gates) const {
+    for (int64_t i = 0; i < count; ++i) {
+      gates[i] = rows[i].gates;
+      if (p.x) x[i] = p.x + at[i] * p.I;
+      else look_up(input, p.ids[at[i]], {std::min(H, blocks.begin * U * W), std::min(H, blocks.end * U * W)}, gates[i]);
+    }
+    for (int64_t j = blocks.begin; p.x && j < blocks.end; ++j)
+      in_tiles<M>(count, [&]<int n>(int64_t i) { input_tile<n>(&x[i], &gates[i], j, input.panel.get(), input.bias.get()); });
+  }
+  void look_up(const Input& input, int64_t id, Range units, Real* gates) const {
+    for (int64_t g = 0; g < G; ++g)
+      for (int64_t i = g * H + units.begin; i < g * H + units.end; ++i)
+        gates[i] = input.table ? input.table[id * width + i] : p.weight_ih[i * p.I + id] + bias(i);
+  }
+
   void forward(const Plan& plan) const {
+    check_ids();
     const int64_t blocks = forward_blocks();
     const Buffer<Real> panel = allocate<Real>(blocks * N * W * H);
-    const Buffer<Real> input_panel = p.x ? allocate<Real>(blocks * N * W * p.I) : nullptr;
-    const Buffer<Real> bias = p.x ? allocate<Real>(blocks * N * W) : nullptr;
+    const Input input = allocate_input();
     const Scratch scratch = forward_scratch(plan);
     Barrier barrier;
     in_team(plan.threads, [&](int me, int team) {
-      const Range packing = cut(blocks, me, team);
-      pack_forward(p.weight_hh, H, packing, panel.get());
-      if (p.x) {
-        pack_forward(p.weight_ih, p.I, packing, input_panel.get());
-        pack_bias(packing, bias.get());
-      }
+      pack_forward(p.weight_hh, H, cut(blocks, me, team), panel.get());
+      pack_input(input, me, team);
       const Share mine = share(plan, blocks, U * W, me, team);
       for (int64_t b : mine.rows) zero_beyond_length(b, mine.units);
       barrier.wait(team);
@@ -217,23 +257,21 @@ template <class Cell, class Real> struct Engine {
       std::vector<Row<Real>> rows(chunk * most);
       std::vector<const Real*> x(chunk * most);
       std::vector<Real*> gates(chunk * most);
-      std::vector<int64_t> counts(chunk);
+      std::vector<int64_t> counts(chunk), at(chunk * most);
       for (int64_t s = 0; s < p.T; s += chunk) {
         const int64_t end = std::min(p.T, s + chunk);
         int64_t total = 0;
         for (int64_t i = s; i < end; ++i) {
           const int64_t t = time(i), count = counts[i - s] = active(mine, t);
           for (int64_t r = 0; r < count; ++r, ++total) {
-            const int64_t b = mine.rows[r];
-            rows[total] = row_at(t, b, i - s, scratch);
-            gates[total] = rows[total].gates;
-            if (p.x) x[total] = p.x + (t * p.B + b) * p.I;
+            rows[total] = forward_row(t, mine.rows[r], i - s, scratch);
+            at[total] = t * p.B + mine.rows[r];
           }
         }
-        for (int64_t j = mine.blocks.begin; p.x && j < mine.blocks.end; ++j)
-          in_tiles<M>(total, [&]<int n>(int64_t i) { input_tile<n>(&x[i], &gates[i], j, input_panel.get(), bias.get()); });
+        add_input(input, at, rows, total, mine.blocks, x, gates);
         const Row<Real>* row = rows.data();
         for (int64_t i = s; i < end; ++i) {
+          if (Cell::has_c && p.every > 1 && i % p.every == 0) checkpoint(mine, i, scratch);
           for (int64_t j = mine.blocks.begin; j < mine.blocks.end; ++j)
             in_tiles<M>(counts[i - s], [&]<int n>(int64_t r) { forward_tile<n>(row + r, j, panel.get()); });
           row += counts[i - s];
@@ -244,6 +282,12 @@ template <class Cell, class Real> struct Engine {
     });
   }
 
+  void check_ids() const {
+    for (int64_t at = 0; p.ids && at < p.T * p.B; ++at)
+      if (at / p.B < length(at % p.B) && (p.ids[at] < 0 || p.ids[at] >= p.I))
+        throw std::out_of_range("ids should be from 0 to " + std::to_string(p.I - 1) + ", got " + std::to_string(p.ids[at]));
+  }
+
   Scratch forward_scratch(const Plan& plan) const {
     Scratch scratch;
     if (!p.gates) {
@@ -251,15 +295,25 @@ template <class Cell, class Real> struct Engine {
       const int64_t chunk = std::min(p.T, (chunk_rows + rows - 1) / rows + 1);
       scratch.gates = allocate<Real>(chunk * p.B * width);
     }
-    if (Cell::has_c && !p.c) scratch.c = allocate<Real>(p.B * H);
+    if (Cell::has_c && p.every != 1) scratch.c = allocate<Real>(p.B * H);
     if (!p.mask) return scratch;
     scratch.masked = allocate<Real>(4 * p.B * H);
-    for (int64_t b = 0; b < p.B; ++b)
-      for (int64_t i = 0; i < H; ++i) {
-        masked_slab(scratch, 2, b)[i] = state_row(p.h0, b)[i] * p.mask[b * H + i];
-        masked_slab(scratch, 3, b)[i] = state_row(p.h_initial, b)[i] * p.mask[b * H + i];
-      }
+    for (int64_t b = 0; b < p.B; ++b) {
+      apply_mask(state_row(p.h0, b), b, masked_slab(scratch, 2, b));
+      apply_mask(state_row(p.h_initial, b), b, masked_slab(scratch, 3, b));
+    }
     return scratch;
+  }
+  void apply_mask(const Real* h, int64_t b, Real* out) const {
+    for (int64_t i = 0; i < H; ++i) out[i] = h[i] * p.mask[b * H + i];
+  }
+
+  // Keeps the cell state before a step.
+  void checkpoint(const Share& mine, int64_t step, const Scratch& scratch) const {
+    Real* to = p.c + step / p.every * p.B * H;
+    for (int64_t b : mine.rows)
+      if (step == 0) std::fill(to + b * H + mine.units.begin, to + b * H + mine.units.end, Real(0));  // the states given stand there
+      else std::copy(&scratch.c[b * H + mine.units.begin], &scratch.c[b * H + mine.units.end], to + b * H + mine.units.begin);
   }
 
   // The final states of a share.
@@ -268,7 +322,7 @@ template <class Cell, class Real> struct Engine {
     for (int64_t b : mine.rows) {
       const int64_t last = ((p.reverse ? 0 : length(b) - 1) * p.B + b) * H;
       std::copy_n(p.h + last + from, count, p.h_n + b * H + from);
-      if (Cell::has_c) std::copy_n((p.c ? p.c + last : scratch.c.get() + b * H) + from, count, p.c_n + b * H + from);
+      if (Cell::has_c) std::copy_n((scratch.c ? scratch.c.get() + b * H : p.c + last) + from, count, p.c_n + b * H + from);
     }
   }
 
@@ -278,7 +332,7 @@ template <class Cell, class Real> struct Engine {
 
   void zero_beyond_length(int64_t b, Range units) const {
     zero_beyond(p.h, H, b, units);
-    if (p.c) zero_beyond(p.c, H, b, units);
+    if (p.c && p.every == 1) zero_beyond(p.c, H, b, units);
     if (p.extra) zero_beyond(p.extra, H, b, units);
     for (int g = 0; p.gates && g < G; ++g) zero_beyond(p.gates, width, b, {g * H + units.begin, g * H + units.end});
   }
@@ -312,23 +366,59 @@ template <class Cell, class Real> struct Engine {
       }
   }
 
+  // What the backward pass works with: gradients of the gates of one segment, and what is computed again of a chunk.
+  struct Back {
+    Buffer<Real> panel, input_panel, forward_panel, d_gates, d_extra, c, operands, d_table;
+    Input input;
+    int64_t chunk;  // steps that d_gates, d_extra and c have room for
+    bool again;     // gates, extra and c are computed again, in the places of their gradients
+  };
+  Back allocate_back(const Gradients<Real>& g) const {
+    Back back;
+    back.again = p.every > 1 && (Cell::has_c || Cell::has_extra);
+    back.chunk = std::min(p.T, back.again ? p.every : p.segment);
+    back.panel = allocate<Real>(column_blocks<Real>(H) * columns<Real> * width);
+    if (g.d_x) back.input_panel = allocate<Real>(column_blocks<Real>(p.I) * columns<Real> * width);
+    back.d_gates = allocate<Real>(back.chunk * p.B * width);
+    if (Cell::has_extra) back.d_extra = allocate<Real>(back.chunk * p.B * H);
+    back.operands = allocate<Real>(2 * operand_blocks() * columns<Real> * Gradient::depth);
+    if (tabled()) back.d_table = allocate<Real>(p.I * width);
+    if (!back.again) return back;
+    back.forward_panel = allocate<Real>(forward_blocks() * N * W * H);
+    back.input = allocate_input();
+    if (Cell::has_c) back.c = allocate<Real>(back.chunk * p.B * H);
+    return back;
+  }
+  int64_t input_blocks() const { return p.x ? column_blocks<Real>(p.I) : 0; }
+  int64_t operand_blocks() const { return input_blocks() + column_blocks<Real>(H); }
+
   void backward(const Plan& plan, const Gradients<Real>& g) const {
-    const int64_t blocks = column_blocks<Real>(H), input_blocks = column_blocks<Real>(p.I);
-    const Buffer<Real> panel = allocate<Real>(blocks * columns<Real> * width);
-    const Buffer<Real> input_panel = g.d_x ? allocate<Real>(input_blocks * columns<Real> * width) : nullptr;
-    const std::vector<int64_t> valid = valid_steps();
-    const int64_t operand_blocks = (g.d_weight_ih ? input_blocks : 0) + blocks;
-    const Buffer<Real> operands = allocate<Real>(2 * operand_blocks * columns<Real> * Gradient::depth);
+    const int64_t blocks = column_blocks<Real>(H), x_blocks = column_blocks<Real>(p.I);
+    const Back back = allocate_back(g);
     Barrier barrier;
     in_team(plan.threads, [&](int me, int team) {
-      pack_columns(p.weight_hh, width, H, cut(blocks, me, team), panel.get());
-      if (g.d_x) pack_columns(p.weight_ih, width, p.I, cut(input_blocks, me, team), input_panel.get());
+      pack_columns(p.weight_hh, width, H, cut(blocks, me, team), back.panel.get());
+      if (g.d_x) pack_columns(p.weight_ih, width, p.I, cut(x_blocks, me, team), back.input_panel.get());
+      if (back.again) pack_forward(p.weight_hh, H, cut(forward_blocks(), me, team), back.forward_panel.get());
+      if (back.again) pack_input(back.input, me, team);
       const Share mine = share(plan, blocks, columns<Real>, me, team);
+      const Range tiles = cut((width + tall - 1) / tall, me, team), gates{tiles.begin * tall, std::min(width, tiles.end * tall)};
       begin_gradients(mine, g);
+      begin_table(back, g, gates);
       barrier.wait(team);
-      walk_back(plan, mine, g, panel.get(), input_panel.get(), plan.by_rows ? Range{0, input_blocks} : cut(input_blocks, me, team), barrier, team);
-      barrier.wait(team);
-      weight_gradients(g, valid, operand_blocks, operands.get(), barrier, me, team);
+      std::vector<int64_t> valid;
+      int64_t rounds = 0;
+      for (int64_t end = p.T; end > 0;) {
+        const int64_t begin = (end - 1) / p.segment * p.segment;
+        if (back.again && end > begin && (end == p.T || end % p.every == 0)) compute_again(mine, begin / p.every * p.every, end, back);
+        walk_back(plan, mine, g, back, begin, end, plan.by_rows ? Range{0, x_blocks} : cut(x_blocks, me, team), barrier, team);
+        barrier.wait(team);
+        valid_steps(begin, end, valid);
+        weight_gradients(g, back, valid, gates, rounds, barrier, me, team);
+        barrier.wait(team);
+        end = begin;
+      }
+      end_table(back, g, gates);
     });
   }
 
@@ -344,48 +434,110 @@ template <class Cell, class Real> struct Engine {
       begin(g.d_c_n, g.d_c0, b);
       begin(nullptr, g.d_h_initial, b);
       begin(nullptr, g.d_c_initial, b);
-      if (mine.units.begin > 0) continue;
-      if (g.d_x) zero_beyond(g.d_x, p.I, b, {0, p.I});
-      if (!p.x) zero_beyond(g.d_gates, width, b, {0, width});
+      if (g.d_x && mine.units.begin == 0) zero_beyond(g.d_x, p.I, b, {0, p.I});
+    }
+  }
+  void begin_table(const Back& back, const Gradients<Real>& g, Range gates) const {
+    if (!p.ids) return;
+    if (!back.d_table) return std::fill(g.d_weight_ih + gates.begin * p.I, g.d_weight_ih + gates.end * p.I, Real(0));
+    for (int64_t id = 0; id < p.I; ++id) std::fill(&back.d_table[id * width + gates.begin], &back.d_table[id * width] + gates.end, Real(0));
+  }
+  void end_table(const Back& back, const Gradients<Real>& g, Range gates) const {
+    if (!back.d_table) return;
+    for (int64_t i = gates.begin; i < gates.end; ++i)
+      for (int64_t id = 0; id < p.I; ++id) g.d_weight_ih[i * p.I + id] = back.d_table[id * width + i];
+  }
+
+  // Gates, extra and c of the steps [begin, end), from the states h, which are all there, and the c kept at `begin`.
+  void compute_again(const Share& mine, int64_t begin, int64_t end, const Back& back) const {
+    const Range blocks{mine.units.begin / (U * W), (mine.units.end + U * W - 1) / (U * W)};
+    if (mine.units.begin == mine.units.end) return;
+    const int64_t most = mine.rows.size();
+    const Buffer<Real> masked = p.mask ? allocate<Real>(most * H) : nullptr, unused = allocate<Real>(H);
+    std::vector<Row<Real>> rows(most);
+    std::vector<const Real*> x(most);
+    std::vector<Real*> gates(most);
+    std::vector<int64_t> at(most);
+    for (int64_t s = begin; s < end; ++s) {
+      const int64_t t = time(s), count = active(mine, t);
+      for (int64_t r = 0; r < count; ++r) {
+        const int64_t b = mine.rows[r], place = (s - begin) * p.B + b;
+        const Before from = before(t, b);
+        rows[r] = row_at(t, b, from);
+        rows[r].gates = &back.d_gates[place * width];
+        rows[r].extra = Cell::has_extra ? &back.d_extra[place * H] : nullptr;
+        rows[r].h = unused.get();
+        rows[r].keep = true;
+        at[r] = t * p.B + b;
+        if (Cell::has_c) {
+          rows[r].c = &back.c[place * H];
+          if (from == Before::step) rows[r].c_old = s == begin ? p.c + (s / p.every * p.B + b) * H : rows[r].c - p.B * H;
+        }
+        if (p.mask) {
+          apply_mask(rows[r].h_old, b, &masked[r * H]);
+          rows[r].operand = &masked[r * H];
+        }
+      }
+      add_input(back.input, at, rows, count, blocks, x, gates);
+      for (int64_t j = blocks.begin; j < blocks.end; ++j)
+        in_tiles<M>(count, [&]<int n>(int64_t r) { forward_tile<n>(&rows[r], j, back.forward_panel.get()); });
     }
   }
 
-  void walk_back(const Plan& plan, const Share& mine, const Gradients<Real>& g, const Real* panel, const Real* input_panel, Range input_blocks, Barrier& barrier, int team) const {
+  // A step as the backward pass reads it: gates, extra and c as they were kept, or computed again.
+  Row<Real> backward_row(int64_t s, int64_t t, int64_t b, const Back& back) const {
+    const int64_t at = t * p.B + b, place = (s % back.chunk) * p.B + b;
+    const Before from = before(t, b);
+    Row<Real> row = row_at(t, b, from);
+    row.gates = back.again ? &back.d_gates[place * width] : p.gates ? p.gates + at * width : nullptr;
+    row.extra = back.again && Cell::has_extra ? &back.d_extra[place * H] : p.extra ? p.extra + at * H : nullptr;
+    if (!Cell::has_c) return row;
+    row.c = back.again ? &back.c[place * H] : p.c + at * H;
+    if (from != Before::step) return row;
+    if (!back.again) row.c_old = p.c + (previous(t) * p.B + b) * H;
+    else row.c_old = s % p.every == 0 ? p.c + (s / p.every * p.B + b) * H : row.c - p.B * H;
+    return row;
+  }
+  Real* d_gates_at(const Back& back, int64_t s, int64_t b) const { return &back.d_gates[((s % back.chunk) * p.B + b) * width]; }
+  Real* d_extra_at(const Back& back, int64_t s, int64_t b) const { return Cell::has_extra ? &back.d_extra[((s % back.chunk) * p.B + b) * H] : nullptr; }
+
+  void walk_back(const Plan& plan, const Share& mine, const Gradients<Real>& g, const Back& back, int64_t begin, int64_t end, Range x_blocks, Barrier& barrier, int team) const {
     const int64_t from = mine.units.begin, to = mine.units.end, most = mine.rows.size(), chunk = steps_at_once(mine);
-    const Scratch none;
     std::vector<const Real*> first(most), second(most), mask(most), d_gates;
     std::vector<Real*> d_h(most), d_x;
-    for (int64_t s = p.T - 1; s >= 0; --s) {
+    for (int64_t s = end - 1; s >= begin; --s) {
       const int64_t t = time(s), count = active(mine, t);
       for (int64_t r = 0; r < count; ++r) {
         const int64_t b = mine.rows[r], at = t * p.B + b;
-        const Row<Real> row = row_at(t, b, 0, none);
-        first[r] = g.d_gates + at * width;
-        second[r] = g.d_extra ? g.d_extra + at * H : nullptr;
+        const Row<Real> row = backward_row(s, t, b, back);
+        Real* to_gates = d_gates_at(back, s, b);
+        Real* to_extra = d_extra_at(back, s, b);
+        Real* d_c = Cell::has_c ? g.d_c0 + b * H : nullptr;
+        first[r] = to_gates;
+        second[r] = to_extra;
         mask[r] = p.mask ? p.mask + b * H : nullptr;
         d_h[r] = g.d_h0 + b * H;
-        Real* d_c = Cell::has_c ? g.d_c0 + b * H : nullptr;
         for (int64_t unit = from; unit < to; unit += W) {
           const int n = static_cast<int>(std::min<int64_t>(to - unit, W));
           Vector<Real> d = load(d_h[r] + unit, n);
           if (g.d_out) d += load(g.d_out + at * H + unit, n);
           if (g.d_cs) store(d_c + unit, load(d_c + unit, n) + load(g.d_cs + at * H + unit, n), n);
-          Cell::template backward<Real>(row, d, d_h[r], d_c, g.d_gates + at * width, g.d_extra ? g.d_extra + at * H : nullptr, H, unit, n);
+          Cell::template backward<Real>(row, d, d_h[r], d_c, to_gates, to_extra, H, unit, n);
         }
         if (g.d_x) {
-          d_gates.push_back(g.d_gates + at * width);
+          d_gates.push_back(to_gates);
           d_x.push_back(g.d_x + at * p.I);
         }
       }
       if (!plan.by_rows) barrier.wait(team);
       for (int64_t j = mine.blocks.begin; j < mine.blocks.end; ++j)
-        in_tiles<tall>(count, [&]<int n>(int64_t i) { backward_tile<n>(&first[i], &second[i], &d_h[i], &mask[i], j, panel); });
+        in_tiles<tall>(count, [&]<int n>(int64_t i) { backward_tile<n>(&first[i], &second[i], &d_h[i], &mask[i], j, back.panel.get()); });
       if (p.reset)
         for (int64_t r = 0; r < count; ++r)
           if (before(t, mine.rows[r]) == Before::initial) move_to_initial(g, mine.rows[r], from, to);
-      if (g.d_x && (s == 0 || (p.T - s) % chunk == 0)) {
-        for (int64_t j = input_blocks.begin; j < input_blocks.end; ++j)
-          in_tiles<tall>(d_x.size(), [&]<int n>(int64_t i) { input_gradient_tile<n>(&d_gates[i], &d_x[i], j, input_panel); });
+      if (g.d_x && (s == begin || (end - s) % chunk == 0)) {
+        for (int64_t j = x_blocks.begin; j < x_blocks.end; ++j)
+          in_tiles<tall>(d_x.size(), [&]<int n>(int64_t i) { input_gradient_tile<n>(&d_gates[i], &d_x[i], j, back.input_panel.get()); });
         d_gates.clear();
         d_x.clear();
       }
@@ -400,24 +552,22 @@ template <class Cell, class Real> struct Engine {
     if (Cell::has_c) move(g.d_c0 + b * H + from, g.d_c_initial + b * H + from, to - from);
   }
 
-  // t * B + b of every step that is no padding.
-  std::vector<int64_t> valid_steps() const {
-    std::vector<int64_t> found;
-    found.reserve(p.T * p.B);
-    for (int64_t t = 0; t < p.T; ++t)
+  // s * B + b of the steps [begin, end) that are no padding.
+  void valid_steps(int64_t begin, int64_t end, std::vector<int64_t>& found) const {
+    found.clear();
+    for (int64_t s = begin; s < end; ++s)
       for (int64_t b = 0; b < p.B; ++b)
-        if (t < length(b)) found.push_back(t * p.B + b);
-    return found;
+        if (time(s) < length(b)) found.push_back(s * p.B + b);
   }
 
   // One block of columns of what the products saw, x and then h, for some steps: [k][wide][lane].
-  void pack_operands(const int64_t* at, int64_t K, int64_t block, int64_t input_blocks, Real* out) const {
-    const bool is_x = block < input_blocks;
-    const int64_t from = (is_x ? block : block - input_blocks) * columns<Real>;
+  void pack_operands(const int64_t* at, int64_t K, int64_t block, Real* out) const {
+    const bool is_x = block < input_blocks();
+    const int64_t from = (is_x ? block : block - input_blocks()) * columns<Real>;
     const int64_t n = std::min<int64_t>(columns<Real>, (is_x ? p.I : H) - from);
     for (int64_t k = 0; k < K; ++k, out += columns<Real>) {
-      const int64_t t = at[k] / p.B, b = at[k] % p.B;
-      const Real* row = is_x ? p.x + at[k] * p.I : h_before(t, b);
+      const int64_t t = time(at[k] / p.B), b = at[k] % p.B;
+      const Real* row = is_x ? p.x + (t * p.B + b) * p.I : h_before(t, b);
       std::copy_n(row + from, n, out);
       std::fill(out + n, out + columns<Real>, Real(0));
       if (!is_x && p.mask)
@@ -426,11 +576,12 @@ template <class Cell, class Real> struct Engine {
   }
 
   // d_gates of some steps as the input saw them, or as h did: gates [m, m + count), [panel][k][tall].
-  void pack_d_gates(const Gradients<Real>& g, const int64_t* at, int64_t K, int64_t m, int64_t count, bool of_h, Real* out) const {
+  void pack_d_gates(const Back& back, const int64_t* at, int64_t K, int64_t m, int64_t count, bool of_h, Real* out) const {
     const int64_t inner = Cell::has_extra && of_h ? (G - 1) * H : width;  // from here on the other array
     for (int64_t k = 0; k < K; ++k) {
-      const Real* from = g.d_gates + at[k] * width + m;
-      const Real* other = g.d_extra ? g.d_extra + at[k] * H + m - inner : nullptr;
+      const int64_t s = at[k] / p.B, b = at[k] % p.B;
+      const Real* from = d_gates_at(back, s, b) + m;
+      const Real* other = Cell::has_extra ? d_extra_at(back, s, b) + m - inner : nullptr;
       for (int64_t i = 0; i < count; i += tall) {
         Real* to = out + (i * Gradient::depth + k * tall);
         for (int64_t n = 0; n < tall; ++n) to[n] = i + n >= count ? Real(0) : m + i + n < inner ? from[i + n] : other[i + n];
@@ -438,36 +589,48 @@ template <class Cell, class Real> struct Engine {
     }
   }
 
-  void weight_gradients(const Gradients<Real>& g, const std::vector<int64_t>& valid, int64_t operand_blocks, Real* operands, Barrier& barrier, int me, int team) const {
-    const int64_t input_blocks = operand_blocks - column_blocks<Real>(H), total = valid.size();
-    const Range tiles = cut((width + tall - 1) / tall, me, team), packing = cut(operand_blocks, me, team);
-    const int64_t begin = tiles.begin * tall, end = std::min(width, tiles.end * tall);
+  // Adds (first: sets) what some steps give to the weights' gradients, for the gates [gates.begin, gates.end).
+  void weight_gradients(const Gradients<Real>& g, const Back& back, const std::vector<int64_t>& valid, Range gates, int64_t& rounds, Barrier& barrier, int me, int team) const {
+    const int64_t all = operand_blocks(), total = valid.size();
+    const Range packing = cut(all, me, team);
     const int64_t panel_size = Gradient::depth * columns<Real>, group = Gradient::group * tall;
     const Buffer<Real> x_side = allocate<Real>(Gradient::depth * group), h_side = allocate<Real>(Gradient::depth * group);
-    for (int64_t k = 0, round = 0; k < total; k += Gradient::depth, ++round) {
+    for (int64_t k = 0; k < total; k += Gradient::depth, ++rounds) {
       const int64_t K = std::min(Gradient::depth, total - k);
-      Real* shared = operands + (round & 1) * operand_blocks * panel_size;
-      for (int64_t j = packing.begin; j < packing.end; ++j) pack_operands(&valid[k], K, j, input_blocks, shared + j * panel_size);
+      const bool sets = rounds == 0;
+      Real* shared = back.operands.get() + (rounds & 1) * all * panel_size;
+      for (int64_t j = packing.begin; j < packing.end; ++j) pack_operands(&valid[k], K, j, shared + j * panel_size);
       barrier.wait(team);
-      for (int64_t m = begin; m < end; m += group) {
-        const int64_t count = std::min(group, end - m);
+      for (int64_t m = gates.begin; m < gates.end; m += group) {
+        const int64_t count = std::min(group, gates.end - m);
         const bool two = Cell::has_extra && m + count > (G - 1) * H;
-        pack_d_gates(g, &valid[k], K, m, count, false, x_side.get());
-        if (two) pack_d_gates(g, &valid[k], K, m, count, true, h_side.get());
+        pack_d_gates(back, &valid[k], K, m, count, false, x_side.get());
+        if (two) pack_d_gates(back, &valid[k], K, m, count, true, h_side.get());
         const Real* of_h = two ? h_side.get() : x_side.get();
-        for (int64_t j = 0; j < operand_blocks; ++j) {
-          const bool is_x = j < input_blocks;
-          const int64_t column = (is_x ? j : j - input_blocks) * columns<Real>, stride = is_x ? p.I : H;
+        for (int64_t j = 0; j < all; ++j) {
+          const bool is_x = j < input_blocks();
+          const int64_t column = (is_x ? j : j - input_blocks()) * columns<Real>, stride = is_x ? p.I : H;
           Real* out = (is_x ? g.d_weight_ih : g.d_weight_hh) + m * stride + column;
           const Real* d = is_x ? x_side.get() : of_h;
           for (int64_t i = 0; i < count; i += tall)
-            Gradient::tile(d + i * Gradient::depth, shared + j * panel_size, K, std::min<int64_t>(tall, count - i), out + i * stride, stride, stride - column, k == 0);
+            Gradient::tile(d + i * Gradient::depth, shared + j * panel_size, K, std::min<int64_t>(tall, count - i), out + i * stride, stride, stride - column, sets);
         }
         for (int64_t i = 0; i < count; i += tall) {
-          add_bias(g.d_bias_ih, x_side.get() + i * Gradient::depth, K, m + i, std::min<int64_t>(tall, count - i), k == 0);
-          add_bias(g.d_bias_hh, of_h + i * Gradient::depth, K, m + i, std::min<int64_t>(tall, count - i), k == 0);
+          add_bias(g.d_bias_ih, x_side.get() + i * Gradient::depth, K, m + i, std::min<int64_t>(tall, count - i), sets);
+          add_bias(g.d_bias_hh, of_h + i * Gradient::depth, K, m + i, std::min<int64_t>(tall, count - i), sets);
         }
       }
+      if (p.ids) add_to_table(g, back, &valid[k], K, gates);
+    }
+  }
+  void add_to_table(const Gradients<Real>& g, const Back& back, const int64_t* at, int64_t K, Range gates) const {
+    for (int64_t k = 0; k < K; ++k) {
+      const int64_t s = at[k] / p.B, b = at[k] % p.B, id = p.ids[time(s) * p.B + b];
+      const Real* d = d_gates_at(back, s, b);
+      if (back.d_table)
+        for (int64_t i = gates.begin; i < gates.end; ++i) back.d_table[id * width + i] += d[i];
+      else
+        for (int64_t i = gates.begin; i < gates.end; ++i) g.d_weight_ih[i * p.I + id] += d[i];
     }
   }
   static void add_bias(Real* bias, const Real* d, int64_t K, int64_t m, int64_t count, bool first) {
