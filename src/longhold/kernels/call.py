@@ -66,7 +66,7 @@ class StackCall:
     parameters: Sequence[DirectionParameters]
     """one per layer and direction, in torch's order; dropped weights are already dropped"""
     input: Tensor | PackedSequence
-    """(T, B, I), or packed"""
+    """(T, B, I), or (T, B) int64 ids that stand for one-hot vectors of width I, or either packed"""
     state: tuple[Tensor, ...]
     """state before the first step, each field (L*D, B, .)"""
     initial: tuple[Tensor, ...]
@@ -82,6 +82,11 @@ class StackCall:
     """one per layer and direction, or empty"""
     trace: bool = False
     """also keep every state field and gate of every step"""
+
+    @property
+    def data(self) -> Tensor:
+        """The input's tensor: (T, B, I), or (T, B) ids, or packed (N, I) or (N,)."""
+        return self.input.data if isinstance(self.input, PackedSequence) else self.input
 
     @property
     def directions(self) -> int:

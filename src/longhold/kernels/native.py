@@ -2,24 +2,24 @@
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled
 from longhold.kernels import operators
 from longhold.kernels.call import DirectionNoise, StackCall, StackResult
 from longhold.kernels.extension import why_missing
+from longhold.kernels.lookup import is_ids
 from longhold.kernels.reference import run_layers
 
 
 def cpu_refusal(call: StackCall) -> str | None:
     """Why the extension cannot do what is asked, or None."""
     cell, p = call.recurrence, call.parameters[0]
-    data = call.input.data if isinstance(call.input, PackedSequence) else call.input
+    dtype = p.weight_ih.dtype if is_ids(call.data) else call.data.dtype
     missing = why_missing()
     refusals = {
         missing or "": missing is not None,
-        f"it runs on the CPU, not on {data.device.type}": data.device.type != "cpu",
-        f"it computes in float32 and float64, not in {data.dtype}": data.dtype not in operators.DTYPES,
+        f"it runs on the CPU, not on {call.data.device.type}": call.data.device.type != "cpu",
+        f"it computes in float32 and float64, not in {dtype}": dtype not in operators.DTYPES,
         "autocast is active, and it casts nothing": torch.is_autocast_enabled("cpu"),
         "it returns neither cell states nor gates of every step yet": call.trace,
         "it has no layer norm yet": p.weight_norm_hh is not None,

@@ -1,6 +1,7 @@
 """The C++ extension's recurrences as operators of torch: schema, shapes for tracing, gradients of any order.
 
-One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on. Products over
+One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on. Its input is
+(T, B, I), or (T, B) int64 ids that stand for one-hot vectors (`kernels/lookup.py`). Products over
 all steps at once (the input's share before the loop, the weight gradients after it) are torch's matrix products; what
 has to walk through time is C++ (`kernels/cpu/`).
 """
@@ -10,12 +11,12 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, product, unroll
 from longhold.kernels.call import DirectionParameters
 from longhold.kernels.extension import loaded
+from longhold.kernels.lookup import input_gradients, input_share, is_ids
 
 RECURRENCES: dict[str, Recurrence] = {
     "rnn_tanh": RNNRecurrence("tanh"),
@@ -51,11 +52,11 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     _check(kind, arguments)
     x, weight_ih, weight_hh, bias_ih, bias_hh, *_ = arguments
     steps, batch, hidden = x.shape[0], x.shape[1], weight_hh.shape[1]
-    has_c, has_extra = kind == "lstm", kind == "gru"
-    gates = F.linear(x, weight_ih, _bias(kind, bias_ih, bias_hh)).contiguous()
-    h, h_n = x.new_empty(steps, batch, hidden), x.new_empty(batch, hidden)
-    c, c_n = (torch.empty_like(h), torch.empty_like(h_n)) if has_c else (_none(x), _none(x))
-    extra = torch.empty_like(h) if has_extra else _none(x)
+    has_c, has_extra, none = kind == "lstm", kind == "gru", _none(weight_hh)
+    gates = input_share(x, weight_ih, _bias(kind, bias_ih, bias_hh))
+    h, h_n = weight_hh.new_empty(steps, batch, hidden), weight_hh.new_empty(batch, hidden)
+    c, c_n = (torch.empty_like(h), torch.empty_like(h_n)) if has_c else (none, none)
+    extra = torch.empty_like(h) if has_extra else none
     held = _held(kind, arguments)
     outputs = (gates, extra if has_extra else None, h, c if has_c else None, h_n, c_n if has_c else None)
     _walk(kind, "forward", x, weight_hh, bool(arguments[12]), _addresses(held, outputs))
@@ -65,15 +66,17 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
 def _check(kind: str, arguments: Sequence[Any]) -> None:
     """C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
     names = ("input", "weight_ih", "weight_hh", "bias_ih", "bias_hh", "h0", "c0", "h_initial", "c_initial", "mask")
-    x, _, weight_hh, *_ = arguments
-    (steps, batch, width), hidden = x.shape, weight_hh.shape[1]
+    x, weight_ih, weight_hh, *_ = arguments
+    steps, batch, *_ = x.shape
+    dtype, width, hidden = weight_hh.dtype, weight_ih.shape[1], weight_hh.shape[1]
     rows, state = len(RECURRENCES[kind].gate_names) * hidden, (batch, hidden)
-    bias = (rows,)
-    shapes = ((steps, batch, width), (rows, width), (rows, hidden), bias, bias, state, state, state, state, state)
+    bias, read = (rows,), (steps, batch) if is_ids(x) else (steps, batch, width)
+    shapes = (read, (rows, width), (rows, hidden), bias, bias, state, state, state, state, state)
     for name, tensor, shape in zip(names, (*arguments[:9], arguments[11]), shapes, strict=True):
-        if tensor is not None and (tensor.dtype != x.dtype or tuple(tensor.shape) != shape):
+        wanted = x.dtype if is_ids(x) and tensor is x else dtype
+        if tensor is not None and (tensor.dtype != wanted or tuple(tensor.shape) != shape):
             raise RuntimeError(
-                f"{name} should have dtype {x.dtype} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
+                f"{name} should have dtype {wanted} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
             )
     if kind == "lstm" and (arguments[6] is None or arguments[8] is None):
         raise RuntimeError("an LSTM needs c0 and c_initial")
@@ -124,7 +127,7 @@ def _walk(
     steps, batch = x.shape[:2]
     sizes = (list(RECURRENCES).index(kind), steps, batch, weight_hh.shape[1], reverse, addresses)
     threads = torch.get_num_threads()
-    function = getattr(loaded(), f"{way}_{DTYPES[x.dtype]}")
+    function = getattr(loaded(), f"{way}_{DTYPES[weight_hh.dtype]}")
     function(*sizes, threads) if gradients is None else function(*sizes, gradients, threads)
 
 
@@ -145,8 +148,8 @@ def _backward(
     x, weight_ih, weight_hh, bias_ih, bias_hh, _, _, _, _, lengths, reset, _, reverse = arguments
     kept = {"d_h": d_h, "d_h_n": d_h_n, "h": h, "gates": gates}
     for name, tensor in kept.items():
-        if tensor.dtype != x.dtype:
-            raise RuntimeError(f"{name} should have dtype {x.dtype}, got {tensor.dtype}")
+        if tensor.dtype != weight_hh.dtype:
+            raise RuntimeError(f"{name} should have dtype {weight_hh.dtype}, got {tensor.dtype}")
     has_c, has_extra = kind == "lstm", kind == "gru"
     held = _held(kind, arguments)
     addresses = _addresses(held, (gates, extra if has_extra else None, h, c if has_c else None, None, None))
@@ -161,18 +164,19 @@ def _backward(
     _walk(kind, "backward", x, weight_hh, reverse, addresses, gradients)
     d_gates_h = d_gates if d_extra is None else torch.cat([d_gates[..., : 2 * h.shape[-1]], d_extra], dim=-1)
     before = _states_before(h, held[2], held[4], lengths, reset, reverse, arguments[11])
-    flat_x, flat = d_gates.flatten(0, 1), d_gates_h.flatten(0, 1)
-    d_bias_ih = flat_x.sum(0) if bias_ih is not None else _none(x)
-    d_bias_hh = _none(x) if bias_hh is None else d_bias_ih.clone() if d_extra is None else flat.sum(0)
+    flat, none = d_gates_h.flatten(0, 1), _none(weight_hh)
+    d_input, d_weight_ih, d_bias_ih = input_gradients(
+        x, weight_ih, d_gates, needs_input=needs_input, has_bias=bias_ih is not None
+    )
     return (
-        d_gates @ weight_ih if needs_input else _none(x),
-        flat_x.T @ x.flatten(0, 1),
+        d_input,
+        d_weight_ih,
         flat.T @ before.flatten(0, 1),
         d_bias_ih,
-        d_bias_hh,
+        none if bias_hh is None else d_bias_ih.clone() if d_extra is None else flat.sum(0),
         d_h0,
-        _none(x) if d_c0 is None else d_c0,
-        *(_none(x) if d is None else d for d in d_initial),
+        none if d_c0 is None else d_c0,
+        *(none if d is None else d for d in d_initial),
     )
 
 
@@ -203,37 +207,37 @@ def _states_before(
 
 def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     x, weight_ih, weight_hh, *_ = arguments
-    steps, batch, hidden = x.shape[0], x.shape[1], weight_hh.shape[1]
-    h, h_n = x.new_empty(steps, batch, hidden), x.new_empty(batch, hidden)
-    c, c_n = (torch.empty_like(h), torch.empty_like(h_n)) if kind == "lstm" else (_none(x), _none(x))
+    steps, batch, hidden, none = x.shape[0], x.shape[1], weight_hh.shape[1], _none(weight_hh)
+    h, h_n = weight_hh.new_empty(steps, batch, hidden), weight_hh.new_empty(batch, hidden)
+    c, c_n = (torch.empty_like(h), torch.empty_like(h_n)) if kind == "lstm" else (none, none)
     return (
         h,
         c,
         h_n,
         c_n,
-        x.new_empty(steps, batch, weight_ih.shape[0]),
-        torch.empty_like(h) if kind == "gru" else _none(x),
+        weight_hh.new_empty(steps, batch, weight_ih.shape[0]),
+        torch.empty_like(h) if kind == "gru" else none,
     )
 
 
 def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     needs_input, arguments = everything[8], everything[9:]
     x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, _, _, _, reset, *_ = arguments
-    has_c = kind == "lstm"
+    has_c, none = kind == "lstm", _none(weight_hh)
 
     def like(tensor: Tensor) -> Tensor:
         return tensor.new_empty(tensor.shape)
 
     return (
-        like(x) if needs_input else _none(x),
+        like(x) if needs_input else none,
         like(weight_ih),
         like(weight_hh),
-        _none(x) if bias_ih is None else like(bias_ih),
-        _none(x) if bias_hh is None else like(bias_hh),
+        none if bias_ih is None else like(bias_ih),
+        none if bias_hh is None else like(bias_hh),
         like(h0),
-        like(c0) if has_c else _none(x),
-        _none(x) if reset is None else like(h0),
-        like(c0) if has_c and reset is not None else _none(x),
+        like(c0) if has_c else none,
+        none if reset is None else like(h0),
+        like(c0) if has_c and reset is not None else none,
     )
 
 
@@ -279,7 +283,7 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
         leaves = [_aliased(t) for t in ctx.saved_tensors[4 : 4 + _DIFFERENTIABLE]]
         outputs = _reference(kind, leaves, ctx.saved_tensors[4 + _DIFFERENTIABLE :], ctx.reverse)
         pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
-        inputs = [leaf for leaf in leaves if leaf is not None]
+        inputs = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
         first = torch.autograd.grad(
             [o for o, _ in pairs],
             inputs,
@@ -292,7 +296,7 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
         told = [
             (by_leaf[id(leaf)], g)
             for leaf, g in zip(leaves, grads, strict=True)
-            if leaf is not None and g is not None and g.numel() == leaf.numel()
+            if leaf is not None and id(leaf) in by_leaf and g is not None and g.numel() == leaf.numel()
         ]
         sources = [t for t in above if t is not None] + inputs
         second = torch.autograd.grad(
@@ -300,14 +304,14 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
         )
     found = dict(zip(map(id, sources), second, strict=True))
     d_above = [None if t is None else found[id(t)] for t in above]
-    d_leaves = [None if t is None else found[id(t)] for t in leaves]
+    d_leaves = [found.get(id(t)) for t in leaves]
     return (*d_above, None, None, None, None, None, *d_leaves, None, None, None, None)
 
 
 def _aliased(tensor: Tensor | None) -> Tensor | None:
-    """The same tensor as something to differentiate by, still part of the graph it came from."""
-    if tensor is None:
-        return None
+    """The same tensor as something to differentiate by, still part of the graph it came from; ids as they are."""
+    if tensor is None or not tensor.is_floating_point():
+        return tensor
     return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
 
 

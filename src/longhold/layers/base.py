@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import Recurrence
 from longhold.kernels import Choice, DirectionNoise, DirectionParameters, StackCall, StackResult, choose, run
+from longhold.kernels.lookup import is_ids
 from longhold.layers.inputs import Prepared, prepare, restore
 from longhold.layers.masks import LayerMasks, Masks, keep_mask, zone_mask
 from longhold.layers.parameters import Extras, HiddenT, RecurrentModule, Shape
@@ -137,7 +138,9 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         """Run the layer over a whole sequence; without keywords exactly torch.nn's call.
 
         Arguments:
-            input: (T, B, I), (B, T, I) with `batch_first`, (T, I) unbatched, or a PackedSequence.
+            input: (T, B, I), (B, T, I) with `batch_first`, (T, I) unbatched, or a PackedSequence. Or, without the
+                dimension I, token ids from 0 to I - 1, int64 or int32: (T, B), (B, T), (T,) or packed (N,). They mean
+                their one-hot vectors, which are not made where the backend can look up columns of `weight_ih_l0`.
             hx: state before the first step, `h` (L*D, B, P) or for the LSTM `(h, c)`; unbatched without B. Default:
                 zeros, or the learned initial state.
             lengths: (B,) integers from 1 to T, in any order. Outputs beyond a length are zero, the backward direction
@@ -149,6 +152,10 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
 
         Returns:
             The output, (T, B, D*P) in the input's layout (packed if the input was), and the final state in hx's form.
+
+        Raises:
+            IndexError: an id is not from 0 to I - 1 (on the CPU; elsewhere torch's operators find out, or do not). Ids
+                beyond a row's length may be anything.
         """
         prepared, result = self._run(input, hx, lengths, reset, masks, trace=False)
         return restore(prepared, result.output, 0), self._hidden(self._unbatch(prepared, result.state))
@@ -204,7 +211,8 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             masks = self.draw_masks(prepared.steps, prepared.batch)
         else:
             self._check_masks(masks, prepared)
-        initial = self._initial_fields(prepared.batch, prepared.data)
+        like = cast(Tensor, self.weight_ih_l0) if is_ids(prepared.data) else prepared.data
+        initial = self._initial_fields(prepared.batch, like)
         parameters = self._parameters_by_direction()
         return StackCall(
             recurrence=self.recurrence,

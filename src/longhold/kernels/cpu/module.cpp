@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend.h"
+#include "lookup.h"
 
 namespace nb = nanobind;
 
@@ -46,6 +47,17 @@ template <class Real> void backward(int cell, int64_t T, int64_t B, int64_t H, b
   passes.backward[sizeof(Real) == 8](&call, &grads, plan_for(B, H, passes.lanes, threads));
 }
 
+template <class Real> void gather(int64_t count, int64_t size, int64_t width, const std::vector<Address>& a, int threads) {
+  const Lookup<Real> call{count, size, width, reinterpret_cast<const int64_t*>(a[0]), reinterpret_cast<const Real*>(a[1]), reinterpret_cast<const Real*>(a[2]), reinterpret_cast<Real*>(a[3])};
+  if constexpr (sizeof(Real) == 4) lookup().gather_float(call, threads);
+  else lookup().gather_double(call, threads);
+}
+template <class Real> void scatter(int64_t count, int64_t size, int64_t width, const std::vector<Address>& a, int threads) {
+  const LookupGradient<Real> call{count, size, width, reinterpret_cast<const int64_t*>(a[0]), reinterpret_cast<const Real*>(a[1]), reinterpret_cast<Real*>(a[2]), reinterpret_cast<Real*>(a[3])};
+  if constexpr (sizeof(Real) == 4) lookup().scatter_float(call, threads);
+  else lookup().scatter_double(call, threads);
+}
+
 }  // namespace longhold
 
 NB_MODULE(_cpu, m) {
@@ -54,6 +66,10 @@ NB_MODULE(_cpu, m) {
   m.def("forward_double", &forward<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_float", &backward<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_double", &backward<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("gather_float", &gather<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("gather_double", &gather<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("scatter_float", &scatter<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("scatter_double", &scatter<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("instruction_sets", &isa_available, "instruction sets that this processor has, best first");
   m.def("instruction_set", &isa_name, "the one in use");
   m.def("use_instruction_set", &isa_use, "use another one, for tests");
