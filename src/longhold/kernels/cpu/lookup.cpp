@@ -13,6 +13,7 @@
 
 namespace longhold {
 inline namespace LONGHOLD_ISA {
+namespace {
 
 // The different ids of a call, numbered as they first appear, so that a table holds a row for each of these only.
 struct Distinct {
@@ -104,6 +105,7 @@ template <class Real> void scatter(const LookupGradient<Real>& p, int threads) {
   });
 }
 
+}  // namespace
 }  // namespace LONGHOLD_ISA
 
 const LookupTable& LONGHOLD_TABLE(lookup)() {
