@@ -21,7 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "data": set(),
     "tasks": set(),
     "sampling": {"models", "data"},
-    "training": {"models", "data", "sampling", "layers"},
+    "training": {"models", "data", "sampling", "layers", "kernels"},
     "text": {"models", "data", "sampling", "training"},
     "study": {"text", "training", "models", "data", "tasks", "sampling", "layers"},
     "cli": {"text", "training", "models", "data", "tasks", "sampling", "layers", "study"},

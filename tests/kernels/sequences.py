@@ -122,7 +122,7 @@ Run = Callable[[str, Sequence], dict[str, Tensor]]
 
 def by_operator(kind: str, sequence: Sequence) -> dict[str, Tensor]:
     """h, for the LSTM c, and the final state, each as an output of `longhold::<kind>_forward`."""
-    h, c, h_n, c_n, *_ = getattr(torch.ops.longhold, f"{kind}_forward")(*sequence, True)
+    h, c, h_n, c_n, *_ = getattr(torch.ops.longhold, f"{kind}_forward")(*sequence, 1)
     return {"h": h, "h_n": h_n} | ({"c": c, "c_n": c_n} if kind == "lstm" else {})
 
 

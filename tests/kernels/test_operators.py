@@ -128,9 +128,9 @@ def test_any_case_is_the_references(drawn: tuple[Case, int, int, str]) -> None:
 
 
 def backward_arguments(kind: str, sequence: Sequence, needs_input: bool) -> tuple[Any, ...]:
-    h, c, h_n, c_n, gates, extra = forward(kind)(*sequence, True)
+    h, c, h_n, c_n, gates, extra = forward(kind)(*sequence, 1)
     upstream = [torch.randn_like(v).requires_grad_() if v.numel() else None for v in (h, c, h_n, c_n)]
-    return (*upstream, *(v.detach() for v in (h, c, gates, extra)), needs_input, *sequence)
+    return (*upstream, *(v.detach() for v in (h, c, gates, extra)), needs_input, *sequence, 1)
 
 
 def forward(kind: str) -> Any:
@@ -146,7 +146,7 @@ CHEAP_CHECKS = ("test_schema", "test_autograd_registration", "test_faketensor")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_opcheck(kind: str) -> None:
-    opcheck(forward(kind), (*draw(Case(kind, **RICH)), True))
+    opcheck(forward(kind), (*draw(Case(kind, **RICH)), 1))
     arguments = backward_arguments(kind, draw(Case(kind, **RICH)), needs_input=True)
     opcheck(backward(kind), arguments, test_utils=CHEAP_CHECKS)
 
@@ -155,8 +155,8 @@ def test_opcheck(kind: str) -> None:
 @pytest.mark.parametrize("strided", [False, True])
 def test_opcheck_without_options_and_with_strides(kind: str, strided: bool) -> None:
     case = Case(kind, bias=False, reverse=True, reset=strided, strided=strided)
-    for keep in (False, True):
-        opcheck(forward(kind), (*draw(case), keep), test_utils=CHEAP_CHECKS)
+    for every in (0, 1, 3):
+        opcheck(forward(kind), (*draw(case), every), test_utils=CHEAP_CHECKS)
     for needs_input in (False, True):
         opcheck(backward(kind), backward_arguments(kind, draw(case), needs_input), test_utils=CHEAP_CHECKS)
 
@@ -243,7 +243,7 @@ def test_keeping_nothing_changes_no_bit(kind: str, size: tuple[int, int, int], t
     for options in ({"mask": True}, RICH, {**RICH, "reverse": True}):
         sequence = draw(Case(kind, *size, **options, dtype=torch.float32))
         with machine(threads), torch.no_grad():
-            kept, not_kept = (forward(kind)(*sequence, keep) for keep in (True, False))
+            kept, not_kept = (forward(kind)(*sequence, every) for every in (1, 0))
         for place in (0, 2, 3):  # h, h_n, c_n
             assert torch.equal(kept[place], not_kept[place]), f"{options} {place}"
         assert not any(not_kept[place].numel() for place in (1, 4, 5))

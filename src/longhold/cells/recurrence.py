@@ -19,14 +19,26 @@ def product(
 ) -> Tensor:
     """A share of the pre-activations, `x W^T + b`, or with layer norm `LN(x W^T) * weight_norm + b`.
 
-    `x` is (..., I), `weight` (G*H, I), `bias` and `weight_norm` (G*H,). `groups` are the widths, summing to G*H, that
-    are normalised apart (Ba, Kiros and Hinton 2016, equations 20 to 24); the bias plays the part of their shift.
+    `x` is (..., I), or (...) int64 ids that stand for one-hot vectors of width I; `weight` is (G*H, I), `bias` and
+    `weight_norm` are (G*H,). `groups` are the widths, summing to G*H, that are normalised apart (Ba, Kiros and Hinton
+    2016, equations 20 to 24); the bias plays the part of their shift.
     """
     if weight_norm is None:
-        return F.linear(x, weight, bias)
-    parts = torch.split(F.linear(x, weight), list(groups), dim=-1)
+        return _linear(x, weight, bias)
+    parts = torch.split(_linear(x, weight, None), list(groups), dim=-1)
     normed = torch.cat([F.layer_norm(part, part.shape[-1:], eps=NORM_EPS) for part in parts], dim=-1) * weight_norm
     return normed if bias is None else normed + bias
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if x.dtype != torch.int64:
+        return F.linear(x, weight, bias)
+    device = x.device.type
+    if torch.is_autocast_enabled(device):  # as the product that this stands for
+        weight = weight.to(torch.get_autocast_dtype(device))
+        bias = None if bias is None else bias.to(weight.dtype)
+    columns = F.embedding(x, weight.T)
+    return columns if bias is None else columns + bias
 
 
 class Recurrence(ABC):

@@ -115,6 +115,7 @@ class ContiguousBatches(Batches):
 
     def __init__(self, tokens: Tokens, batch_size: int, steps: int, seed: int = 0, random_offset: bool = False) -> None:
         self.random_offset = random_offset
+        self._drawn: tuple[int, int] | None = None
         super().__init__(tokens, batch_size, steps, seed)
 
     def _count(self) -> int:
@@ -127,8 +128,14 @@ class ContiguousBatches(Batches):
         return (len(self.tokens) - offset - 1) // self._total
 
     def _starts(self, epoch: int, index: int) -> NDArray[np.int64]:
-        offset = int(_generator(self.seed, epoch).integers(0, self.steps + 1)) if self.random_offset else 0
+        offset = self._offset(epoch) if self.random_offset else 0
         return offset + np.array(self._columns) * self._row(offset) + index * self.steps
+
+    def _offset(self, epoch: int) -> int:
+        # The last epoch's offset is kept: making a generator for every batch would cost as much as the batch.
+        if self._drawn is None or self._drawn[0] != epoch:
+            self._drawn = epoch, int(_generator(self.seed, epoch).integers(0, self.steps + 1))
+        return self._drawn[1]
 
     def _fresh(self, index: int) -> bool:
         return index == 0

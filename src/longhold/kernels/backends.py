@@ -98,6 +98,7 @@ def _is_fused(call: StackCall) -> bool:
         and call.input.dtype == torch.float32
         and call.lengths is None
         and call.reset is None
+        and call.checkpoint_every is None
         and not torch.compiler.is_compiling()
     )
 
@@ -120,7 +121,11 @@ def run(call: StackCall) -> StackResult:
     """Run the call on the backend that `choose` names."""
     if _requested.name is None and not _is_fused(call) and _transform() is None and cpu_refusal(call) is None:
         return run_cpu(call)  # most calls, and small ones feel every microsecond
-    return _RUNNERS[choose(call).backend](call)
+    choice = choose(call)
+    if call.checkpoint_every is not None and choice.backend != "cpu":
+        why = choice.refused.get("cpu", choice.reason)
+        raise BackendRefused(f"checkpoint_every needs backend 'cpu', which did not get this call: {why}")
+    return _RUNNERS[choice.backend](call)
 
 
 def run_step(call: StackCall) -> tuple[Tensor, ...]:

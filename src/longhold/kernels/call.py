@@ -66,7 +66,7 @@ class StackCall:
     parameters: Sequence[DirectionParameters]
     """one per layer and direction, in torch's order; dropped weights are already dropped"""
     input: Tensor | PackedSequence
-    """(T, B, I), or packed"""
+    """(T, B, I), or (T, B) int64 ids that stand for one-hot vectors of width I, or either packed"""
     hx: tuple[Tensor, ...] | None = None
     """state before the first step, each field (L*D, B, .); None for the initial one"""
     learned: tuple[Tensor, ...] | None = None
@@ -80,8 +80,15 @@ class StackCall:
     training: bool = False
     noise: Sequence[DirectionNoise] = ()
     """one per layer and direction, or empty"""
+    checkpoint_every: int | None = None
+    """keep every so many steps a state for the backward pass, and compute the rest again; None: keep everything"""
     trace: bool = False
     """also keep every state field and gate of every step"""
+
+    @property
+    def data(self) -> Tensor:
+        """The input's tensor: (T, B, I), or (T, B) ids, or packed (N, I) or (N,)."""
+        return self.input.data if isinstance(self.input, PackedSequence) else self.input
 
     @property
     def directions(self) -> int:
@@ -89,9 +96,9 @@ class StackCall:
         return 2 if self.bidirectional else 1
 
     @property
-    def data(self) -> Tensor:
-        """The tensor inside the input."""
-        return self.input.data if isinstance(self.input, PackedSequence) else self.input
+    def like(self) -> Tensor:
+        """A tensor of the type that the states have."""
+        return self.data if self.data.is_floating_point() else self.parameters[0].weight_ih
 
     @property
     def batch(self) -> int:
@@ -106,7 +113,7 @@ class StackCall:
         rows, weight = len(self.parameters), self.parameters[0].weight_hh
         sizes = (weight.shape[1], weight.shape[0] // len(self.recurrence.gate_names))
         return tuple(
-            self.data.new_zeros(rows, self.batch, size)
+            self.like.new_zeros(rows, self.batch, size)
             for size, _ in zip(sizes, self.recurrence.state_names, strict=False)
         )
 

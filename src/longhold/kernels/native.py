@@ -7,6 +7,7 @@ from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurre
 from longhold.kernels import operators
 from longhold.kernels.call import StackCall, StackResult
 from longhold.kernels.extension import why_missing
+from longhold.kernels.lookup import is_ids
 from longhold.kernels.reference import run_layers
 
 
@@ -15,8 +16,9 @@ def cpu_refusal(call: StackCall) -> str | None:
     cell, p, data = call.recurrence, call.parameters[0], call.data
     if data.device.type != "cpu":
         return f"it runs on the CPU, not on {data.device.type}"
-    if data.dtype not in operators.DTYPES:
-        return f"it computes in float32 and float64, not in {data.dtype}"
+    dtype = p.weight_ih.dtype if is_ids(data) else data.dtype
+    if dtype not in operators.DTYPES:
+        return f"it computes in float32 and float64, not in {dtype}"
     if torch.is_autocast_enabled("cpu"):
         return "autocast is active, and it casts nothing"
     if call.trace:

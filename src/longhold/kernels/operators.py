@@ -63,7 +63,8 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
     c, gates, extra = _kept(kind, x, weight_hh, every)
     c_n = weight_hh.new_empty((batch, hidden)) if kind == "lstm" else None
-    addresses = _addresses((*_dense(arguments), gates, extra, h, c, h_n, c_n))
+    read = _dense(arguments)  # held until C++ has read it
+    addresses = _addresses((*read, gates, extra, h, c, h_n, c_n))
     function = getattr(loaded(), f"forward_{DTYPES[weight_hh.dtype]}")
     function(_CODES[kind], _sizes(arguments), reverse, addresses, torch.get_num_threads())
     return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h)
@@ -129,8 +130,8 @@ def _check(kind: str, arguments: Sequence[Any]) -> None:
     ids = is_ids(x)
     bias, state = (_GATES[kind] * hidden,), (batch, hidden)
     shapes = (
-        (steps, batch) if ids else (steps, batch, width), (rows, width), (*bias, hidden), bias, bias, state, state, state,
-        state, (batch,), (steps, batch), state,
+        (steps, batch) if ids else (steps, batch, width), (rows, width), (*bias, hidden), bias, bias,
+        state, state, state, state, (batch,), (steps, batch), state,
     )  # fmt: skip
     dtypes = (torch.int64 if ids else dtype, *(dtype,) * 8, torch.int64, torch.bool, dtype)
     for tensor, shape, wanted, name in zip(arguments, shapes, dtypes, _NAMES, strict=False):
@@ -165,7 +166,8 @@ def _backward(
     kept = (gates if gates.numel() else None, extra if extra.numel() else None, h, c if c.numel() else None, None, None)
     above = [t if t is None else t.contiguous() for t in (d_h, d_c, d_h_n, d_c_n)]
     function = getattr(loaded(), f"backward_{DTYPES[weight_hh.dtype]}")
-    addresses = _addresses((*_dense(arguments), *kept)), _addresses((*above, *gradients))
+    read = _dense(arguments)  # held until C++ has read it
+    addresses = _addresses((*read, *kept)), _addresses((*above, *gradients))
     function(_CODES[kind], _sizes(arguments), reverse, *addresses, torch.get_num_threads())
     return tuple(_or_none(d, h) for d in gradients)
 

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from longhold.cells import Unrolled, product, unroll
 from longhold.kernels.call import DirectionNoise, StackCall, StackResult
+from longhold.kernels.lookup import check_ids, is_ids
 
 Direction = Callable[[StackCall, Tensor, Tensor | None, int], Unrolled]
 """Runs one layer and direction: the call, the layer's input (T, B, .), the lengths (B,), and which of the L*D it is."""
@@ -17,9 +18,9 @@ Direction = Callable[[StackCall, Tensor, Tensor | None, int], Unrolled]
 
 def run_reference(call: StackCall) -> StackResult:
     """Run the stack layer by layer, direction by direction, step by step. Differentiable to any order."""
-    if isinstance(call.input, Tensor) and call.lengths is not None:
-        visible = _valid(call.input, call.lengths).unsqueeze(-1)
-        call = replace(call, input=torch.where(visible, call.input, 0.0))
+    call = without_padding(call)
+    if is_ids(call.data):
+        check_ids(call.data, call.parameters[0].weight_ih.shape[1])
     return run_layers(call, _run_direction)
 
 
@@ -31,6 +32,14 @@ def run_layers(call: StackCall, direction: Direction) -> StackResult:
         assert isinstance(result.output, Tensor)
         return replace(result, output=pack_like(result.output, call.input))
     return _run_padded(call, direction, call.input, call.lengths, None)
+
+
+def without_padding(call: StackCall) -> StackCall:
+    """The same call with zeros, or ids of 0, where its input lies beyond a row's length."""
+    if call.lengths is None or isinstance(call.input, PackedSequence):
+        return call
+    valid = _valid(call.input, call.lengths)
+    return replace(call, input=torch.where(valid if is_ids(call.input) else valid.unsqueeze(-1), call.input, 0))
 
 
 def _valid(x: Tensor, lengths: Tensor) -> Tensor:

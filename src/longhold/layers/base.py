@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import Recurrence
 from longhold.kernels import Choice, DirectionNoise, DirectionParameters, StackCall, StackResult, choose, run
+from longhold.kernels.lookup import is_ids
 from longhold.layers.inputs import Prepared, prepare, restore
 from longhold.layers.masks import LayerMasks, Masks, keep_mask, zone_mask
 from longhold.layers.parameters import Extras, HiddenT, RecurrentModule, Shape
@@ -136,11 +137,14 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         lengths: Lengths | None = None,
         reset: Tensor | None = None,
         masks: Masks | None = None,
+        checkpoint_every: int | None = None,
     ) -> tuple[Any, HiddenT]:
         """Run the layer over a whole sequence; without keywords exactly torch.nn's call.
 
         Arguments:
-            input: (T, B, I), (B, T, I) with `batch_first`, (T, I) unbatched, or a PackedSequence.
+            input: (T, B, I), (B, T, I) with `batch_first`, (T, I) unbatched, or a PackedSequence. Or, without the
+                dimension I, token ids from 0 to I - 1, int64 or int32: (T, B), (B, T), (T,) or packed (N,). They mean
+                their one-hot vectors, which are not made where the backend can look up columns of `weight_ih_l0`.
             hx: state before the first step, `h` (L*D, B, P) or for the LSTM `(h, c)`; unbatched without B. Default:
                 zeros, or the learned initial state.
             lengths: (B,) integers from 1 to T, in any order. Outputs beyond a length are zero, the backward direction
@@ -149,11 +153,18 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
                 state becomes its initial one (not `hx`) and no gradient crosses; the backward direction is cut at the
                 same place. Ignored beyond the length.
             masks: masks drawn before by `draw_masks(T, B)`. Default: drawn here.
+            checkpoint_every: keep for the backward pass, besides the output, the cell state of every so many steps only
+                (rounded up to some 512 / B steps in float32), and compute the gates again: less memory, more time, the
+                same bits. Only the `cpu` backend does it, and only for plain cells.
 
         Returns:
             The output, (T, B, D*P) in the input's layout (packed if the input was), and the final state in hx's form.
+
+        Raises:
+            IndexError: an id is not from 0 to I - 1 (on the CPU; elsewhere torch's operators find out, or do not). Ids
+                beyond a row's length may be anything.
         """
-        prepared, result = self._run(input, hx, lengths, reset, masks, trace=False)
+        prepared, result = self._run(input, hx, lengths, reset, masks, checkpoint_every=checkpoint_every)
         return restore(prepared, result.output, 0), self._hidden(self._unbatch(prepared, result.state))
 
     def trace(
@@ -187,7 +198,7 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         """Which backend would run this call, and why; nothing is run and no random number drawn."""
         device = self._flat_weights[0].device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            return choose(self._call(prepare(self, input, lengths, reset), hx, None, trace=False))
+            return choose(self._call(prepare(self, input, lengths, reset), hx, None))
 
     def _run(
         self,
@@ -197,12 +208,23 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         reset: Tensor | None,
         masks: Masks | None,
         *,
-        trace: bool,
+        trace: bool = False,
+        checkpoint_every: int | None = None,
     ) -> tuple[Prepared, StackResult]:
         prepared = prepare(self, input, lengths, reset)
-        return prepared, run(self._call(prepared, hx, masks, trace=trace))
+        return prepared, run(self._call(prepared, hx, masks, trace=trace, checkpoint_every=checkpoint_every))
 
-    def _call(self, prepared: Prepared, hx: HiddenT | None, masks: Masks | None, *, trace: bool) -> StackCall:
+    def _call(
+        self,
+        prepared: Prepared,
+        hx: HiddenT | None,
+        masks: Masks | None,
+        *,
+        trace: bool = False,
+        checkpoint_every: int | None = None,
+    ) -> StackCall:
+        if checkpoint_every is not None and (not isinstance(checkpoint_every, int) or checkpoint_every < 1):
+            raise ValueError(f"checkpoint_every should be a whole number of steps from 1, got {checkpoint_every!r}")
         parameters: Sequence[DirectionParameters] = self._parameters_by_direction()
         noise: Sequence[DirectionNoise] = ()
         if masks is not None:
@@ -219,13 +241,16 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             parameters=parameters,
             input=prepared.input,
             hx=None if hx is None else self._given_state(prepared, hx),
-            learned=self._learned_fields(prepared.batch, prepared.data) if self.learn_initial_state else None,
+            learned=self._learned_fields(prepared.batch, self._like(prepared.data))
+            if self.learn_initial_state
+            else None,
             lengths=prepared.lengths,
             reset=prepared.reset,
             dropout=self.dropout,
             training=self.training,
             noise=noise,
             trace=trace,
+            checkpoint_every=checkpoint_every,
         )
 
     def initial_state(self, batch: int) -> HiddenT:
@@ -240,6 +265,9 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             return self._learned_fields(batch, like)
         rows = self.num_layers * self.directions
         return tuple(like.new_zeros(rows, batch, size) for size in self._state_sizes())
+
+    def _like(self, data: Tensor) -> Tensor:
+        return cast(Tensor, self.weight_ih_l0) if is_ids(data) else data
 
     def _learned_fields(self, batch: int, like: Tensor) -> tuple[Tensor, ...]:
         learned = []

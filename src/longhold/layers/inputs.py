@@ -8,13 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+ID_DTYPES = (torch.int64, torch.int32)
+"""What token ids may be: an input of these types without a dimension for features."""
+
 
 @dataclass(frozen=True)
 class Prepared:
     """An input in the backends' layout."""
 
     input: Tensor | PackedSequence
-    """(T, B, I), or packed"""
+    """(T, B, I), or (T, B) int64 ids, or either packed"""
     steps: int
     batch: int
     batched: bool
@@ -33,13 +36,17 @@ class Prepared:
 def prepare(
     layer: Any, given: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | int | None, reset: Tensor | None
 ) -> Prepared:
-    """Check an input as torch.nn does and bring it to (T, B, I)."""
+    """Check an input as torch.nn does and bring it to (T, B, I), or ids to (T, B)."""
     if isinstance(given, PackedSequence):
         return _prepare_packed(layer, given, lengths, reset)
-    if given.dim() not in (2, 3):
-        raise ValueError(f"{type(layer).__name__}: Expected input to be 2-D or 3-D, got {given.dim()}-D instead")
-    check_features(given, layer.input_size, layer.weight_ih_l0.dtype)
-    batched = given.dim() == 3
+    ids = given.dtype in ID_DTYPES and given.dim() != 3
+    if given.dim() not in ((1, 2) if ids else (2, 3)):
+        expected = "ids to be 1-D or 2-D" if ids else "input to be 2-D or 3-D"
+        raise ValueError(f"{type(layer).__name__}: Expected {expected}, got {given.dim()}-D instead")
+    if not ids:
+        check_features(given, layer.input_size, layer.weight_ih_l0.dtype)
+    batched = given.dim() == (2 if ids else 3)
+    given = given.long() if ids else given
     x = given if batched else given.unsqueeze(1)
     x = x.transpose(0, 1) if batched and layer.batch_first else x
     steps, batch = x.shape[:2]
@@ -59,9 +66,12 @@ def _prepare_packed(layer: Any, packed: PackedSequence, lengths: Any, reset: Ten
     for name, value in (("lengths", lengths), ("reset", reset)):
         if value is not None:
             raise ValueError(f"a PackedSequence cannot be combined with {name}=; pass a padded input with lengths=")
-    if packed.data.dim() != 2:
+    if packed.data.dtype in ID_DTYPES and packed.data.dim() == 1:
+        packed = packed._replace(data=packed.data.long())
+    elif packed.data.dim() != 2:
         raise RuntimeError(f"Expected packed data to be 2-D, got {packed.data.dim()}-D")
-    check_features(packed.data, layer.input_size, layer.weight_ih_l0.dtype)
+    else:
+        check_features(packed.data, layer.input_size, layer.weight_ih_l0.dtype)
     steps, batch = len(packed.batch_sizes), int(packed.batch_sizes[0])
     return Prepared(packed, steps, batch, True, layer.batch_first, None, None)
 

@@ -4,7 +4,10 @@ from typing import Self, final
 
 import torch
 from pydantic import model_validator
+from torch import Tensor
 
+from longhold.kernels.loss import linear_cross_entropy
+from longhold.models.contract import State
 from longhold.models.recurrent import RecurrentConfig, RecurrentModel
 
 
@@ -64,6 +67,17 @@ class LanguageModel(RecurrentModel):
         super().__init__(config, config.vocab_size, device, dtype)
         self.config = config
         self._tie()
+
+    def loss(
+        self, inputs: Tensor, targets: Tensor, state: State | None = None, reset: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Mean cross-entropy in nats over the targets, and the state after the last step, as the contract says it.
+
+        The logits `(T, B, V)` are not made where `longhold.kernels.loss` has a kernel: on the CPU a block at a time.
+        """
+        features, state = self._features(inputs, state, reset)
+        weight, bias = self.output.weight, self.output.bias
+        return linear_cross_entropy(features.flatten(0, 1), weight, bias, targets.flatten()), state
 
     def _tie(self) -> None:
         if self.config.tie_weights and self.embedding is not None:

@@ -131,12 +131,12 @@ def make_layer(
 
 
 class RecurrentModel(SequenceModel):
-    """Ids `(T, B)` -> embedding or one-hot `(T, B, I)` -> recurrent layers `(T, B, H)` -> linear `(T, B, outputs)`.
+    """Ids `(T, B)`, as they are or embedded `(T, B, I)` -> recurrent layers `(T, B, H)` -> linear `(T, B, outputs)`.
 
     The state is the layer's, in torch's form: `h_n` `(L, B, H)`, for the LSTM `(h_n, c_n)`.
 
     Attributes:
-        embedding: `nn.Embedding`, or None for one-hot input.
+        embedding: `nn.Embedding`, or None: the layer takes ids as one-hot vectors.
         layer: `longhold.RNN`, `GRU` or `LSTM`.
         output: `nn.Linear` with bias.
     """
@@ -149,7 +149,6 @@ class RecurrentModel(SequenceModel):
         self.embedding = None if width is None else nn.Embedding(config.vocab_size, width, device=device, dtype=dtype)
         self.layer = make_layer(config, device=device, dtype=dtype)
         self.output = nn.Linear(config.output_features, outputs, device=device, dtype=dtype)
-        self._vocab_size = config.vocab_size
         self._dropout = config.dropout
         initialization = by_name(config.init)
         if isinstance(initialization, Tutorial):
@@ -163,13 +162,14 @@ class RecurrentModel(SequenceModel):
 
     def forward(self, inputs: Tensor, state: State | None = None, reset: Tensor | None = None) -> tuple[Tensor, State]:
         """Logits `(T, B, outputs)` after each of the ids `(T, B)`, and the state after the last."""
-        features, state = self.layer(self._embed(inputs), cast(Any, state), reset=reset)
-        return self.output(F.dropout(features, self._dropout, self.training)), state
+        features, state = self._features(inputs, state, reset)
+        return self.output(features), state
 
-    def _embed(self, ids: Tensor) -> Tensor:
-        if self.embedding is None:
-            return F.one_hot(ids, self._vocab_size).to(self.output.weight.dtype)
-        return cast(Tensor, self.embedding(ids))
+    def _features(self, ids: Tensor, state: State | None, reset: Tensor | None) -> tuple[Tensor, State]:
+        """What the output layer sees, `(T, B, H)`, dropped out in training."""
+        read = ids if self.embedding is None else self.embedding(ids)
+        features, state = self.layer(read, cast(Any, state), reset=reset)
+        return F.dropout(features, self._dropout, self.training), cast(State, state)
 
     def initial_state(self, batch: int) -> State:
         """Zeros, or the learned initial state, for `batch` rows."""

@@ -24,7 +24,7 @@ from longhold.training.checkpoint import Counters, Position, generators_of, pack
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers
 from longhold.training.evaluation import HeldOut, evaluate
-from longhold.training.optim import build_optimizer, clip_gradients, set_learning_rate
+from longhold.training.optim import build_optimizer, clip_and_step, set_learning_rate
 from longhold.training.run import Run, Saved
 from longhold.training.schedule import learning_rate
 
@@ -157,8 +157,7 @@ class Session:
                 None if batch.fresh else self.position.state,
             )
         loss.backward()
-        norm = clip_gradients(self.model.parameters(), self.config.clip_norm)
-        self.optimizer.step()
+        norm = clip_and_step(self.optimizer, self.config.clip_norm)
         self._pending.append(_Taken(lr, loss.detach(), norm))
         counters.step += 1
         counters.tokens += batch.targets.numel() * self.workers.world

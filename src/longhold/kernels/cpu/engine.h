@@ -418,7 +418,7 @@ template <class Cell, class Real> struct Engine {
         barrier.wait(team);
         end = begin;
       }
-      end_table(back, g, gates);
+      if (back.d_table) empty_table(g, back, gates);
     });
   }
 
@@ -439,13 +439,8 @@ template <class Cell, class Real> struct Engine {
   }
   void begin_table(const Back& back, const Gradients<Real>& g, Range gates) const {
     if (!p.ids) return;
-    if (!back.d_table) return std::fill(g.d_weight_ih + gates.begin * p.I, g.d_weight_ih + gates.end * p.I, Real(0));
-    for (int64_t id = 0; id < p.I; ++id) std::fill(&back.d_table[id * width + gates.begin], &back.d_table[id * width] + gates.end, Real(0));
-  }
-  void end_table(const Back& back, const Gradients<Real>& g, Range gates) const {
-    if (!back.d_table) return;
-    for (int64_t i = gates.begin; i < gates.end; ++i)
-      for (int64_t id = 0; id < p.I; ++id) g.d_weight_ih[i * p.I + id] = back.d_table[id * width + i];
+    std::fill(g.d_weight_ih + gates.begin * p.I, g.d_weight_ih + gates.end * p.I, Real(0));
+    for (int64_t id = 0; back.d_table && id < p.I; ++id) std::fill(&back.d_table[id * width] + gates.begin, &back.d_table[id * width] + gates.end, Real(0));
   }
 
   // Gates, extra and c of the steps [begin, end), from the states h, which are all there, and the c kept at `begin`.
@@ -632,6 +627,15 @@ template <class Cell, class Real> struct Engine {
       else
         for (int64_t i = gates.begin; i < gates.end; ++i) g.d_weight_ih[i * p.I + id] += d[i];
     }
+    if (back.d_table && p.I <= K) empty_table(g, back, gates);
+  }
+  // Moves the table's sums to the gradient, so that sums of few terms are summed.
+  void empty_table(const Gradients<Real>& g, const Back& back, Range gates) const {
+    for (int64_t i = gates.begin; i < gates.end; ++i)
+      for (int64_t id = 0; id < p.I; ++id) {
+        g.d_weight_ih[i * p.I + id] += back.d_table[id * width + i];
+        back.d_table[id * width + i] = 0;
+      }
   }
   static void add_bias(Real* bias, const Real* d, int64_t K, int64_t m, int64_t count, bool first) {
     if (!bias) return;

@@ -4,10 +4,13 @@
 #include <nanobind/stl/vector.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "backend.h"
+#include "loss.h"
+#include "optimizer.h"
 
 namespace nb = nanobind;
 
@@ -51,6 +54,36 @@ template <class Real> void backward(int cell, const Sizes& sizes, bool reverse, 
   passes.backward[sizeof(Real) == 8](&call, &grads, plan_for(call.T, call.B, call.H, passes.lanes, threads));
 }
 
+template <class Real> void loss_block(int64_t rows, int64_t size, Address targets, int64_t ignored, Address logits, Address nats, double scale, int threads) {
+  const LogitBlock<Real> block{rows, size, reinterpret_cast<const int64_t*>(targets), ignored, reinterpret_cast<Real*>(logits), reinterpret_cast<double*>(nats), static_cast<Real>(scale)};
+  if constexpr (sizeof(Real) == 4) loss().block_float(block, threads);
+  else loss().block_double(block, threads);
+}
+
+// For each leaf its count, four addresses (value, gradient, first, second) and, but for the norm, its rates.
+template <class Real> std::vector<Leaf<Real>> make_leaves(const std::vector<int64_t>& counts, const std::vector<Address>& a, const std::vector<double>& rates) {
+  std::vector<Leaf<Real>> leaves;
+  const size_t width = rates.size() / std::max<size_t>(counts.size(), 1);
+  for (size_t i = 0; i < counts.size(); ++i)
+    leaves.push_back({counts[i], reinterpret_cast<Real*>(a[4 * i]), reinterpret_cast<const Real*>(a[4 * i + 1]), reinterpret_cast<Real*>(a[4 * i + 2]), reinterpret_cast<Real*>(a[4 * i + 3]), rates.data() + i * width});
+  return leaves;
+}
+template <class Real> double gradient_norm(const std::vector<int64_t>& counts, const std::vector<Address>& addresses, int threads) {
+  const std::vector<Leaf<Real>> leaves = make_leaves<Real>(counts, addresses, {});
+  if constexpr (sizeof(Real) == 4) return optimizer().norm_float({leaves, 1, threads});
+  else return optimizer().norm_double({leaves, 1, threads});
+}
+template <class Real> void sgd(const std::vector<int64_t>& counts, const std::vector<Address>& addresses, const std::vector<double>& rates, double scale, int threads) {
+  const std::vector<Leaf<Real>> leaves = make_leaves<Real>(counts, addresses, rates);
+  if constexpr (sizeof(Real) == 4) optimizer().sgd_float({leaves, scale, threads});
+  else optimizer().sgd_double({leaves, scale, threads});
+}
+template <class Real> void adamw(const std::vector<int64_t>& counts, const std::vector<Address>& addresses, const std::vector<double>& rates, double scale, int threads) {
+  const std::vector<Leaf<Real>> leaves = make_leaves<Real>(counts, addresses, rates);
+  if constexpr (sizeof(Real) == 4) optimizer().adamw_float({leaves, scale, threads});
+  else optimizer().adamw_double({leaves, scale, threads});
+}
+
 }  // namespace longhold
 
 NB_MODULE(_cpu, m) {
@@ -59,6 +92,14 @@ NB_MODULE(_cpu, m) {
   m.def("forward_double", &forward<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_float", &backward<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_double", &backward<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("loss_block_float", &loss_block<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("loss_block_double", &loss_block<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("gradient_norm_float", &gradient_norm<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("gradient_norm_double", &gradient_norm<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("sgd_float", &sgd<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("sgd_double", &sgd<double>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("adamw_float", &adamw<float>, nb::call_guard<nb::gil_scoped_release>());
+  m.def("adamw_double", &adamw<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("instruction_sets", &isa_available, "instruction sets that this processor has, best first");
   m.def("instruction_set", &isa_name, "the one in use");
   m.def("use_instruction_set", &isa_use, "use another one, for tests");
