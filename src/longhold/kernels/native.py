@@ -7,13 +7,13 @@ from torch.nn.utils.rnn import PackedSequence
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled
 from longhold.kernels import operators
 from longhold.kernels.call import DirectionNoise, StackCall, StackResult
+from longhold.kernels.extended import is_extended, run_extended
 from longhold.kernels.extension import why_missing
 from longhold.kernels.reference import run_layers
 
 
 def cpu_refusal(call: StackCall) -> str | None:
     """Why the extension cannot do what is asked, or None."""
-    cell, p = call.recurrence, call.parameters[0]
     data = call.input.data if isinstance(call.input, PackedSequence) else call.input
     missing = why_missing()
     refusals = {
@@ -21,14 +21,6 @@ def cpu_refusal(call: StackCall) -> str | None:
         f"it runs on the CPU, not on {data.device.type}": data.device.type != "cpu",
         f"it computes in float32 and float64, not in {data.dtype}": data.dtype not in operators.DTYPES,
         "autocast is active, and it casts nothing": torch.is_autocast_enabled("cpu"),
-        "it returns neither cell states nor gates of every step yet": call.trace,
-        "it has no layer norm yet": p.weight_norm_hh is not None,
-        "it has no peepholes yet": p.weight_peephole is not None,
-        "it has no projection yet": p.weight_hr is not None,
-        "it has no coupled gates yet": isinstance(cell, LSTMRecurrence) and cell.coupled,
-        "its GRU applies the reset gate after the product only": isinstance(cell, GRURecurrence)
-        and not cell.reset_after,
-        "it has no zoneout yet": any(zone is not None for noise in call.noise for zone in noise.zoneout),
         "the batch is empty": call.state[0].shape[1] == 0,
     }
     return next((reason for reason, holds in refusals.items() if holds), None)
@@ -40,6 +32,8 @@ def run_cpu(call: StackCall) -> StackResult:
 
 
 def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:
+    if is_extended(call):
+        return run_extended(call, x, lengths, row)
     p = call.parameters[row]
     noise = call.noise[row] if call.noise else DirectionNoise()
     state = [field[row] for field in call.state]

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend.h"
+#include "extended_module.h"
 
 namespace nb = nanobind;
 
@@ -54,6 +55,7 @@ NB_MODULE(_cpu, m) {
   m.def("forward_double", &forward<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_float", &backward<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("backward_double", &backward<double>, nb::call_guard<nb::gil_scoped_release>());
+  bind_extended(m);
   m.def("instruction_sets", &isa_available, "instruction sets that this processor has, best first");
   m.def("instruction_set", &isa_name, "the one in use");
   m.def("use_instruction_set", &isa_use, "use another one, for tests");

@@ -1,0 +1,588 @@
+"""The cells with options by the C++ extension: what the plain operators leave out, and the trace.
+
+One operator for each cell runs one layer in one direction over the whole sequence, `longhold::extended_lstm_forward`
+and so on: layer norm, peepholes, projection, coupled gates, the GRU of 2014, zoneout, and gradients of the gates.
+Products over all steps at once, and the layer norm of the input's share, are torch's; what has to walk through time is
+C++ (`kernels/cpu/extended.cpp`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled, product, unroll
+from longhold.cells.recurrence import NORM_EPS
+from longhold.kernels.call import DirectionNoise, DirectionParameters, StackCall
+from longhold.kernels.extension import loaded
+from longhold.kernels.operators import DTYPES, _aliased, _autograd
+
+EXTENDED: dict[str, Recurrence] = {
+    "rnn_tanh": RNNRecurrence("tanh"),
+    "rnn_relu": RNNRecurrence("relu"),
+    "gru": GRURecurrence(),
+    "gru_before": GRURecurrence(reset_after=False),
+    "lstm": LSTMRecurrence(),
+    "lstm_coupled": LSTMRecurrence(coupled=True),
+}
+"""The cells with options, in the extension's order."""
+
+
+class Arguments(NamedTuple):
+    """What the operators take; those up to `c_initial` have a gradient."""
+
+    input: Tensor
+    """(T, B, I)"""
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor | None
+    bias_hh: Tensor | None
+    weight_hr: Tensor | None
+    weight_peephole: Tensor | None
+    weight_norm_ih: Tensor | None
+    weight_norm_hh: Tensor | None
+    weight_norm_c: Tensor | None
+    bias_norm_c: Tensor | None
+    h0: Tensor
+    """(B, P)"""
+    c0: Tensor | None
+    """(B, H)"""
+    h_initial: Tensor
+    c_initial: Tensor | None
+    lengths: Tensor | None
+    """(B,) int64"""
+    reset: Tensor | None
+    """(T, B) bool"""
+    mask: Tensor | None
+    """(B, P), recurrent dropout"""
+    zoneout_h: Tensor | None
+    """(T, B, P) bool, true keeps the old value"""
+    zoneout_c: Tensor | None
+    """(T, B, H) bool"""
+    rate_h: float
+    """zoneout's expectation, where there is no mask"""
+    rate_c: float
+    reverse: bool
+    keep: bool
+    """also return the gates where no gradient asks for them"""
+
+    @property
+    def leaves(self) -> tuple[Tensor | None, ...]:
+        """What has a gradient."""
+        return self[:_LEAVES]
+
+    @property
+    def parameters(self) -> DirectionParameters:
+        """As the cells take them."""
+        return DirectionParameters(*self[1:11])
+
+
+_LEAVES = 15
+_TENSORS = 20
+_SCHEMA = ", ".join(
+    [
+        "Tensor input, Tensor weight_ih, Tensor weight_hh",
+        *(f"Tensor? {name}" for name in Arguments._fields[3:11]),
+        "Tensor h0, Tensor? c0, Tensor h_initial, Tensor? c_initial",
+        *(f"Tensor? {name}" for name in Arguments._fields[_LEAVES:_TENSORS]),
+        "float rate_h, float rate_c, bool reverse, bool keep",
+    ]
+)
+
+
+class Results(NamedTuple):
+    """What the forward operators return; a tensor that the cell or the call has no use for has no elements."""
+
+    h: Tensor
+    """(T, B, P)"""
+    c: Tensor
+    """(T, B, H)"""
+    h_n: Tensor
+    c_n: Tensor
+    gates: Tensor
+    """(T, B, G*H), after their activations; of an RNN h before zoneout"""
+    share: Tensor
+    """(T, B, G*H): the input's product before its layer norm"""
+    norm: Tensor
+    """(T, B, G*H): the recurrent product normalised"""
+    scale: Tensor
+    """(T, B, groups): 1 / std of each group of it"""
+    extra: Tensor
+    """(T, B, H): GRU's q = W_hn h + b_hn"""
+
+
+class Upstream(NamedTuple):
+    """The gradients of what the forward operators return, None where nothing depends on it."""
+
+    h: Tensor | None
+    c: Tensor | None
+    h_n: Tensor | None
+    c_n: Tensor | None
+    gates: Tensor | None
+
+
+_KEPT = (0, 1, 4, 5, 6, 7, 8)
+"""Results that backward reads: all but the final state."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of one call."""
+
+    kind: str
+    T: int
+    B: int
+    H: int
+    P: int
+
+    @property
+    def cell(self) -> Recurrence:
+        """The recurrence."""
+        return EXTENDED[self.kind]
+
+    @property
+    def has_c(self) -> bool:
+        """Whether it is an LSTM."""
+        return "c" in self.cell.state_names
+
+    @property
+    def rows(self) -> int:
+        """G*H"""
+        return len(self.cell.gate_names) * self.H
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Widths that layer norm treats apart."""
+        return self.cell.norm_groups(self.H)
+
+    @property
+    def two_shares(self) -> bool:
+        """Whether a bias stands inside the reset product, so that the gates have two shares."""
+        return self.kind == "gru"
+
+
+def _shape(kind: str, a: Arguments) -> Shape:
+    gates = len(EXTENDED[kind].gate_names)
+    return Shape(kind, a.input.shape[0], a.input.shape[1], a.weight_hh.shape[0] // gates, a.weight_hh.shape[1])
+
+
+def _results(n: Shape, a: Arguments, keep: bool) -> Results:
+    """Room for all results but the input's share, which torch's product makes."""
+
+    def room(*shape: int, needed: bool = True) -> Tensor:
+        return a.input.new_empty(shape if needed else 0)
+
+    normed = keep and a.weight_norm_hh is not None
+    return Results(
+        h=room(n.T, n.B, n.P),
+        c=room(n.T, n.B, n.H, needed=n.has_c),
+        h_n=room(n.B, n.P),
+        c_n=room(n.B, n.H, needed=n.has_c),
+        gates=room(n.T, n.B, n.rows, needed=keep),
+        share=room(n.T, n.B, n.rows, needed=keep and a.weight_norm_ih is not None),
+        norm=room(n.T, n.B, n.rows, needed=normed),
+        scale=room(n.T, n.B, len(n.groups), needed=normed),
+        extra=room(n.T, n.B, n.H, needed=keep and n.two_shares),
+    )
+
+
+def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
+    a = Arguments(*arguments)
+    _check(kind, a)
+    n = _shape(kind, a)
+    share = F.linear(a.input, a.weight_ih, None if a.weight_norm_ih is not None else _bias(n, a))
+    gates = share.contiguous() if a.weight_norm_ih is None else _normed(n, share, a)
+    results = _results(n, a._replace(weight_norm_ih=None), a.keep)._replace(gates=gates)
+    _walk("forward", n, a, _addresses(n, a, results))
+    if not a.keep:
+        return results._replace(gates=_none(gates))
+    return results if a.weight_norm_ih is None else results._replace(share=share)
+
+
+def _none(like: Tensor) -> Tensor:
+    return like.new_empty(0)
+
+
+def _bias(n: Shape, a: Arguments) -> Tensor | None:
+    """What is added before the loop: both biases, but not the one inside the reset product."""
+    if a.bias_ih is None or a.bias_hh is None:
+        return None
+    if not n.two_shares:
+        return a.bias_ih + a.bias_hh
+    return torch.cat([a.bias_ih[: 2 * n.H] + a.bias_hh[: 2 * n.H], a.bias_ih[2 * n.H :]])
+
+
+def _normed(n: Shape, share: Tensor, a: Arguments) -> Tensor:
+    assert a.weight_norm_ih is not None
+    bias, groups = _bias(n, a), list(n.groups)
+    gains = a.weight_norm_ih.split(groups)
+    shifts = [None] * len(groups) if bias is None else bias.split(groups)
+    parts = zip(share.split(groups, dim=-1), gains, shifts, strict=True)
+    normed = [F.layer_norm(part, gain.shape, gain, shift, NORM_EPS) for part, gain, shift in parts]
+    return normed[0] if len(normed) == 1 else torch.cat(normed, dim=-1)
+
+
+def _check(kind: str, a: Arguments) -> None:
+    """C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
+    n = _shape(kind, a)
+    rows, state, cell_state = (n.rows,), (n.B, n.P), (n.B, n.H)
+    peepholes = (n.rows - n.H,)
+    shapes = (
+        (n.T, n.B, a.input.shape[2]), (n.rows, a.input.shape[2]), (n.rows, n.P), rows, rows, (n.P, n.H), peepholes,
+        rows, rows, (n.H,), (n.H,), state, cell_state, state, cell_state,
+    )  # fmt: skip
+    wanted = [(a.input.dtype, shape) for shape in shapes]
+    wanted += [(torch.int64, (n.B,)), (torch.bool, (n.T, n.B)), (a.input.dtype, state)]
+    wanted += [(torch.bool, (n.T, n.B, n.P)), (torch.bool, (n.T, n.B, n.H))]
+    for name, tensor, (dtype, shape) in zip(a._fields, a[:_TENSORS], wanted, strict=False):
+        if tensor is not None and (tensor.dtype != dtype or tuple(tensor.shape) != shape):
+            raise RuntimeError(
+                f"{name} should have dtype {dtype} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
+            )
+    if n.T == 0:
+        raise RuntimeError("input should have at least one step, got none")
+    if n.has_c and (a.c0 is None or a.c_initial is None):
+        raise RuntimeError("an LSTM needs c0 and c_initial")
+    if a.weight_hr is None and n.P != n.H:
+        raise RuntimeError(f"without weight_hr h should be as wide as the gates, {n.H}, got {n.P}")
+    if not n.has_c and any(a[i] is not None for i in (5, 6, 9, 10)):
+        raise RuntimeError(f"{kind} has neither projection, peepholes nor a cell state to normalise")
+
+
+def _dense(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.contiguous()
+
+
+def _held(n: Shape, a: Arguments) -> list[Tensor | None]:
+    """What the walk reads, dense, in the order of `ExtendedCall`."""
+    inner = a.bias_hh[2 * n.H :] if n.two_shares and a.bias_hh is not None else None
+    read = (a.weight_hh, inner, *a[5:7], *a[8:_TENSORS])
+    return [_dense(tensor) for tensor in read]
+
+
+def _addresses(n: Shape, a: Arguments, results: Results) -> list[Tensor | None]:
+    h, c, h_n, c_n, gates, _, norm, scale, extra = (r if r.numel() else None for r in results)
+    return [gates, h, c, h_n, c_n, norm, scale, extra, *_held(n, a)]
+
+
+def _walk(
+    way: str, n: Shape, a: Arguments, addressed: list[Tensor | None], written: list[Tensor | None] | None = None
+) -> None:
+    sizes = (list(EXTENDED).index(n.kind), n.T, n.B, n.H, n.P, a.reverse, a.rate_h, a.rate_c)
+    given = [[0 if t is None else t.data_ptr() for t in tensors] for tensors in (addressed, written) if tensors]
+    getattr(loaded(), f"extended_{way}_{DTYPES[a.input.dtype]}")(*sizes, *given, torch.get_num_threads())
+
+
+def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
+    upstream, kept, needs_input, a = _split(everything)
+    _check(kind, a)
+    n, x = _shape(kind, a), a.input
+    _check_kept(n, a, upstream, kept)
+
+    def sums(like: Tensor | None) -> Tensor | None:
+        return None if like is None else torch.empty_like(like, memory_format=torch.contiguous_format)
+
+    d_gates = x.new_empty(n.T, n.B, n.rows)
+    d_product = torch.empty_like(d_gates) if n.two_shares or a.weight_norm_hh is not None else d_gates
+    d_projected = x.new_empty(n.T, n.B, n.P) if a.weight_hr is not None else None
+    second = x.new_empty(n.T, n.B, n.H) if a.weight_hr is not None or kind == "gru_before" else None
+    d_h0, d_c0 = _state_gradient(upstream.h_n, a.h0), _state_gradient(upstream.c_n, a.c0)
+    d_initial = [None if d is None or a.reset is None else torch.zeros_like(d) for d in (d_h0, d_c0)]
+    d_sums = [sums(t) for t in (a.bias_hh, a.weight_norm_hh, a.weight_peephole, a.weight_norm_c, a.bias_norm_c)]
+    told = [_dense(upstream.h), _dense(upstream.c), _dense(upstream.gates)]
+    written = [*told, d_h0, d_c0, *d_initial, d_gates, d_product, d_projected, second, *d_sums]
+    _walk("backward", n, a, _addresses(n, a, kept), written)
+    d_bias, d_norm_hh, d_peephole, d_norm_c, d_shift_c = d_sums
+    d_share, d_norm_ih = _input_norm_backward(n, a, kept.share, d_gates)
+    found = (
+        d_share @ a.weight_ih if needs_input else None,
+        d_share.flatten(0, 1).T @ x.flatten(0, 1),
+        _weight_gradient(n, d_product, _states_before(a, kept.h), second),
+        None if d_bias is None else d_gates.sum((0, 1)) if n.two_shares else d_bias.clone(),
+        d_bias,
+        None if d_projected is None or second is None else d_projected.flatten(0, 1).T @ second.flatten(0, 1),
+        d_peephole,
+        d_norm_ih,
+        d_norm_hh,
+        d_norm_c,
+        d_shift_c,
+        d_h0,
+        d_c0,
+        *d_initial,
+    )
+    return tuple(_none(x) if d is None else d for d in found)
+
+
+def _split(everything: Sequence[Any]) -> tuple[Upstream, Results, bool, Arguments]:
+    """A backward operator's arguments: the gradients, what forward kept, whether the input needs one, its arguments."""
+    h, c, gates, share, norm, scale, extra = everything[5:12]
+    none = _none(h)
+    kept = Results(h, c, none, none, gates, share, norm, scale, extra)
+    return Upstream(*everything[:5]), kept, everything[12], Arguments(*everything[13:])
+
+
+def _check_kept(n: Shape, a: Arguments, upstream: Upstream, kept: Results) -> None:
+    """RuntimeError where a gradient or what forward kept has not the dtype and shape that C++ counts on."""
+    steps, end = {"h": n.P, "c": n.H, "gates": n.rows}, {"h_n": n.P, "c_n": n.H}
+    normed = a.weight_norm_hh is not None
+    wanted = {name: (n.T, n.B, width) for name, width in steps.items()} | {k: (n.B, w) for k, w in end.items()}
+    found = [(f"d_{name}", getattr(upstream, name), shape) for name, shape in wanted.items()]
+    found += [("h", kept.h, wanted["h"]), ("gates", kept.gates, wanted["gates"])]
+    found += [("c", kept.c, wanted["c"])] if n.has_c else []
+    found += [("share", kept.share, wanted["gates"])] if a.weight_norm_ih is not None else []
+    found += [("norm", kept.norm, wanted["gates"]), ("scale", kept.scale, (n.T, n.B, len(n.groups)))] if normed else []
+    found += [("extra", kept.extra, wanted["c"])] if n.two_shares else []
+    for name, tensor, shape in found:
+        if tensor is not None and (tensor.dtype != a.input.dtype or tuple(tensor.shape) != shape):
+            raise RuntimeError(
+                f"{name} should have dtype {a.input.dtype} and shape {shape}, got {tensor.dtype} and "
+                f"{tuple(tensor.shape)}"
+            )
+
+
+def _state_gradient(given: Tensor | None, state: Tensor | None) -> Tensor | None:
+    if state is None:
+        return None
+    return state.new_zeros(state.shape) if given is None else given.clone(memory_format=torch.contiguous_format)
+
+
+def _input_norm_backward(n: Shape, a: Arguments, share: Tensor, d_gates: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The gradients of the input's product and of its gain, from that of its share."""
+    if a.weight_norm_ih is None:
+        return d_gates, None
+    groups, found = list(n.groups), []
+    parts = zip(share.split(groups, -1), d_gates.split(groups, -1), a.weight_norm_ih.split(groups), strict=True)
+    for part, d, gain in parts:
+        _, mean, scale = torch.ops.aten.native_layer_norm(part, gain.shape, None, None, NORM_EPS)
+        rule = torch.ops.aten.native_layer_norm_backward
+        found.append(rule(d, part, gain.shape, mean, scale, gain, None, [True, True, False]))
+    d_share, d_gain, _ = zip(*found, strict=True)
+    return torch.cat(d_share, dim=-1), torch.cat(d_gain)
+
+
+def _weight_gradient(n: Shape, d_product: Tensor, before: Tensor, second: Tensor | None) -> Tensor:
+    flat = d_product.flatten(0, 1)
+    if n.kind != "gru_before" or second is None:
+        return flat.T @ before.flatten(0, 1)
+    cut = 2 * n.H
+    return torch.cat([flat[:, :cut].T @ before.flatten(0, 1), flat[:, cut:].T @ second.flatten(0, 1)])
+
+
+def _states_before(a: Arguments, h: Tensor) -> Tensor:
+    """The h that each step's recurrent product saw, (T, B, P)."""
+    if a.reverse:
+        before = torch.cat([h[1:], a.h0.unsqueeze(0)])
+        if a.lengths is not None:
+            last = torch.arange(h.shape[0]).unsqueeze(1) == a.lengths - 1
+            before = torch.where(last.unsqueeze(-1), a.h0, before)
+    else:
+        before = torch.cat([a.h0.unsqueeze(0), h[:-1]])
+    if a.reset is not None:
+        cuts = torch.cat([a.reset[1:], torch.zeros_like(a.reset[:1])]) if a.reverse else a.reset
+        before = torch.where(cuts.unsqueeze(-1), a.h_initial, before)
+    return before if a.mask is None else before * a.mask
+
+
+def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
+    a = Arguments(*arguments)
+    return _results(_shape(kind, a), a, a.keep)
+
+
+def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
+    _, _, needs_input, a = _split(everything)
+    given = (a.input if needs_input else None, *a.leaves[1:])
+    if a.reset is None:
+        given = (*given[:-2], None, None)
+    return tuple(_none(a.input) if t is None else t.new_empty(t.shape) for t in given)
+
+
+def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    has_gates = len(EXTENDED[kind].gate_names) > 1
+    ctx.mark_non_differentiable(*output[5 if has_gates else 4 :])
+    ctx.save_for_backward(*(output[i] for i in _KEPT), *inputs[:_TENSORS])
+    ctx.rest = inputs[_TENSORS:]
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+    kept, tensors = ctx.saved_tensors[: len(_KEPT)], ctx.saved_tensors[len(_KEPT) :]
+    above = Upstream(*grads[:5])
+    if "c" not in EXTENDED[kind].state_names:
+        above = above._replace(c=None, c_n=None)
+    operator = getattr(torch.ops.longhold, f"extended_{kind}_backward")
+    found = operator(*above, *kept, ctx.needs_input_grad[1], *tensors, *ctx.rest)
+    a = Arguments(*tensors, *ctx.rest)
+    told = [leaf is not None and (i < _LEAVES - 2 or a.reset is not None) for i, leaf in enumerate(a.leaves)]
+    given = [d if need and tell else None for d, need, tell in zip(found, ctx.needs_input_grad[1:], told, strict=False)]
+    return (*given, *[None] * (len(Arguments._fields) - _LEAVES))
+
+
+def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    upstream, _, _, a = _split(inputs)
+    ctx.save_for_backward(*upstream, *a[:_TENSORS])
+    ctx.rest = a[_TENSORS:]
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+    """Second and higher orders, by the reference loop: the first gradients are taken again, this time with a graph."""
+    higher = torch.is_grad_enabled()
+    with torch.enable_grad():
+        above = [_aliased(t) for t in ctx.saved_tensors[:5]]
+        leaves = [_aliased(t) for t in ctx.saved_tensors[5 : 5 + _LEAVES]]
+        outputs = _reference(kind, Arguments(*leaves, *ctx.saved_tensors[5 + _LEAVES :], *ctx.rest))
+        pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
+        inputs = [leaf for leaf in leaves if leaf is not None]
+        first = torch.autograd.grad(
+            [o for o, _ in pairs],
+            inputs,
+            [d for _, d in pairs],
+            create_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        by_leaf = dict(zip(map(id, inputs), first, strict=True))
+        told = [
+            (by_leaf[id(leaf)], g)
+            for leaf, g in zip(leaves, grads, strict=True)
+            if leaf is not None and g is not None and g.shape == leaf.shape
+        ]
+        sources = [t for t in above if t is not None] + inputs
+        second = torch.autograd.grad(
+            [f for f, _ in told], sources, [g for _, g in told], create_graph=higher, allow_unused=True
+        )
+    found = dict(zip(map(id, sources), second, strict=True))
+    d_above = [None if t is None else found[id(t)] for t in above]
+    d_leaves = [None if t is None else found[id(t)] for t in leaves]
+    return (*d_above, *[None] * (len(_KEPT) + 1), *d_leaves, *[None] * (len(Arguments._fields) - _LEAVES))
+
+
+def _reference(kind: str, a: Arguments) -> tuple[Tensor | None, ...]:
+    """The differentiable results by the cells and the loop over time."""
+    n, parameters = _shape(kind, a), a.parameters
+    cell, pair = n.cell, n.has_c
+    zones = [(a.zoneout_h, a.rate_h), (a.zoneout_c, a.rate_c)][: 2 if pair else 1]
+    valid = None if a.lengths is None else torch.arange(n.T).unsqueeze(1) < a.lengths
+    run = unroll(
+        cell,
+        product(a.input, a.weight_ih, a.bias_ih, a.weight_norm_ih, n.groups),
+        cell.make_state(*([a.h0, a.c0] if pair else [a.h0])),
+        parameters.recurrent(cell),
+        initial=cell.make_state(*([a.h_initial, a.c_initial] if pair else [a.h_initial])),
+        valid=valid,
+        reset=a.reset,
+        reverse=a.reverse,
+        mask_h=a.mask,
+        zoneout=tuple(rate or None if mask is None else mask for mask, rate in zones),
+        keep_gates=True,
+    )
+    h_n, *c_n = run.final
+    gates = [gate for gate, name in zip(run.gates, _all_gates(cell), strict=True) if name in cell.gate_names]
+    return run.states[0], run.states[1] if pair else None, h_n, c_n[0] if pair else None, _joined(gates)
+
+
+def _all_gates(cell: Recurrence) -> tuple[str, ...]:
+    """What the cell's step returns: a coupled forget gate too, and of an RNN nothing."""
+    if len(cell.gate_names) == 1:
+        return ()
+    return ("i", "f", "g", "o") if isinstance(cell, LSTMRecurrence) else cell.gate_names
+
+
+def _joined(gates: Sequence[Tensor]) -> Tensor | None:
+    return torch.cat(list(gates), dim=-1) if gates else None
+
+
+def _keeping(operator: Any, keep: Any, differentiate: Any) -> Any:
+    """The forward operator's autograd rule: where something needs a gradient, what backward reads is kept."""
+    rule = _autograd(operator, keep, differentiate)
+
+    def implementation(keys: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        needed = torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments)
+        found: tuple[Tensor, ...] = rule(keys, *arguments[:-1], arguments[-1] or needed)
+        return found
+
+    return implementation
+
+
+_LIBRARY: Any = torch.library.Library("longhold", "FRAGMENT")  # type: ignore[no-untyped-call]
+
+
+def _register(kind: str) -> None:
+    results = ", ".join(f"Tensor {name}" for name in Results._fields)
+    gradients = ", ".join(f"Tensor d_{name}" for name in Arguments._fields[:_LEAVES])
+    upstream = ", ".join(f"Tensor? d_{name}" for name in Upstream._fields)
+    kept = ", ".join(f"Tensor {Results._fields[i]}" for i in _KEPT)
+    forward, backward = f"extended_{kind}_forward", f"extended_{kind}_backward"
+    _LIBRARY.define(f"{forward}({_SCHEMA}) -> ({results})")
+    _LIBRARY.define(f"{backward}({upstream}, {kept}, bool needs_input, {_SCHEMA}) -> ({gradients})")
+    _LIBRARY.impl(forward, partial(_forward, kind), "CPU")
+    _LIBRARY.impl(backward, partial(_backward, kind), "CPU")
+    torch.library.register_fake(f"longhold::{forward}", partial(_fake_forward, kind), lib=_LIBRARY)
+    torch.library.register_fake(f"longhold::{backward}", partial(_fake_backward, kind), lib=_LIBRARY)
+    operators = torch.ops.longhold
+    rule = _keeping(
+        getattr(operators, forward).default, partial(_keep_forward, kind), partial(_differentiate_forward, kind)
+    )
+    _LIBRARY.impl(forward, rule, "Autograd", with_keyset=True)
+    rule = _autograd(getattr(operators, backward).default, _keep_backward, partial(_differentiate_backward, kind))
+    _LIBRARY.impl(backward, rule, "Autograd", with_keyset=True)
+
+
+for _kind in EXTENDED:
+    _register(_kind)
+
+
+def kind_of(cell: Recurrence) -> str:
+    """The name of a cell in the operators with options."""
+    return next(kind for kind, known in EXTENDED.items() if known == cell)
+
+
+def is_extended(call: StackCall) -> bool:
+    """Whether the call asks for what the plain operators leave out."""
+    p = call.parameters[0]
+    options = (p.weight_hr, p.weight_peephole, p.weight_norm_ih, p.weight_norm_hh, p.weight_norm_c)
+    zones = (zone for noise in call.noise for zone in noise.zoneout)
+    special = kind_of(call.recurrence) in ("gru_before", "lstm_coupled")
+    return special or call.trace or any(o is not None for o in options) or any(z is not None for z in zones)
+
+
+def run_extended(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:
+    """One layer and direction: the call, the layer's input (T, B, .), the lengths (B,), and which of the L*D it is."""
+    cell, p = call.recurrence, call.parameters[row]
+    noise = call.noise[row] if call.noise else DirectionNoise()
+    pair = len(cell.state_names) == 2
+    state, initial = ([field[row] for field in fields] + [None] * (not pair) for fields in (call.state, call.initial))
+    zones = [*noise.zoneout, None, None][:2]
+    masks = [zone if isinstance(zone, Tensor) else None for zone in zones]
+    rates = [0.0 if zone is None or isinstance(zone, Tensor) else float(zone) for zone in zones]
+    parameters = (
+        p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh, p.weight_hr, p.weight_peephole,
+        p.weight_norm_ih, p.weight_norm_hh, p.weight_norm_c, p.bias_norm_c,
+    )  # fmt: skip
+    operator = getattr(torch.ops.longhold, f"extended_{kind_of(cell)}_forward")
+    h, c, h_n, c_n, gates, *_ = operator(
+        x, *parameters, *state, *initial, lengths, call.reset, noise.recurrent_dropout,
+        *masks, *rates, row % call.directions == 1, call.trace,
+    )  # fmt: skip
+    fields, final = ((h, c), (h_n, c_n)) if pair else ((h,), (h_n,))
+    told = _split_gates(cell, gates, lengths) if call.trace else ()
+    return Unrolled(fields, told, cell.make_state(*final))
+
+
+def _split_gates(cell: Recurrence, gates: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:
+    """Each gate as the cell's step returns it."""
+    count = len(cell.gate_names)
+    if count == 1:
+        return ()
+    parts = gates.chunk(count, dim=-1)
+    if not (isinstance(cell, LSTMRecurrence) and cell.coupled):
+        return parts
+    forget = 1 - parts[0]
+    if lengths is not None:
+        valid = torch.arange(gates.shape[0]).unsqueeze(1) < lengths
+        forget = torch.where(valid.unsqueeze(-1), forget, 0.0)
+    return parts[0], forget, *parts[1:]
