@@ -1,4 +1,4 @@
-"""One direction of one layer with options as the operators take it, with the answer of the cells and the reference loop."""
+"""One direction of one layer with options as its operators take it, with the answer of the reference loop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from longhold.cells import product, unroll
 from longhold.kernels.extended import EXTENDED, Arguments
+from tests.helpers import cotangent
 from tests.kernels.sequences import _strided
 
 KINDS = tuple(EXTENDED)
@@ -147,3 +148,25 @@ def zones(a: Arguments) -> tuple[Any, Any]:
 def _named(kind: str, values: list[Any]) -> dict[str, Tensor]:
     wanted = {"h", "h_n"} | ({"c", "c_n"} if is_lstm(kind) else set()) | (set() if GATES[kind] == 1 else {"gates"})
     return {n: v for n, v in zip(("h", "c", "h_n", "c_n", "gates"), values, strict=True) if n in wanted}
+
+
+def with_gradients(run: Any, kind: str, arguments: Arguments, *, alone: bool = True) -> dict[str, Tensor]:
+    """Outputs, and the gradient of every leaf for fixed random cotangents: through all outputs, and through each alone.
+
+    A leaf that an output does not depend on counts as zero.
+    """
+    outputs = run(kind, arguments)
+    leaves = {name: leaf for name, leaf in leaves_of(arguments).items() if leaf.requires_grad}
+    found = {name: value.detach() for name, value in outputs.items()}
+    for through in ["all", *outputs] if alone else ["all"]:
+        picked = outputs if through == "all" else {through: outputs[through]}
+        gradients = torch.autograd.grad(
+            list(picked.values()),
+            list(leaves.values()),
+            [cotangent(name, value) for name, value in picked.items()],
+            retain_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        found |= {f"d_{name} through {through}": g for name, g in zip(leaves, gradients, strict=True)}
+    return found

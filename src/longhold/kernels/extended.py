@@ -9,7 +9,7 @@ C++ (`kernels/cpu/extended.cpp`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -71,9 +71,14 @@ class Arguments(NamedTuple):
     """also return the gates where no gradient asks for them"""
 
     @property
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        """All but the numbers and flags at the end."""
+        return cast(tuple[Tensor | None, ...], self[:_TENSORS])
+
+    @property
     def leaves(self) -> tuple[Tensor | None, ...]:
         """What has a gradient."""
-        return self[:_LEAVES]
+        return self.tensors[:_LEAVES]
 
     @property
     def parameters(self) -> DirectionParameters:
@@ -219,9 +224,9 @@ def _bias(n: Shape, a: Arguments) -> Tensor | None:
 def _normed(n: Shape, share: Tensor, a: Arguments) -> Tensor:
     assert a.weight_norm_ih is not None
     bias, groups = _bias(n, a), list(n.groups)
-    gains = a.weight_norm_ih.split(groups)
-    shifts = [None] * len(groups) if bias is None else bias.split(groups)
-    parts = zip(share.split(groups, dim=-1), gains, shifts, strict=True)
+    gains = torch.split(a.weight_norm_ih, groups)
+    shifts = [None] * len(groups) if bias is None else torch.split(bias, groups)
+    parts = zip(torch.split(share, groups, dim=-1), gains, shifts, strict=True)
     normed = [F.layer_norm(part, gain.shape, gain, shift, NORM_EPS) for part, gain, shift in parts]
     return normed[0] if len(normed) == 1 else torch.cat(normed, dim=-1)
 
@@ -238,7 +243,7 @@ def _check(kind: str, a: Arguments) -> None:
     wanted = [(a.input.dtype, shape) for shape in shapes]
     wanted += [(torch.int64, (n.B,)), (torch.bool, (n.T, n.B)), (a.input.dtype, state)]
     wanted += [(torch.bool, (n.T, n.B, n.P)), (torch.bool, (n.T, n.B, n.H))]
-    for name, tensor, (dtype, shape) in zip(a._fields, a[:_TENSORS], wanted, strict=False):
+    for name, tensor, (dtype, shape) in zip(a._fields, a.tensors, wanted, strict=False):
         if tensor is not None and (tensor.dtype != dtype or tuple(tensor.shape) != shape):
             raise RuntimeError(
                 f"{name} should have dtype {dtype} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
@@ -260,7 +265,7 @@ def _dense(tensor: Tensor | None) -> Tensor | None:
 def _held(n: Shape, a: Arguments) -> list[Tensor | None]:
     """What the walk reads, dense, in the order of `ExtendedCall`."""
     inner = a.bias_hh[2 * n.H :] if n.two_shares and a.bias_hh is not None else None
-    read = (a.weight_hh, inner, *a[5:7], *a[8:_TENSORS])
+    read = (a.weight_hh, inner, *a.tensors[5:7], *a.tensors[8:])
     return [_dense(tensor) for tensor in read]
 
 
@@ -355,8 +360,8 @@ def _input_norm_backward(n: Shape, a: Arguments, share: Tensor, d_gates: Tensor)
     if a.weight_norm_ih is None:
         return d_gates, None
     groups, found = list(n.groups), []
-    parts = zip(share.split(groups, -1), d_gates.split(groups, -1), a.weight_norm_ih.split(groups), strict=True)
-    for part, d, gain in parts:
+    parts, gradients = (torch.split(whole, groups, dim=-1) for whole in (share, d_gates))
+    for part, d, gain in zip(parts, gradients, torch.split(a.weight_norm_ih, groups), strict=True):
         _, mean, scale = torch.ops.aten.native_layer_norm(part, gain.shape, None, None, NORM_EPS)
         rule = torch.ops.aten.native_layer_norm_backward
         found.append(rule(d, part, gain.shape, mean, scale, gain, None, [True, True, False]))
@@ -423,7 +428,7 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
 
 def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     upstream, _, _, a = _split(inputs)
-    ctx.save_for_backward(*upstream, *a[:_TENSORS])
+    ctx.save_for_backward(*upstream, *a.tensors)
     ctx.rest = a[_TENSORS:]
     ctx.set_materialize_grads(False)
 
@@ -434,7 +439,8 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
     with torch.enable_grad():
         above = [_aliased(t) for t in ctx.saved_tensors[:5]]
         leaves = [_aliased(t) for t in ctx.saved_tensors[5 : 5 + _LEAVES]]
-        outputs = _reference(kind, Arguments(*leaves, *ctx.saved_tensors[5 + _LEAVES :], *ctx.rest))
+        rest: Sequence[Any] = (*ctx.saved_tensors[5 + _LEAVES :], *ctx.rest)
+        outputs = _reference(kind, Arguments._make((*leaves, *rest)))
         pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
         inputs = [leaf for leaf in leaves if leaf is not None]
         first = torch.autograd.grad(
