@@ -119,6 +119,8 @@ def by_reference(kind: str, a: Arguments) -> dict[str, Tensor]:
     """The same by the cells and the loop over time."""
     cell, lstm = EXTENDED[kind], is_lstm(kind)
     hidden = a.weight_hh.shape[0] // GATES[kind]
+    zero = {"h": torch.zeros(a.input.shape[1], a.weight_hh.shape[1]), "c": torch.zeros(a.input.shape[1], hidden)}
+    a = a._replace(**{f"{field}0": zero[field].to(a.input) for field in zero if getattr(a, f"{field}0") is None})
     valid = None if a.lengths is None else torch.arange(a.input.shape[0]).unsqueeze(1) < a.lengths
     run = unroll(
         cell,

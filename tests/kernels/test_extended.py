@@ -228,6 +228,8 @@ def test_derivatives_match_finite_differences(kind: str, option: str, reverse: b
 @pytest.mark.parametrize("kind", KINDS)
 def test_third_derivatives_are_the_references(kind: str) -> None:
     arguments = draw(case_of(kind, ALL, T=3, B=2, H=4, I=2, **RICH))
+    if is_lstm(kind):
+        arguments = arguments._replace(c0=None)
     leaves = leaves_of(arguments)
 
     def third(run: Any) -> dict[str, Tensor]:
@@ -378,10 +380,10 @@ WRONG: dict[str, Any] = {
     "weight_norm_hh of fewer rows": lambda a: a._replace(weight_norm_hh=a.weight_norm_hh[:-1].detach()),
     "weight_norm_hh of another type": lambda a: a._replace(weight_norm_hh=a.weight_norm_hh.detach().float()),
     "weight_norm_ih of fewer rows": lambda a: a._replace(weight_norm_ih=a.weight_norm_ih[:-1].detach()),
+    "one bias": lambda a: a._replace(bias_hh=None),
     "no step": lambda a: a._replace(input=a.input[:0], reset=None, zoneout_h=None, zoneout_c=None),
 }
 WRONG_LSTM: dict[str, Any] = {
-    "no c0": lambda a: a._replace(c0=None),
     "no projection for a narrow h": lambda a: a._replace(weight_hr=None),
     "projection of another width": lambda a: a._replace(weight_hr=a.weight_hr[:-1].detach()),
     "peepholes of all gates": lambda a: a._replace(weight_peephole=a.weight_norm_hh.detach()),
@@ -398,6 +400,19 @@ def test_nothing_is_read_by_a_wrong_address(kind: str, what: str) -> None:
         arguments = (WRONG | WRONG_LSTM)[what](draw(case_of(kind, ALL, **RICH)))
     with torch.no_grad(), pytest.raises((RuntimeError, ValueError, TypeError)):
         by_operator(kind, arguments)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_states_that_are_not_given_are_zero(kind: str, reverse: bool) -> None:
+    arguments = draw(case_of(kind, ALL, **RICH, reverse=reverse))
+    states = ("h0", "c0", "h_initial", "c_initial")
+    zeros = {name: None if (v := getattr(arguments, name)) is None else torch.zeros_like(v) for name in states}
+    for reset in (arguments.reset, None):
+        expected = with_gradients(by_reference, kind, arguments._replace(**zeros, reset=reset))
+        actual = with_gradients(by_operator, kind, arguments._replace(**dict.fromkeys(states), reset=reset))
+        assert_all_close(actual, expected)
+    opcheck(forward(kind), tuple(arguments._replace(**dict.fromkeys(states))), test_utils=CHEAP_CHECKS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

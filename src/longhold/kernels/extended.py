@@ -7,7 +7,6 @@ C++ (`kernels/cpu/extended.cpp`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -47,11 +46,11 @@ class Arguments(NamedTuple):
     weight_norm_hh: Tensor | None
     weight_norm_c: Tensor | None
     bias_norm_c: Tensor | None
-    h0: Tensor
-    """(B, P)"""
+    h0: Tensor | None
+    """(B, P), zeros where it isn't given; so are the other states"""
     c0: Tensor | None
     """(B, H)"""
-    h_initial: Tensor
+    h_initial: Tensor | None
     c_initial: Tensor | None
     lengths: Tensor | None
     """(B,) int64"""
@@ -91,9 +90,7 @@ _TENSORS = 20
 _SCHEMA = ", ".join(
     [
         "Tensor input, Tensor weight_ih, Tensor weight_hh",
-        *(f"Tensor? {name}" for name in Arguments._fields[3:11]),
-        "Tensor h0, Tensor? c0, Tensor h_initial, Tensor? c_initial",
-        *(f"Tensor? {name}" for name in Arguments._fields[_LEAVES:_TENSORS]),
+        *(f"Tensor? {name}" for name in Arguments._fields[3:_TENSORS]),
         "float rate_h, float rate_c, bool reverse, bool keep",
     ]
 )
@@ -134,8 +131,7 @@ _KEPT = (0, 1, 4, 5, 6, 7, 8)
 """Results that backward reads: all but the final state."""
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """The sizes of one call."""
 
     kind: str
@@ -143,69 +139,64 @@ class Shape:
     B: int
     H: int
     P: int
-
-    @property
-    def cell(self) -> Recurrence:
-        """The recurrence."""
-        return EXTENDED[self.kind]
-
-    @property
-    def has_c(self) -> bool:
-        """Whether it is an LSTM."""
-        return "c" in self.cell.state_names
-
-    @property
-    def rows(self) -> int:
-        """G*H"""
-        return len(self.cell.gate_names) * self.H
-
-    @property
-    def groups(self) -> tuple[int, ...]:
-        """Widths that layer norm treats apart."""
-        return self.cell.norm_groups(self.H)
-
-    @property
-    def two_shares(self) -> bool:
-        """Whether a bias stands inside the reset product, so that the gates have two shares."""
-        return self.kind == "gru"
+    rows: int
+    """G*H"""
+    groups: tuple[int, ...]
+    """widths that layer norm treats apart"""
+    has_c: bool
+    """whether it is an LSTM"""
+    two_shares: bool
+    """whether a bias stands inside the reset product, so that the gates have two shares"""
 
 
 def _shape(kind: str, a: Arguments) -> Shape:
-    gates = len(EXTENDED[kind].gate_names)
-    return Shape(kind, a.input.shape[0], a.input.shape[1], a.weight_hh.shape[0] // gates, a.weight_hh.shape[1])
+    cell, (steps, batch, _), (rows, width) = EXTENDED[kind], a.input.shape, a.weight_hh.shape
+    hidden, has_c = rows // len(cell.gate_names), len(cell.state_names) == 2
+    return Shape(kind, steps, batch, hidden, width, rows, cell.norm_groups(hidden), has_c, kind == "gru")
 
 
-def _results(n: Shape, a: Arguments, keep: bool) -> Results:
-    """Room for all results but the input's share, which torch's product makes."""
-
-    def room(*shape: int, needed: bool = True) -> Tensor:
-        return a.input.new_empty(shape if needed else 0)
-
-    normed = keep and a.weight_norm_hh is not None
+def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
+    """Room for all results but those that torch's product makes."""
+    new, none = a.input.new_empty, (0,)
+    normed = a.keep and a.weight_norm_hh is not None
     return Results(
-        h=room(n.T, n.B, n.P),
-        c=room(n.T, n.B, n.H, needed=n.has_c),
-        h_n=room(n.B, n.P),
-        c_n=room(n.B, n.H, needed=n.has_c),
-        gates=room(n.T, n.B, n.rows, needed=keep),
-        share=room(n.T, n.B, n.rows, needed=keep and a.weight_norm_ih is not None),
-        norm=room(n.T, n.B, n.rows, needed=normed),
-        scale=room(n.T, n.B, len(n.groups), needed=normed),
-        extra=room(n.T, n.B, n.H, needed=keep and n.two_shares),
+        h=new((n.T, n.B, n.P)),
+        c=new((n.T, n.B, n.H) if n.has_c else none),
+        h_n=new((n.B, n.P)),
+        c_n=new((n.B, n.H) if n.has_c else none),
+        gates=gates,
+        share=share,
+        norm=new((n.T, n.B, n.rows) if normed else none),
+        scale=new((n.T, n.B, len(n.groups)) if normed else none),
+        extra=new((n.T, n.B, n.H) if a.keep and n.two_shares else none),
     )
 
 
 def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     a = Arguments(*arguments)
-    _check(kind, a)
-    n = _shape(kind, a)
-    share = F.linear(a.input, a.weight_ih, None if a.weight_norm_ih is not None else _bias(n, a))
-    gates = share.contiguous() if a.weight_norm_ih is None else _normed(n, share, a)
-    results = _results(n, a._replace(weight_norm_ih=None), a.keep)._replace(gates=gates)
+    n, normed = _shape(kind, a), a.weight_norm_ih is not None
+    _check(n, a)
+    a = _with_states(n, a)
+    share = F.linear(a.input, a.weight_ih, None if normed else _bias(n, a)).contiguous()
+    gates = _normed(n, share, a) if normed else share
+    results = _results(n, a, gates, share if normed and a.keep else _none(share))
     _walk("forward", n, a, _addresses(n, a, results))
-    if not a.keep:
-        return results._replace(gates=_none(gates))
-    return results if a.weight_norm_ih is None else results._replace(share=share)
+    return results if a.keep else results._replace(gates=_none(gates))
+
+
+def _with_states(n: Shape, a: Arguments) -> Arguments:
+    """Zeros for the states that the walk will read and that aren't given."""
+
+    def zeros(state: Tensor | None, width: int, needed: bool = True) -> Tensor | None:
+        return a.input.new_zeros((n.B, width)) if state is None and needed else state
+
+    resets = a.reset is not None
+    return a._replace(
+        h0=zeros(a.h0, n.P),
+        c0=zeros(a.c0, n.H, n.has_c),
+        h_initial=zeros(a.h_initial, n.P, resets),
+        c_initial=zeros(a.c_initial, n.H, n.has_c and resets),
+    )
 
 
 def _none(like: Tensor) -> Tensor:
@@ -231,9 +222,8 @@ def _normed(n: Shape, share: Tensor, a: Arguments) -> Tensor:
     return normed[0] if len(normed) == 1 else torch.cat(normed, dim=-1)
 
 
-def _check(kind: str, a: Arguments) -> None:
+def _check(n: Shape, a: Arguments) -> None:
     """C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
-    n = _shape(kind, a)
     rows, state, cell_state = (n.rows,), (n.B, n.P), (n.B, n.H)
     peepholes = (n.rows - n.H,)
     shapes = (
@@ -250,12 +240,12 @@ def _check(kind: str, a: Arguments) -> None:
             )
     if n.T == 0:
         raise RuntimeError("input should have at least one step, got none")
-    if n.has_c and (a.c0 is None or a.c_initial is None):
-        raise RuntimeError("an LSTM needs c0 and c_initial")
+    if (a.bias_ih is None) != (a.bias_hh is None):
+        raise RuntimeError("bias_ih and bias_hh should both be there or neither, got one")
     if a.weight_hr is None and n.P != n.H:
         raise RuntimeError(f"without weight_hr h should be as wide as the gates, {n.H}, got {n.P}")
-    if not n.has_c and any(a[i] is not None for i in (5, 6, 9, 10)):
-        raise RuntimeError(f"{kind} has neither projection, peepholes nor a cell state to normalise")
+    if not n.has_c and any(a[i] is not None for i in (5, 6, 9, 10, 12, 14)):
+        raise RuntimeError(f"{n.kind} has neither projection, peepholes nor a cell state")
 
 
 def _dense(tensor: Tensor | None) -> Tensor | None:
@@ -284,9 +274,10 @@ def _walk(
 
 def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     upstream, kept, needs_input, a = _split(everything)
-    _check(kind, a)
     n, x = _shape(kind, a), a.input
+    _check(n, a)
     _check_kept(n, a, upstream, kept)
+    leaves, a = a.leaves, _with_states(n, a)
 
     def sums(like: Tensor | None) -> Tensor | None:
         return None if like is None else torch.empty_like(like, memory_format=torch.contiguous_format)
@@ -319,7 +310,7 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
         d_c0,
         *d_initial,
     )
-    return tuple(_none(x) if d is None else d for d in found)
+    return tuple(_none(x) if d is None or leaf is None else d for d, leaf in zip(found, leaves, strict=True))
 
 
 def _split(everything: Sequence[Any]) -> tuple[Upstream, Results, bool, Arguments]:
@@ -379,6 +370,7 @@ def _weight_gradient(n: Shape, d_product: Tensor, before: Tensor, second: Tensor
 
 def _states_before(a: Arguments, h: Tensor) -> Tensor:
     """The h that each step's recurrent product saw, (T, B, P)."""
+    assert a.h0 is not None
     if a.reverse:
         before = torch.cat([h[1:], a.h0.unsqueeze(0)])
         if a.lengths is not None:
@@ -386,7 +378,7 @@ def _states_before(a: Arguments, h: Tensor) -> Tensor:
             before = torch.where(last.unsqueeze(-1), a.h0, before)
     else:
         before = torch.cat([a.h0.unsqueeze(0), h[:-1]])
-    if a.reset is not None:
+    if a.reset is not None and a.h_initial is not None:
         cuts = torch.cat([a.reset[1:], torch.zeros_like(a.reset[:1])]) if a.reverse else a.reset
         before = torch.where(cuts.unsqueeze(-1), a.h_initial, before)
     return before if a.mask is None else before * a.mask
@@ -394,7 +386,10 @@ def _states_before(a: Arguments, h: Tensor) -> Tensor:
 
 def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     a = Arguments(*arguments)
-    return _results(_shape(kind, a), a, a.keep)
+    n = _shape(kind, a)
+    stack, none = (n.T, n.B, n.rows), (0,)
+    gates = a.input.new_empty(stack if a.keep else none)
+    return _results(n, a, gates, gates.new_empty(stack if a.keep and a.weight_norm_ih is not None else none))
 
 
 def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
@@ -470,15 +465,17 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
 def _reference(kind: str, a: Arguments) -> tuple[Tensor | None, ...]:
     """The differentiable results by the cells and the loop over time."""
     n, parameters = _shape(kind, a), a.parameters
-    cell, pair = n.cell, n.has_c
+    a = _with_states(n, a)
+    initial = [state for state in (a.h_initial, a.c_initial) if state is not None]
+    cell, pair = EXTENDED[kind], n.has_c
     zones = [(a.zoneout_h, a.rate_h), (a.zoneout_c, a.rate_c)][: 2 if pair else 1]
     valid = None if a.lengths is None else torch.arange(n.T).unsqueeze(1) < a.lengths
     run = unroll(
         cell,
         product(a.input, a.weight_ih, a.bias_ih, a.weight_norm_ih, n.groups),
-        cell.make_state(*([a.h0, a.c0] if pair else [a.h0])),
+        cell.make_state(*(state for state in (a.h0, a.c0) if state is not None)),
         parameters.recurrent(cell),
-        initial=cell.make_state(*([a.h_initial, a.c_initial] if pair else [a.h_initial])),
+        initial=None if a.reset is None else cell.make_state(*initial),
         valid=valid,
         reset=a.reset,
         reverse=a.reverse,
@@ -549,11 +546,15 @@ def kind_of(cell: Recurrence) -> str:
 
 def is_extended(call: StackCall) -> bool:
     """Whether the call asks for what the plain operators leave out."""
-    p = call.parameters[0]
+    cell, p = call.recurrence, call.parameters[0]
     options = (p.weight_hr, p.weight_peephole, p.weight_norm_ih, p.weight_norm_hh, p.weight_norm_c)
-    zones = (zone for noise in call.noise for zone in noise.zoneout)
-    special = kind_of(call.recurrence) in ("gru_before", "lstm_coupled")
-    return special or call.trace or any(o is not None for o in options) or any(z is not None for z in zones)
+    return (
+        call.trace
+        or any(option is not None for option in options)
+        or (isinstance(cell, LSTMRecurrence) and cell.coupled)
+        or (isinstance(cell, GRURecurrence) and not cell.reset_after)
+        or any(zone is not None for noise in call.noise for zone in noise.zoneout)
+    )
 
 
 def run_extended(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:

@@ -38,7 +38,7 @@ template <class Real> ExtendedCall<Real> extended_call(const ExtendedSizes& n, b
 
 // Rows are split where each thread fills its tiles; else units, if there are enough to be worth the waiting.
 Plan extended_plan(const ExtendedSizes& n, int threads) {
-  if (threads <= 1) return {1, true};
+  if (threads <= 1 || n.T * n.B * n.H * n.H < 200000) return {1, true};
   if (n.B >= 4 * threads) return {threads, true};
   if (n.H >= 8 * extended().lanes) return {threads, false};
   return {static_cast<int>(n.B >= threads && n.H >= 4 * extended().lanes ? threads : 1), true};

@@ -1,7 +1,9 @@
 // What is done to one row of numbers: walking it by vectors, layer norm, zoneout, sums over many rows.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
+#include <vector>
 
 #include "engine.h"
 
