@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from longhold.cells import product, unroll
-from longhold.kernels.extended import EXTENDED, Arguments
+from longhold.kernels.extended_call import EXTENDED, Arguments
 from tests.helpers import cotangent
 from tests.kernels.sequences import _strided
 

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import longhold
 from longhold.kernels import BackendRefused
-from longhold.kernels.extended import EXTENDED
+from longhold.kernels.extended_call import EXTENDED
 from tests.layers.twins import BACKENDS, CELLS, make, on_each_backend, packed
 
 T, B = 5, 3

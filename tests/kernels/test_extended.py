@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.library import opcheck
 
-from longhold.kernels.extended import EXTENDED, Arguments, kind_of
+from longhold.kernels.extended import kind_of
+from longhold.kernels.extended_call import EXTENDED, Arguments
 from longhold.kernels.extension import loaded
 from tests.helpers import assert_all_close, assert_close, assert_no_worse
 from tests.kernels.optioned import (
@@ -383,6 +384,12 @@ WRONG: dict[str, Any] = {
     "one bias": lambda a: a._replace(bias_hh=None),
     "no step": lambda a: a._replace(input=a.input[:0], reset=None, zoneout_h=None, zoneout_c=None),
 }
+WRONG_ELSEWHERE: dict[str, Any] = {
+    "peepholes": lambda a: a._replace(weight_peephole=a.weight_hh[:, 0].detach()),
+    "c0": lambda a: a._replace(c0=a.h0.detach()),
+    "zoneout of c": lambda a: a._replace(zoneout_c=a.zoneout_h),
+    "a rate of c": lambda a: a._replace(rate_c=0.5),
+}
 WRONG_LSTM: dict[str, Any] = {
     "no projection for a narrow h": lambda a: a._replace(weight_hr=None),
     "projection of another width": lambda a: a._replace(weight_hr=a.weight_hr[:-1].detach()),
@@ -392,14 +399,11 @@ WRONG_LSTM: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("what", [*WRONG, *WRONG_LSTM])
-def test_nothing_is_read_by_a_wrong_address(kind: str, what: str) -> None:
-    if what in WRONG_LSTM and not is_lstm(kind):
-        arguments = draw(Case("lstm", **ALL | {"H": 6}))._replace(weight_hh=torch.zeros(GATES[kind] * 6, 6).double())
-    else:
-        arguments = (WRONG | WRONG_LSTM)[what](draw(case_of(kind, ALL, **RICH)))
-    with torch.no_grad(), pytest.raises((RuntimeError, ValueError, TypeError)):
-        by_operator(kind, arguments)
+def test_nothing_is_read_by_a_wrong_address(kind: str) -> None:
+    for what, wrong in (WRONG | (WRONG_LSTM if is_lstm(kind) else WRONG_ELSEWHERE)).items():
+        arguments = wrong(draw(case_of(kind, ALL, **RICH)))
+        with torch.no_grad(), pytest.raises((RuntimeError, ValueError, TypeError)):
+            raise AssertionError(f"{what}: {by_operator(kind, arguments)}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -426,6 +430,9 @@ def test_what_forward_kept_is_checked_too(kind: str) -> None:
             for wrong in (given[i][:-1], given[i].float()):
                 with pytest.raises(RuntimeError, match=f"^{name} should have"):
                     backward(kind)(*given[:i], wrong, *given[i + 1 :])
+    if not is_lstm(kind):
+        with pytest.raises(RuntimeError, match="no cell state"):
+            backward(kind)(given[0], given[0], *given[2:])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,151 +8,34 @@ C++ (`kernels/cpu/extended.cpp`).
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled, product, unroll
+from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, Unrolled, product, unroll
 from longhold.cells.recurrence import NORM_EPS
-from longhold.kernels.call import DirectionNoise, DirectionParameters, StackCall
+from longhold.kernels.call import DirectionNoise, StackCall
+from longhold.kernels.extended_call import (
+    EXTENDED,
+    KEPT,
+    LEAVES,
+    SCHEMA,
+    TENSORS,
+    Arguments,
+    Results,
+    Shape,
+    Upstream,
+    check,
+    check_kept,
+    no_numbers,
+    shape_of,
+    split_backward,
+    with_states,
+)
 from longhold.kernels.extension import loaded
 from longhold.kernels.operators import DTYPES, _aliased, _autograd
-
-EXTENDED: dict[str, Recurrence] = {
-    "rnn_tanh": RNNRecurrence("tanh"),
-    "rnn_relu": RNNRecurrence("relu"),
-    "gru": GRURecurrence(),
-    "gru_before": GRURecurrence(reset_after=False),
-    "lstm": LSTMRecurrence(),
-    "lstm_coupled": LSTMRecurrence(coupled=True),
-}
-"""The cells with options, in the extension's order."""
-
-
-class Arguments(NamedTuple):
-    """What the operators take; those up to `c_initial` have a gradient."""
-
-    input: Tensor
-    """(T, B, I)"""
-    weight_ih: Tensor
-    weight_hh: Tensor
-    bias_ih: Tensor | None
-    bias_hh: Tensor | None
-    weight_hr: Tensor | None
-    weight_peephole: Tensor | None
-    weight_norm_ih: Tensor | None
-    weight_norm_hh: Tensor | None
-    weight_norm_c: Tensor | None
-    bias_norm_c: Tensor | None
-    h0: Tensor | None
-    """(B, P), zeros where it isn't given; so are the other states"""
-    c0: Tensor | None
-    """(B, H)"""
-    h_initial: Tensor | None
-    c_initial: Tensor | None
-    lengths: Tensor | None
-    """(B,) int64"""
-    reset: Tensor | None
-    """(T, B) bool"""
-    mask: Tensor | None
-    """(B, P), recurrent dropout"""
-    zoneout_h: Tensor | None
-    """(T, B, P) bool, true keeps the old value"""
-    zoneout_c: Tensor | None
-    """(T, B, H) bool"""
-    rate_h: float
-    """zoneout's expectation, where there is no mask"""
-    rate_c: float
-    reverse: bool
-    keep: bool
-    """also return the gates where no gradient asks for them"""
-
-    @property
-    def tensors(self) -> tuple[Tensor | None, ...]:
-        """All but the numbers and flags at the end."""
-        return cast(tuple[Tensor | None, ...], self[:_TENSORS])
-
-    @property
-    def leaves(self) -> tuple[Tensor | None, ...]:
-        """What has a gradient."""
-        return self.tensors[:_LEAVES]
-
-    @property
-    def parameters(self) -> DirectionParameters:
-        """As the cells take them."""
-        return DirectionParameters(*self[1:11])
-
-
-_LEAVES = 15
-_TENSORS = 20
-_SCHEMA = ", ".join(
-    [
-        "Tensor input, Tensor weight_ih, Tensor weight_hh",
-        *(f"Tensor? {name}" for name in Arguments._fields[3:_TENSORS]),
-        "float rate_h, float rate_c, bool reverse, bool keep",
-    ]
-)
-
-
-class Results(NamedTuple):
-    """What the forward operators return; a tensor that the cell or the call has no use for has no elements."""
-
-    h: Tensor
-    """(T, B, P)"""
-    c: Tensor
-    """(T, B, H)"""
-    h_n: Tensor
-    c_n: Tensor
-    gates: Tensor
-    """(T, B, G*H), after their activations; of an RNN h before zoneout"""
-    share: Tensor
-    """(T, B, G*H): the input's product before its layer norm"""
-    norm: Tensor
-    """(T, B, G*H): the recurrent product normalised"""
-    scale: Tensor
-    """(T, B, groups): 1 / std of each group of it"""
-    extra: Tensor
-    """(T, B, H): GRU's q = W_hn h + b_hn"""
-
-
-class Upstream(NamedTuple):
-    """The gradients of what the forward operators return, None where nothing depends on it."""
-
-    h: Tensor | None
-    c: Tensor | None
-    h_n: Tensor | None
-    c_n: Tensor | None
-    gates: Tensor | None
-
-
-_KEPT = (0, 1, 4, 5, 6, 7, 8)
-"""Results that backward reads: all but the final state."""
-
-
-class Shape(NamedTuple):
-    """The sizes of one call."""
-
-    kind: str
-    T: int
-    B: int
-    H: int
-    P: int
-    rows: int
-    """G*H"""
-    groups: tuple[int, ...]
-    """widths that layer norm treats apart"""
-    has_c: bool
-    """whether it is an LSTM"""
-    two_shares: bool
-    """whether a bias stands inside the reset product, so that the gates have two shares"""
-
-
-def _shape(kind: str, a: Arguments) -> Shape:
-    cell, (steps, batch, _), (rows, width) = EXTENDED[kind], a.input.shape, a.weight_hh.shape
-    hidden, has_c = rows // len(cell.gate_names), len(cell.state_names) == 2
-    return Shape(kind, steps, batch, hidden, width, rows, cell.norm_groups(hidden), has_c, kind == "gru")
 
 
 def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
@@ -174,33 +57,14 @@ def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
 
 def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     a = Arguments(*arguments)
-    n, normed = _shape(kind, a), a.weight_norm_ih is not None
-    _check(n, a)
-    a = _with_states(n, a)
+    n, normed = shape_of(kind, a), a.weight_norm_ih is not None
+    check(n, a)
+    a = with_states(n, a)
     share = F.linear(a.input, a.weight_ih, None if normed else _bias(n, a)).contiguous()
     gates = _normed(n, share, a) if normed else share
-    results = _results(n, a, gates, share if normed and a.keep else _none(share))
+    results = _results(n, a, gates, share if normed and a.keep else no_numbers(share))
     _walk("forward", n, a, _addresses(n, a, results))
-    return results if a.keep else results._replace(gates=_none(gates))
-
-
-def _with_states(n: Shape, a: Arguments) -> Arguments:
-    """Zeros for the states that the walk will read and that aren't given."""
-
-    def zeros(state: Tensor | None, width: int, needed: bool = True) -> Tensor | None:
-        return a.input.new_zeros((n.B, width)) if state is None and needed else state
-
-    resets = a.reset is not None
-    return a._replace(
-        h0=zeros(a.h0, n.P),
-        c0=zeros(a.c0, n.H, n.has_c),
-        h_initial=zeros(a.h_initial, n.P, resets),
-        c_initial=zeros(a.c_initial, n.H, n.has_c and resets),
-    )
-
-
-def _none(like: Tensor) -> Tensor:
-    return like.new_empty(0)
+    return results if a.keep else results._replace(gates=no_numbers(gates))
 
 
 def _bias(n: Shape, a: Arguments) -> Tensor | None:
@@ -220,32 +84,6 @@ def _normed(n: Shape, share: Tensor, a: Arguments) -> Tensor:
     parts = zip(torch.split(share, groups, dim=-1), gains, shifts, strict=True)
     normed = [F.layer_norm(part, gain.shape, gain, shift, NORM_EPS) for part, gain, shift in parts]
     return normed[0] if len(normed) == 1 else torch.cat(normed, dim=-1)
-
-
-def _check(n: Shape, a: Arguments) -> None:
-    """C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
-    rows, state, cell_state = (n.rows,), (n.B, n.P), (n.B, n.H)
-    peepholes = (n.rows - n.H,)
-    shapes = (
-        (n.T, n.B, a.input.shape[2]), (n.rows, a.input.shape[2]), (n.rows, n.P), rows, rows, (n.P, n.H), peepholes,
-        rows, rows, (n.H,), (n.H,), state, cell_state, state, cell_state,
-    )  # fmt: skip
-    wanted = [(a.input.dtype, shape) for shape in shapes]
-    wanted += [(torch.int64, (n.B,)), (torch.bool, (n.T, n.B)), (a.input.dtype, state)]
-    wanted += [(torch.bool, (n.T, n.B, n.P)), (torch.bool, (n.T, n.B, n.H))]
-    for name, tensor, (dtype, shape) in zip(a._fields, a.tensors, wanted, strict=False):
-        if tensor is not None and (tensor.dtype != dtype or tuple(tensor.shape) != shape):
-            raise RuntimeError(
-                f"{name} should have dtype {dtype} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
-            )
-    if n.T == 0:
-        raise RuntimeError("input should have at least one step, got none")
-    if (a.bias_ih is None) != (a.bias_hh is None):
-        raise RuntimeError("bias_ih and bias_hh should both be there or neither, got one")
-    if a.weight_hr is None and n.P != n.H:
-        raise RuntimeError(f"without weight_hr h should be as wide as the gates, {n.H}, got {n.P}")
-    if not n.has_c and any(a[i] is not None for i in (5, 6, 9, 10, 12, 14)):
-        raise RuntimeError(f"{n.kind} has neither projection, peepholes nor a cell state")
 
 
 def _dense(tensor: Tensor | None) -> Tensor | None:
@@ -273,11 +111,11 @@ def _walk(
 
 
 def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
-    upstream, kept, needs_input, a = _split(everything)
-    n, x = _shape(kind, a), a.input
-    _check(n, a)
-    _check_kept(n, a, upstream, kept)
-    leaves, a = a.leaves, _with_states(n, a)
+    upstream, kept, needs_input, a = split_backward(everything)
+    n, x = shape_of(kind, a), a.input
+    check(n, a)
+    check_kept(n, a, upstream, kept)
+    leaves, a = a.leaves, with_states(n, a)
 
     def sums(like: Tensor | None) -> Tensor | None:
         return None if like is None else torch.empty_like(like, memory_format=torch.contiguous_format)
@@ -310,34 +148,7 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
         d_c0,
         *d_initial,
     )
-    return tuple(_none(x) if d is None or leaf is None else d for d, leaf in zip(found, leaves, strict=True))
-
-
-def _split(everything: Sequence[Any]) -> tuple[Upstream, Results, bool, Arguments]:
-    """A backward operator's arguments: the gradients, what forward kept, whether the input needs one, its arguments."""
-    h, c, gates, share, norm, scale, extra = everything[5:12]
-    none = _none(h)
-    kept = Results(h, c, none, none, gates, share, norm, scale, extra)
-    return Upstream(*everything[:5]), kept, everything[12], Arguments(*everything[13:])
-
-
-def _check_kept(n: Shape, a: Arguments, upstream: Upstream, kept: Results) -> None:
-    """RuntimeError where a gradient or what forward kept has not the dtype and shape that C++ counts on."""
-    steps, end = {"h": n.P, "c": n.H, "gates": n.rows}, {"h_n": n.P, "c_n": n.H}
-    normed = a.weight_norm_hh is not None
-    wanted = {name: (n.T, n.B, width) for name, width in steps.items()} | {k: (n.B, w) for k, w in end.items()}
-    found = [(f"d_{name}", getattr(upstream, name), shape) for name, shape in wanted.items()]
-    found += [("h", kept.h, wanted["h"]), ("gates", kept.gates, wanted["gates"])]
-    found += [("c", kept.c, wanted["c"])] if n.has_c else []
-    found += [("share", kept.share, wanted["gates"])] if a.weight_norm_ih is not None else []
-    found += [("norm", kept.norm, wanted["gates"]), ("scale", kept.scale, (n.T, n.B, len(n.groups)))] if normed else []
-    found += [("extra", kept.extra, wanted["c"])] if n.two_shares else []
-    for name, tensor, shape in found:
-        if tensor is not None and (tensor.dtype != a.input.dtype or tuple(tensor.shape) != shape):
-            raise RuntimeError(
-                f"{name} should have dtype {a.input.dtype} and shape {shape}, got {tensor.dtype} and "
-                f"{tuple(tensor.shape)}"
-            )
+    return tuple(no_numbers(x) if d is None or leaf is None else d for d, leaf in zip(found, leaves, strict=True))
 
 
 def _state_gradient(given: Tensor | None, state: Tensor | None) -> Tensor | None:
@@ -386,45 +197,45 @@ def _states_before(a: Arguments, h: Tensor) -> Tensor:
 
 def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     a = Arguments(*arguments)
-    n = _shape(kind, a)
+    n = shape_of(kind, a)
     stack, none = (n.T, n.B, n.rows), (0,)
     gates = a.input.new_empty(stack if a.keep else none)
     return _results(n, a, gates, gates.new_empty(stack if a.keep and a.weight_norm_ih is not None else none))
 
 
 def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
-    _, _, needs_input, a = _split(everything)
+    _, _, needs_input, a = split_backward(everything)
     given = (a.input if needs_input else None, *a.leaves[1:])
     if a.reset is None:
         given = (*given[:-2], None, None)
-    return tuple(_none(a.input) if t is None else t.new_empty(t.shape) for t in given)
+    return tuple(no_numbers(a.input) if t is None else t.new_empty(t.shape) for t in given)
 
 
 def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     has_gates = len(EXTENDED[kind].gate_names) > 1
     ctx.mark_non_differentiable(*output[5 if has_gates else 4 :])
-    ctx.save_for_backward(*(output[i] for i in _KEPT), *inputs[:_TENSORS])
-    ctx.rest = inputs[_TENSORS:]
+    ctx.save_for_backward(*(output[i] for i in KEPT), *inputs[:TENSORS])
+    ctx.rest = inputs[TENSORS:]
     ctx.set_materialize_grads(False)
 
 
 def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    kept, tensors = ctx.saved_tensors[: len(_KEPT)], ctx.saved_tensors[len(_KEPT) :]
+    kept, tensors = ctx.saved_tensors[: len(KEPT)], ctx.saved_tensors[len(KEPT) :]
     above = Upstream(*grads[:5])
     if "c" not in EXTENDED[kind].state_names:
         above = above._replace(c=None, c_n=None)
     operator = getattr(torch.ops.longhold, f"extended_{kind}_backward")
     found = operator(*above, *kept, ctx.needs_input_grad[1], *tensors, *ctx.rest)
     a = Arguments(*tensors, *ctx.rest)
-    told = [leaf is not None and (i < _LEAVES - 2 or a.reset is not None) for i, leaf in enumerate(a.leaves)]
+    told = [leaf is not None and (i < LEAVES - 2 or a.reset is not None) for i, leaf in enumerate(a.leaves)]
     given = [d if need and tell else None for d, need, tell in zip(found, ctx.needs_input_grad[1:], told, strict=False)]
-    return (*given, *[None] * (len(Arguments._fields) - _LEAVES))
+    return (*given, *[None] * (len(Arguments._fields) - LEAVES))
 
 
 def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    upstream, _, _, a = _split(inputs)
+    upstream, _, _, a = split_backward(inputs)
     ctx.save_for_backward(*upstream, *a.tensors)
-    ctx.rest = a[_TENSORS:]
+    ctx.rest = a[TENSORS:]
     ctx.set_materialize_grads(False)
 
 
@@ -433,8 +244,8 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
     higher = torch.is_grad_enabled()
     with torch.enable_grad():
         above = [_aliased(t) for t in ctx.saved_tensors[:5]]
-        leaves = [_aliased(t) for t in ctx.saved_tensors[5 : 5 + _LEAVES]]
-        rest: Sequence[Any] = (*ctx.saved_tensors[5 + _LEAVES :], *ctx.rest)
+        leaves = [_aliased(t) for t in ctx.saved_tensors[5 : 5 + LEAVES]]
+        rest: Sequence[Any] = (*ctx.saved_tensors[5 + LEAVES :], *ctx.rest)
         outputs = _reference(kind, Arguments._make((*leaves, *rest)))
         pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
         inputs = [leaf for leaf in leaves if leaf is not None]
@@ -459,13 +270,13 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
     found = dict(zip(map(id, sources), second, strict=True))
     d_above = [None if t is None else found[id(t)] for t in above]
     d_leaves = [None if t is None else found[id(t)] for t in leaves]
-    return (*d_above, *[None] * (len(_KEPT) + 1), *d_leaves, *[None] * (len(Arguments._fields) - _LEAVES))
+    return (*d_above, *[None] * (len(KEPT) + 1), *d_leaves, *[None] * (len(Arguments._fields) - LEAVES))
 
 
 def _reference(kind: str, a: Arguments) -> tuple[Tensor | None, ...]:
     """The differentiable results by the cells and the loop over time."""
-    n, parameters = _shape(kind, a), a.parameters
-    a = _with_states(n, a)
+    n, parameters = shape_of(kind, a), a.parameters
+    a = with_states(n, a)
     initial = [state for state in (a.h_initial, a.c_initial) if state is not None]
     cell, pair = EXTENDED[kind], n.has_c
     zones = [(a.zoneout_h, a.rate_h), (a.zoneout_c, a.rate_c)][: 2 if pair else 1]
@@ -516,12 +327,12 @@ _LIBRARY: Any = torch.library.Library("longhold", "FRAGMENT")  # type: ignore[no
 
 def _register(kind: str) -> None:
     results = ", ".join(f"Tensor {name}" for name in Results._fields)
-    gradients = ", ".join(f"Tensor d_{name}" for name in Arguments._fields[:_LEAVES])
+    gradients = ", ".join(f"Tensor d_{name}" for name in Arguments._fields[:LEAVES])
     upstream = ", ".join(f"Tensor? d_{name}" for name in Upstream._fields)
-    kept = ", ".join(f"Tensor {Results._fields[i]}" for i in _KEPT)
+    kept = ", ".join(f"Tensor {Results._fields[i]}" for i in KEPT)
     forward, backward = f"extended_{kind}_forward", f"extended_{kind}_backward"
-    _LIBRARY.define(f"{forward}({_SCHEMA}) -> ({results})")
-    _LIBRARY.define(f"{backward}({upstream}, {kept}, bool needs_input, {_SCHEMA}) -> ({gradients})")
+    _LIBRARY.define(f"{forward}({SCHEMA}) -> ({results})")
+    _LIBRARY.define(f"{backward}({upstream}, {kept}, bool needs_input, {SCHEMA}) -> ({gradients})")
     _LIBRARY.impl(forward, partial(_forward, kind), "CPU")
     _LIBRARY.impl(backward, partial(_backward, kind), "CPU")
     torch.library.register_fake(f"longhold::{forward}", partial(_fake_forward, kind), lib=_LIBRARY)
