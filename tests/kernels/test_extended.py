@@ -125,14 +125,15 @@ def cases(draw_from: st.DrawFn) -> tuple[Case, int, int, str]:
     flag, rate = st.booleans(), st.sampled_from([0.0, 0.1, 0.5, 1.0])
     size = st.one_of(st.integers(1, 9), st.integers(1, 40), st.sampled_from([15, 16, 17, 31, 32, 33, 63, 64, 65]))
     kind, hidden = draw_from(st.sampled_from(KINDS)), draw_from(st.one_of(size, st.integers(1, 150)))
-    lstm = is_lstm(kind)
+    # with one input layer norm hides its size: the exact gradient is nearly 0, and roundings are no measure
+    lstm, layer_norm = is_lstm(kind), hidden > 2 and draw_from(flag)
     case = Case(
         kind=kind,
         T=draw_from(st.integers(1, 12)),
         B=draw_from(st.one_of(st.integers(1, 9), st.integers(1, 40))),
         H=hidden,
-        I=draw_from(size),
-        layer_norm=hidden > 2 and draw_from(flag),
+        I=draw_from(size) + 2 * layer_norm,
+        layer_norm=layer_norm,
         projection=draw_from(st.integers(0, hidden - 1)) if lstm and draw_from(flag) else 0,
         peephole=lstm and draw_from(flag),
         zone_masks=draw_from(flag),
