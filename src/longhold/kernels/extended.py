@@ -40,7 +40,7 @@ from longhold.kernels.operators import DTYPES, _aliased, _autograd
 
 def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
     """Room for all results but those that torch's product makes."""
-    new, none = a.input.new_empty, (0,)
+    new, none = a.weight_hh.new_empty, (0,)
     normed = a.keep and a.weight_norm_hh is not None
     return Results(
         h=new((n.T, n.B, n.P)),
@@ -107,12 +107,12 @@ def _walk(
 ) -> None:
     sizes = (list(EXTENDED).index(n.kind), n.T, n.B, n.H, n.P, a.reverse, a.rate_h, a.rate_c)
     given = [[0 if t is None else t.data_ptr() for t in tensors] for tensors in (addressed, written) if tensors]
-    getattr(loaded(), f"extended_{way}_{DTYPES[a.input.dtype]}")(*sizes, *given, torch.get_num_threads())
+    getattr(loaded(), f"extended_{way}_{DTYPES[a.weight_hh.dtype]}")(*sizes, *given, torch.get_num_threads())
 
 
 def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     upstream, kept, needs_input, a = split_backward(everything)
-    n, x = shape_of(kind, a), a.input
+    n, new = shape_of(kind, a), a.weight_hh.new_empty
     check(n, a)
     check_kept(n, a, upstream, kept)
     leaves, a = a.leaves, with_states(n, a)
@@ -120,10 +120,10 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     def sums(like: Tensor | None) -> Tensor | None:
         return None if like is None else torch.empty_like(like, memory_format=torch.contiguous_format)
 
-    d_gates = x.new_empty(n.T, n.B, n.rows)
+    d_gates = new(n.T, n.B, n.rows)
     d_product = torch.empty_like(d_gates) if n.two_shares or a.weight_norm_hh is not None else d_gates
-    d_projected = x.new_empty(n.T, n.B, n.P) if a.weight_hr is not None else None
-    second = x.new_empty(n.T, n.B, n.H) if a.weight_hr is not None or kind == "gru_before" else None
+    d_projected = new(n.T, n.B, n.P) if a.weight_hr is not None else None
+    second = new(n.T, n.B, n.H) if a.weight_hr is not None or kind == "gru_before" else None
     d_h0, d_c0 = _state_gradient(upstream.h_n, a.h0), _state_gradient(upstream.c_n, a.c0)
     d_initial = [None if d is None or a.reset is None else torch.zeros_like(d) for d in (d_h0, d_c0)]
     d_sums = [sums(t) for t in (a.bias_hh, a.weight_norm_hh, a.weight_peephole, a.weight_norm_c, a.bias_norm_c)]
@@ -134,7 +134,7 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     d_share, d_norm_ih = _input_norm_backward(n, a, kept.share, d_gates)
     found = (
         d_share @ a.weight_ih if needs_input else None,
-        d_share.flatten(0, 1).T @ x.flatten(0, 1),
+        d_share.flatten(0, 1).T @ a.input.flatten(0, 1),
         _weight_gradient(n, d_product, _states_before(a, kept.h), second),
         None if d_bias is None else d_gates.sum((0, 1)) if n.two_shares else d_bias.clone(),
         d_bias,
@@ -148,7 +148,7 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
         d_c0,
         *d_initial,
     )
-    return tuple(no_numbers(x) if d is None or leaf is None else d for d, leaf in zip(found, leaves, strict=True))
+    return tuple(new(0) if d is None or leaf is None else d for d, leaf in zip(found, leaves, strict=True))
 
 
 def _state_gradient(given: Tensor | None, state: Tensor | None) -> Tensor | None:
@@ -199,7 +199,7 @@ def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     a = Arguments(*arguments)
     n = shape_of(kind, a)
     stack, none = (n.T, n.B, n.rows), (0,)
-    gates = a.input.new_empty(stack if a.keep else none)
+    gates = a.weight_hh.new_empty(stack if a.keep else none)
     return _results(n, a, gates, gates.new_empty(stack if a.keep and a.weight_norm_ih is not None else none))
 
 
@@ -208,7 +208,7 @@ def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     given = (a.input if needs_input else None, *a.leaves[1:])
     if a.reset is None:
         given = (*given[:-2], None, None)
-    return tuple(no_numbers(a.input) if t is None else t.new_empty(t.shape) for t in given)
+    return tuple(no_numbers(a.weight_hh) if t is None else t.new_empty(t.shape) for t in given)
 
 
 def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

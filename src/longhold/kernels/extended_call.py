@@ -142,7 +142,7 @@ class Shape(NamedTuple):
 
 def shape_of(kind: str, a: Arguments) -> Shape:
     """The sizes of a call, of tensors that aren't checked yet."""
-    cell, (steps, batch, _), (rows, width) = EXTENDED[kind], a.input.shape, a.weight_hh.shape
+    cell, (steps, batch), (rows, width) = EXTENDED[kind], a.input.shape[:2], a.weight_hh.shape
     gates, has_c = len(cell.gate_names), len(cell.state_names) == 2
     hidden = rows // gates
     return Shape(kind, steps, batch, hidden, width, gates * hidden, cell.norm_groups(hidden), has_c, kind == "gru")
@@ -152,7 +152,7 @@ def with_states(n: Shape, a: Arguments) -> Arguments:
     """Zeros for the states that the walk will read and that aren't given."""
 
     def zeros(state: Tensor | None, width: int, needed: bool = True) -> Tensor | None:
-        return a.input.new_zeros((n.B, width)) if state is None and needed else state
+        return a.weight_hh.new_zeros((n.B, width)) if state is None and needed else state
 
     resets = a.reset is not None
     return a._replace(
@@ -184,13 +184,14 @@ def check(n: Shape, a: Arguments) -> None:
         (n.T, n.B, a.input.shape[2]), (n.rows, a.input.shape[2]), (n.rows, n.P), rows, rows, (n.P, n.H), peepholes,
         rows, rows, (n.H,), (n.H,), state, cell_state, state, cell_state,
     )  # fmt: skip
-    wanted = [(a.input.dtype, shape) for shape in shapes]
-    wanted += [(torch.int64, (n.B,)), (torch.bool, (n.T, n.B)), (a.input.dtype, state)]
+    dtype = a.weight_hh.dtype
+    wanted = [(dtype, shape) for shape in shapes]
+    wanted += [(torch.int64, (n.B,)), (torch.bool, (n.T, n.B)), (dtype, state)]
     wanted += [(torch.bool, (n.T, n.B, n.P)), (torch.bool, (n.T, n.B, n.H))]
-    for name, tensor, (dtype, shape) in zip(a._fields, a.tensors, wanted, strict=False):
-        if tensor is not None and (tensor.dtype != dtype or tuple(tensor.shape) != shape):
+    for name, tensor, (kind, shape) in zip(a._fields, a.tensors, wanted, strict=False):
+        if tensor is not None and (tensor.dtype != kind or tuple(tensor.shape) != shape):
             raise RuntimeError(
-                f"{name} should have dtype {dtype} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
+                f"{name} should have dtype {kind} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
             )
     if n.T == 0:
         raise RuntimeError("input should have at least one step, got none")
@@ -217,8 +218,8 @@ def check_kept(n: Shape, a: Arguments, upstream: Upstream, kept: Results) -> Non
     found += [("norm", kept.norm, wanted["gates"]), ("scale", kept.scale, (n.T, n.B, len(n.groups)))] if normed else []
     found += [("extra", kept.extra, wanted["c"])] if n.two_shares else []
     for name, tensor, shape in found:
-        if tensor is not None and (tensor.dtype != a.input.dtype or tuple(tensor.shape) != shape):
+        if tensor is not None and (tensor.dtype != a.weight_hh.dtype or tuple(tensor.shape) != shape):
             raise RuntimeError(
-                f"{name} should have dtype {a.input.dtype} and shape {shape}, got {tensor.dtype} and "
+                f"{name} should have dtype {a.weight_hh.dtype} and shape {shape}, got {tensor.dtype} and "
                 f"{tuple(tensor.shape)}"
             )
