@@ -55,5 +55,5 @@ if "$python" -P "$work/overflow.py" 2> "$work/overflow" || ! grep -q "AddressSan
   echo "the sanitizer did not see an overflow"; cat "$work/overflow"; exit 1
 fi
 
-"$python" -m pytest -p no:cacheprovider tests/kernels/test_operators.py \
+"$python" -m pytest -p no:cacheprovider tests/kernels/test_operators.py tests/kernels/test_extended.py \
   -k 'not opcheck' --timeout 3000 "$@"

@@ -12,11 +12,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import longhold
 from longhold.kernels import BackendRefused
+from longhold.kernels.extended_call import EXTENDED
 from tests.layers.twins import BACKENDS, CELLS, make, on_each_backend, packed
 
 T, B = 5, 3
 FUSED = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
-OWN = {f"longhold.{name}_forward" for name in FUSED}
+OWN = {f"longhold.{name}_forward" for name in (*FUSED, *(f"extended_{kind}" for kind in EXTENDED))}
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "rnn layer norm": ("rnn_tanh", {"layer_norm": True}, "layer norm"),
@@ -29,8 +30,6 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "zoneout of c": ("lstm", {"zoneout": (0.0, 0.5)}, "zoneout"),
     "gru 2014": ("gru", {"reset_after": False}, "reset gate"),
 }
-ON_CPU = ("recurrent dropout",)
-"""What torch refuses and our own loop does."""
 CAN: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     **{cell: (cell, {}, {}) for cell in CELLS},
     "stack": ("lstm_projected", {"num_layers": 3, "bidirectional": True, "dropout": 0.5, "bias": False}, {}),
@@ -74,13 +73,8 @@ def ran(call: Any) -> str:
     return "torch" if fused.count else "cpu" if own.count else "reference"
 
 
-def best(cell: str) -> str:
-    """The automatic choice for a cell without options."""
-    return "torch" if cell == "lstm_projected" else "cpu"
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_plain_float32_lstm_is_left_to_onednn(cell: str, dtype: torch.dtype) -> None:
     layer, x = make(cell, 3, 4, dtype=dtype), data().to(dtype)
     expected = "torch" if cell == "lstm" and dtype == torch.float32 else "cpu"
@@ -102,8 +96,8 @@ def test_automatic_choice_takes_the_fastest_and_says_so(case: str) -> None:
     cell, options, call = CAN[case]
     layer, x = make(cell, 3, 4, **options), data()
     choice = longhold.explain(layer, x, **call)
-    assert choice.backend == best(cell)
-    assert ran(lambda: layer(x, **call)) == best(cell)
+    assert choice.backend == "cpu"
+    assert ran(lambda: layer(x, **call)) == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -122,10 +116,10 @@ def test_what_torch_cannot_do_is_refused_with_the_reason(case: str) -> None:
     cell, options, reason = REFUSED[case]
     layer, x = make(cell, 3, 4, **options), data()
     choice = longhold.explain(layer, x)
-    assert choice.backend == ("cpu" if case in ON_CPU else "reference")
-    assert set(choice.refused) == ({"torch"} if case in ON_CPU else {"cpu", "torch"})
+    assert choice.backend == "cpu"
+    assert set(choice.refused) == {"torch"}
     assert reason in choice.refused["torch"]
-    assert ran(lambda: layer(x)) == choice.backend
+    assert ran(lambda: layer(x)) == "cpu"
     with longhold.use_backend("torch"):
         with pytest.raises(BackendRefused, match=f"torch.*{reason}"):
             layer(x)
@@ -140,18 +134,18 @@ def test_what_torch_cannot_do_is_refused_with_the_reason(case: str) -> None:
 def test_eval_mode_drops_nothing(case: str) -> None:
     cell, options, _ = REFUSED[case]
     layer, x = make(cell, 3, 4, **options).eval(), data()
-    expected = "cpu" if case in ON_CPU else "reference"
-    assert longhold.explain(layer, x).backend == expected
-    assert ran(lambda: layer(x)) == expected
+    assert longhold.explain(layer, x).backend == "cpu"
+    assert ran(lambda: layer(x)) == "cpu"
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_trace_needs_the_reference(cell: str) -> None:
+def test_a_trace_runs_on_our_own_loop(cell: str) -> None:
     layer, x = make(cell, 3, 4), data()
-    assert ran(lambda: layer.trace(x)) == "reference"
-    for backend in ("torch", "cpu"):
-        with longhold.use_backend(backend), pytest.raises(BackendRefused, match="every step"):
-            layer.trace(x)
+    assert ran(lambda: layer.trace(x)) == "cpu"
+    with longhold.use_backend("torch"), pytest.raises(BackendRefused, match="every step"):
+        layer.trace(x)
+    with longhold.use_backend("reference"):
+        assert ran(lambda: layer.trace(x)) == "reference"
 
 
 def test_rates_of_zero_refuse_nothing() -> None:
@@ -202,14 +196,14 @@ def test_a_block_ends_with_its_thread() -> None:
 
 def test_an_explanation_can_be_read() -> None:
     assert str(longhold.explain(make("lstm", 3, 4), data())).startswith("cpu: ")
-    projected = str(longhold.explain(make("lstm_projected", 3, 4), data()))
-    assert projected.startswith("torch: ")
-    assert "\nnot cpu: " in projected
-    assert "projection" in projected
     normed = longhold.explain(make("lstm", 3, 4, layer_norm=True), data())
-    assert "reference" in str(normed)
+    assert str(normed).startswith("cpu: ")
     assert normed.reason in str(normed)
-    assert "layer norm" in str(normed)
+    assert "\nnot torch: it has no layer norm" in str(normed)
+    half = str(longhold.explain(make("lstm", 3, 4, layer_norm=True, dtype=torch.bfloat16), data().bfloat16()))
+    assert half.startswith("reference: ")
+    assert "\nnot cpu: " in half
+    assert "bfloat16" in half
     with longhold.use_backend("reference"):
         assert "use_backend" in str(longhold.explain(make("lstm", 3, 4), data()))
 

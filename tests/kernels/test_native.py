@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import longhold
 from longhold.kernels import BackendRefused
+from longhold.kernels.extended import kind_of as extended_kind
 from longhold.kernels.native import kind_of
 from tests.helpers import assert_all_close, assert_close, flat
 from tests.kernels.sequences import KINDS, machine
@@ -35,15 +37,6 @@ def data() -> Tensor:
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
-    "rnn layer norm": ("rnn_tanh", {"layer_norm": True}, "layer norm"),
-    "gru layer norm": ("gru", {"layer_norm": True}, "layer norm"),
-    "lstm layer norm": ("lstm", {"layer_norm": True}, "layer norm"),
-    "peephole": ("lstm", {"peephole": True}, "peephole"),
-    "coupled gates": ("lstm", {"coupled_gates": True}, "coupled"),
-    "projection": ("lstm_projected", {}, "projection"),
-    "zoneout": ("rnn_relu", {"zoneout": 0.5}, "zoneout"),
-    "zoneout of c": ("lstm", {"zoneout": (0.0, 0.5)}, "zoneout"),
-    "gru 2014": ("gru", {"reset_after": False}, "reset gate"),
     "bfloat16": ("gru", {"dtype": torch.bfloat16}, "bfloat16"),
     "meta": ("gru", {"device": "meta"}, "meta"),
 }
@@ -67,13 +60,10 @@ def test_what_it_cannot_do_is_refused_with_the_reason(case: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_trace_and_an_empty_batch_are_refused(kind: str) -> None:
+def test_an_empty_batch_is_refused(kind: str) -> None:
     layer = deep(kind)
-    with longhold.use_backend("cpu"):
-        with pytest.raises(BackendRefused, match="every step"):
-            layer.trace(data())
-        with pytest.raises(BackendRefused, match="empty"):
-            layer(data()[:, :0])
+    with longhold.use_backend("cpu"), pytest.raises(BackendRefused, match="empty"):
+        layer(data()[:, :0])
     assert layer(data()[:, :0])[0].shape == (T, 0, 8)
 
 
@@ -115,6 +105,106 @@ def test_with_noise_and_learned_states_it_is_the_reference(kind: str, options: d
             with longhold.use_backend(backend):
                 found.append(through(layer, x, state, alone=True, **call))
         assert_all_close(found[0], found[1], f"{kind} {sorted(call)}")
+
+
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "rnn layer norm": ("rnn_tanh", {"layer_norm": True}),
+    "rnn zoneout": ("rnn_relu", {"zoneout": 0.5}),
+    "gru layer norm": ("gru", {"layer_norm": True}),
+    "gru 2014": ("gru", {"reset_after": False}),
+    "gru 2014 with all": ("gru", {"reset_after": False, "layer_norm": True, "zoneout": 0.3, "recurrent_dropout": 0.3}),
+    "lstm layer norm": ("lstm", {"layer_norm": True, "bias": False}),
+    "lstm zoneout": ("lstm", {"zoneout": (0.2, 0.4)}),
+    "lstm zoneout of c": ("lstm", {"zoneout": (0.0, 0.4)}),
+    "peephole": ("lstm", {"peephole": True}),
+    "coupled gates": ("lstm", {"coupled_gates": True}),
+    "projection": ("lstm_projected", {}),
+    "lstm with all": (
+        "lstm_projected",
+        {"layer_norm": True, "peephole": True, "coupled_gates": True, "zoneout": 0.3, "recurrent_dropout": 0.3},
+    ),
+}
+
+
+def with_options(case: str, **more: Any) -> Any:
+    kind, options = OPTIONS[case]
+    return deep(kind, **options, **more)
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+@pytest.mark.parametrize("training", [True, False])
+def test_with_every_option_it_is_the_reference(case: str, training: bool) -> None:
+    layer = with_options(case, learn_initial_state=True, dropout=0.3, weight_dropout=0.3).train(training)
+    with torch.no_grad():
+        for name, parameter in layer.named_parameters():  # extras start neutral, where a wrong one isn't seen
+            parameter.add_(0.2 * torch.randn_like(parameter) if "weight_hh" not in name else 0.0)
+    x, state = randn(T, B, 3), state_for(layer, B)
+    for call in ({}, {"lengths": LENGTHS}, {"reset": RESET}, RAGGED):
+        found = []
+        for backend in ("cpu", "reference"):
+            torch.manual_seed(1)
+            with longhold.use_backend(backend):
+                found.append(through(layer, x, state, alone=True, **call))
+        assert_all_close(found[0], found[1], f"{case} {sorted(call)}")
+
+
+@pytest.mark.parametrize("case", [*KINDS, *OPTIONS])
+@pytest.mark.parametrize("call", [{}, RAGGED], ids=["whole", "ragged"])
+def test_a_trace_is_the_references(case: str, call: dict[str, Any]) -> None:
+    layer = deep(case) if case in KINDS else with_options(case)
+    x, state = randn(T, B, 3), state_for(layer, B)
+    given = call | {"masks": layer.draw_masks(T, B)}
+    leaves, found = {"input": x} | state | dict(layer.named_parameters()), []
+    for backend in ("cpu", "reference"):
+        with longhold.use_backend(backend):
+            trace = layer.trace(x, as_hx(state), **given)
+        named = {"output": trace.output, "h": trace.h} | ({"c": trace.c} if hasattr(trace, "c") else {})
+        named |= {f"{i}_n": value for i, value in enumerate(fields_of(trace.state))}
+        named |= trace.gates._asdict() if hasattr(trace, "gates") else {}
+        answer = {name: value.detach() for name, value in named.items()}
+        for through_name, value in named.items():
+            gradients = torch.autograd.grad(
+                value.sin().sum(), list(leaves.values()), retain_graph=True, allow_unused=True, materialize_grads=True
+            )
+            answer |= {f"d_{n} through {through_name}": g for n, g in zip(leaves, gradients, strict=True)}
+        found.append(answer)
+    assert_all_close(found[0], found[1], case)
+
+
+@pytest.mark.parametrize("case", ["gru 2014 with all", "lstm with all"])
+def test_transforms_of_a_layer_with_options_take_the_reference(case: str) -> None:
+    layer, x = with_options(case).eval(), data()
+    for name in ("jvp", "vmap of grad"):
+        actual = transforms(layer, x, RAGGED)[name]()
+        with longhold.use_backend("reference"):
+            assert_close(name, actual, transforms(layer, x, RAGGED)[name]())
+
+
+def test_nothing_is_kept_without_a_gradient() -> None:
+    """Gates, and what layer norm leaves for backward, are neither returned nor held."""
+    layer, x = with_options("lstm with all"), data()
+    with Kept() as kept, longhold.use_backend("cpu"):
+        layer(x)
+        assert all(kept.sizes), "with a gradient"
+        kept.sizes.clear()
+        with torch.no_grad():
+            layer(x)
+    assert len(kept.sizes) == 4
+    assert not any(kept.sizes)
+
+
+class Kept(TorchDispatchMode):
+    """Notes how many gates each extended operator returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if "extended" in str(func):
+            self.sizes.append(found[4].numel())
+        return found
 
 
 def transforms(layer: Any, x: Tensor, call: dict[str, Any]) -> dict[str, Callable[[], Tensor]]:
@@ -228,6 +318,31 @@ def test_compiled_whole_it_gives_what_it_gives(kind: str, ragged: bool, fresh_co
     ]
 
 
+@pytest.mark.parametrize("case", ["rnn layer norm", "gru 2014 with all", "lstm with all"])
+@pytest.mark.parametrize("ragged", [False, True])
+def test_compiled_whole_with_options(case: str, ragged: bool, fresh_compiler: None) -> None:
+    layer, graphs = with_options(case).eval(), Graphs()
+    x, call = randn(T, B, 3), RAGGED if ragged else {}
+
+    def traced(x: Tensor, **call: Any) -> dict[str, Tensor]:
+        trace = layer.trace(x, **call)
+        gates = trace.gates._asdict() if hasattr(trace, "gates") else {}
+        return flat(layer(x, **call)) | {"h": trace.h} | gates
+
+    compiled = torch.compile(traced, fullgraph=True, backend=graphs)
+    leaves = {"input": x} | dict(layer.named_parameters())
+    found = []
+    for run in (compiled, traced):
+        outputs = run(x, **call)
+        gradients = torch.autograd.grad(sum(v.sin().sum() for v in outputs.values()), list(leaves.values()))
+        found.append({n: v.detach() for n, v in outputs.items()} | dict(zip(leaves, gradients, strict=True)))
+    assert_all_close(found[0], found[1], case)
+    assert [len(names) for names in graphs.operators] == [8], "two layers, two directions, called and traced"
+    assert all(f"longhold.extended_{extended_kind(layer.recurrence)}_forward" in n for n in graphs.operators[0])
+    with torch.no_grad():
+        assert_all_close(compiled(x, **call), traced(x, **call), "without gradients")
+
+
 def test_compiled_with_dynamic_shapes_it_compiles_once(fresh_compiler: None) -> None:
     layer = make("gru", 3, 4)
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager", dynamic=True)
@@ -269,6 +384,26 @@ def test_one_exported_program_serves_any_time_and_batch(kind: str, ragged: bool)
             lengths = torch.randint(1, other_steps + 1, (other_batch,))
             cuts = (torch.rand(other_steps, other_batch) < 0.3) & (torch.arange(other_steps).unsqueeze(1) < lengths)
             arguments = (x, lengths, cuts)
+        for actual, expected in zip(program.module()(*arguments), module(*arguments), strict=True):
+            assert_close(f"T={other_steps} B={other_batch}", actual, expected)
+
+
+@pytest.mark.parametrize("case", ["rnn layer norm", "gru layer norm", "gru 2014 with all", "peephole", "lstm with all"])
+@pytest.mark.parametrize("ragged", [False, True])
+def test_one_exported_program_with_options_serves_any_time_and_batch(case: str, ragged: bool) -> None:
+    module = Whole(with_options(case).eval())
+    steps, batch = torch.export.Dim("T", min=2, max=4096), torch.export.Dim("B", min=2, max=4096)
+    given: tuple[Tensor, ...] = (data(), LENGTHS, RESET) if ragged else (data(),)
+    dynamic = ({0: steps, 1: batch}, {0: batch}, {0: steps, 1: batch})[: len(given)]
+    program = torch.export.export(module, given, dynamic_shapes=dynamic)
+    names = [str(node.target) for node in program.graph.nodes if "longhold" in str(node.target)]
+    assert names == [f"longhold.extended_{extended_kind(module.layer.recurrence)}_forward.default"] * 4
+    for other_steps, other_batch in ((7, 2), (2, 9)):
+        arguments: tuple[Tensor, ...] = (torch.randn(other_steps, other_batch, 3, dtype=torch.float64),)
+        if ragged:
+            lengths = torch.randint(1, other_steps + 1, (other_batch,))
+            cuts = (torch.rand(other_steps, other_batch) < 0.3) & (torch.arange(other_steps).unsqueeze(1) < lengths)
+            arguments = (*arguments, lengths, cuts)
         for actual, expected in zip(program.module()(*arguments), module(*arguments), strict=True):
             assert_close(f"T={other_steps} B={other_batch}", actual, expected)
 

@@ -94,6 +94,7 @@ def _is_fused(call: StackCall) -> bool:
     """Whether torch has a fused path (oneDNN) that is as fast: see benchmarks/results."""
     return (
         isinstance(call.recurrence, LSTMRecurrence)
+        and call.parameters[0].weight_hr is None
         and isinstance(call.input, Tensor)
         and call.input.dtype == torch.float32
         and call.lengths is None

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,8 +12,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, RNNRecurrence
 from longhold.kernels.call import DirectionNoise, DirectionParameters, StackCall, StackResult
-from longhold.kernels.lookup import is_ids, one_hot
-from longhold.kernels.reference import without_padding
+from longhold.kernels.lookup import is_ids
+from longhold.kernels.reference import with_one_hot, without_padding
 from longhold.kernels.segments import join_segments, split_segments
 
 
@@ -58,7 +57,7 @@ def run_torch(call: StackCall) -> StackResult:
     all segments.
     """
     if is_ids(call.data):
-        return run_torch(_with_one_hot(without_padding(call)))
+        return run_torch(with_one_hot(without_padding(call)))
     if isinstance(call.input, PackedSequence):
         return _run_packed(call, call.input)
     if call.lengths is None and call.reset is None:
@@ -70,12 +69,6 @@ def run_torch(call: StackCall) -> StackResult:
         pieces, segments = split_segments(call)
         return join_segments(call, run_torch(pieces), segments)
     return _run_ragged(call)
-
-
-def _with_one_hot(call: StackCall) -> StackCall:
-    weight = call.parameters[0].weight_ih
-    data = one_hot(call.data, weight.shape[1], weight)
-    return replace(call, input=call.input._replace(data=data) if isinstance(call.input, PackedSequence) else data)
 
 
 def _run_packed(call: StackCall, packed: PackedSequence) -> StackResult:

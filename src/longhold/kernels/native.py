@@ -6,14 +6,15 @@ from torch import Tensor
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled
 from longhold.kernels import operators
 from longhold.kernels.call import StackCall, StackResult
+from longhold.kernels.extended import is_extended, run_extended
 from longhold.kernels.extension import why_missing
 from longhold.kernels.lookup import is_ids
-from longhold.kernels.reference import run_layers
+from longhold.kernels.reference import run_layers, with_one_hot, without_padding
 
 
 def cpu_refusal(call: StackCall) -> str | None:
     """Why the extension cannot do what is asked, or None."""
-    cell, p, data = call.recurrence, call.parameters[0], call.data
+    p, data = call.parameters[0], call.data
     if data.device.type != "cpu":
         return f"it runs on the CPU, not on {data.device.type}"
     dtype = p.weight_ih.dtype if is_ids(data) else data.dtype
@@ -21,31 +22,23 @@ def cpu_refusal(call: StackCall) -> str | None:
         return f"it computes in float32 and float64, not in {dtype}"
     if torch.is_autocast_enabled("cpu"):
         return "autocast is active, and it casts nothing"
-    if call.trace:
-        return "it returns neither cell states nor gates of every step yet"
-    if p.weight_norm_hh is not None:
-        return "it has no layer norm yet"
-    if p.weight_peephole is not None:
-        return "it has no peepholes yet"
-    if p.weight_hr is not None:
-        return "it has no projection yet"
-    if isinstance(cell, LSTMRecurrence) and cell.coupled:
-        return "it has no coupled gates yet"
-    if isinstance(cell, GRURecurrence) and not cell.reset_after:
-        return "its GRU applies the reset gate after the product only"
-    if any(zone is not None for noise in call.noise for zone in noise.zoneout):
-        return "it has no zoneout yet"
     if call.batch == 0:
         return "the batch is empty"
+    if call.checkpoint_every is not None and is_extended(call):
+        return "it computes again for plain cells only, not with options"
     return why_missing()
 
 
 def run_cpu(call: StackCall) -> StackResult:
     """Run the stack by the extension. Differentiable to any order; beyond the first by the reference loop."""
+    if is_extended(call):  # its products over all steps read the padding
+        call = with_one_hot(without_padding(call))
     return run_layers(call, _run_direction)
 
 
 def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:
+    if is_extended(call):
+        return run_extended(call, x, lengths, row)
     p = call.parameters[row]
     h0, c0 = _fields(call.hx, row)
     h_initial, c_initial = _fields(call.learned, row) if call.reset is not None else (None, None)

@@ -236,8 +236,8 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
     """Second and higher orders, by the reference loop: the first gradients are taken again, this time with a graph."""
     higher = torch.is_grad_enabled()
     with torch.enable_grad():
-        above = [_aliased(t) for t in ctx.saved_tensors[:4]]
-        leaves = [_aliased(t) for t in ctx.saved_tensors[4 : 4 + _DIFFERENTIABLE]]
+        above = [aliased(t) for t in ctx.saved_tensors[:4]]
+        leaves = [aliased(t) for t in ctx.saved_tensors[4 : 4 + _DIFFERENTIABLE]]
         outputs = _reference(kind, leaves, ctx.saved_tensors[4 + _DIFFERENTIABLE :], ctx.reverse)
         pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
         inputs = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
@@ -265,7 +265,7 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
     return (*d_above, None, None, None, None, None, *d_leaves, None, None, None, None, None)
 
 
-def _aliased(tensor: Tensor | None) -> Tensor | None:
+def aliased(tensor: Tensor | None) -> Tensor | None:
     """The same tensor as something to differentiate by, still part of the graph it came from; ids as they are."""
     if tensor is None or not tensor.is_floating_point():
         return tensor
@@ -296,11 +296,12 @@ def _kept_for_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*arguments[:-1], max(1, arguments[-1]))
 
 
-def _as_given(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def as_given(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments themselves, for `autograd_rule`."""
     return arguments
 
 
-def _autograd(
+def autograd_rule(
     operator: Any,
     keep: Callable[..., None],
     differentiate: Callable[..., tuple[Any, ...]],
@@ -349,11 +350,11 @@ def _register(kind: str) -> None:
     torch.library.register_fake(f"longhold::{backward}", partial(_fake_backward, kind), lib=_LIBRARY)
     rules = (
         (forward, _keep_forward, partial(_differentiate_forward, kind), _kept_for_backward),
-        (backward, _keep_backward, partial(_differentiate_backward, kind), _as_given),
+        (backward, _keep_backward, partial(_differentiate_backward, kind), as_given),
     )
     for name, keep, differentiate, kept in rules:
         operator = getattr(torch.ops.longhold, name).default
-        _LIBRARY.impl(name, _autograd(operator, keep, differentiate, kept), "Autograd", with_keyset=True)
+        _LIBRARY.impl(name, autograd_rule(operator, keep, differentiate, kept), "Autograd", with_keyset=True)
 
 
 for _kind in RECURRENCES:

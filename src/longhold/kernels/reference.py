@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from longhold.cells import Unrolled, product, unroll
 from longhold.kernels.call import DirectionNoise, StackCall, StackResult
-from longhold.kernels.lookup import check_ids, is_ids
+from longhold.kernels.lookup import check_ids, is_ids, one_hot
 
 Direction = Callable[[StackCall, Tensor, Tensor | None, int], Unrolled]
 """Runs one layer and direction: the call, the layer's input (T, B, .), the lengths (B,), and which of the L*D it is."""
@@ -40,6 +40,15 @@ def without_padding(call: StackCall) -> StackCall:
         return call
     valid = _valid(call.input, call.lengths)
     return replace(call, input=torch.where(valid if is_ids(call.input) else valid.unsqueeze(-1), call.input, 0))
+
+
+def with_one_hot(call: StackCall) -> StackCall:
+    """The same call with one-hot vectors where its input is ids."""
+    if not is_ids(call.data):
+        return call
+    weight = call.parameters[0].weight_ih
+    data = one_hot(call.data, weight.shape[1], weight)
+    return replace(call, input=call.input._replace(data=data) if isinstance(call.input, PackedSequence) else data)
 
 
 def _valid(x: Tensor, lengths: Tensor) -> Tensor:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend.h"
+#include "extended_module.h"
 #include "loss.h"
 #include "optimizer.h"
 
@@ -100,6 +101,7 @@ NB_MODULE(_cpu, m) {
   m.def("sgd_double", &sgd<double>, nb::call_guard<nb::gil_scoped_release>());
   m.def("adamw_float", &adamw<float>, nb::call_guard<nb::gil_scoped_release>());
   m.def("adamw_double", &adamw<double>, nb::call_guard<nb::gil_scoped_release>());
+  bind_extended(m);
   m.def("instruction_sets", &isa_available, "instruction sets that this processor has, best first");
   m.def("instruction_set", &isa_name, "the one in use");
   m.def("use_instruction_set", &isa_use, "use another one, for tests");

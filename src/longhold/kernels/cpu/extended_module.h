@@ -1,0 +1,6 @@
+#pragma once
+#include <nanobind/nanobind.h>
+
+namespace longhold {
+void bind_extended(nanobind::module_& m);
+}

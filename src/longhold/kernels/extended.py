@@ -1,0 +1,405 @@
+"""The cells with options by the C++ extension: what the plain operators leave out, and the trace.
+
+One operator for each cell runs one layer in one direction over the whole sequence, `longhold::extended_lstm_forward`
+and so on: layer norm, peepholes, projection, coupled gates, the GRU of 2014, zoneout, and gradients of the gates.
+Products over all steps at once, and the layer norm of the input's share, are torch's; what has to walk through time is
+C++ (`kernels/cpu/extended.cpp`).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, Unrolled, product, unroll
+from longhold.cells.recurrence import NORM_EPS
+from longhold.kernels.call import DirectionNoise, StackCall
+from longhold.kernels.extended_call import (
+    EXTENDED,
+    KEPT,
+    LEAVES,
+    SCHEMA,
+    TENSORS,
+    Arguments,
+    Results,
+    Shape,
+    Upstream,
+    check,
+    check_kept,
+    no_numbers,
+    shape_of,
+    split_backward,
+    with_states,
+)
+from longhold.kernels.extension import loaded
+from longhold.kernels.operators import DTYPES, aliased, as_given, autograd_rule
+
+
+def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
+    """Room for all results but those that torch's product makes."""
+    new, none = a.weight_hh.new_empty, (0,)
+    normed = a.keep and a.weight_norm_hh is not None
+    return Results(
+        h=new((n.T, n.B, n.P)),
+        c=new((n.T, n.B, n.H) if n.has_c else none),
+        h_n=new((n.B, n.P)),
+        c_n=new((n.B, n.H) if n.has_c else none),
+        gates=gates,
+        share=share,
+        norm=new((n.T, n.B, n.rows) if normed else none),
+        scale=new((n.T, n.B, len(n.groups)) if normed else none),
+        extra=new((n.T, n.B, n.H) if a.keep and n.two_shares else none),
+    )
+
+
+def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
+    a = Arguments(*arguments)
+    n, normed = shape_of(kind, a), a.weight_norm_ih is not None
+    check(n, a)
+    a = with_states(n, a)
+    share = F.linear(a.input, a.weight_ih, None if normed else _bias(n, a)).contiguous()
+    gates = _normed(n, share, a) if normed else share
+    results = _results(n, a, gates, share if normed and a.keep else no_numbers(share))
+    _walk("forward", n, a, _addresses(n, a, results))
+    return results if a.keep else results._replace(gates=no_numbers(gates))
+
+
+def _bias(n: Shape, a: Arguments) -> Tensor | None:
+    """What is added before the loop: both biases, but not the one inside the reset product."""
+    if a.bias_ih is None or a.bias_hh is None:
+        return None
+    if not n.two_shares:
+        return a.bias_ih + a.bias_hh
+    return torch.cat([a.bias_ih[: 2 * n.H] + a.bias_hh[: 2 * n.H], a.bias_ih[2 * n.H :]])
+
+
+def _normed(n: Shape, share: Tensor, a: Arguments) -> Tensor:
+    assert a.weight_norm_ih is not None
+    bias, groups = _bias(n, a), list(n.groups)
+    gains = torch.split(a.weight_norm_ih, groups)
+    shifts = [None] * len(groups) if bias is None else torch.split(bias, groups)
+    parts = zip(torch.split(share, groups, dim=-1), gains, shifts, strict=True)
+    normed = [F.layer_norm(part, gain.shape, gain, shift, NORM_EPS) for part, gain, shift in parts]
+    return normed[0] if len(normed) == 1 else torch.cat(normed, dim=-1)
+
+
+def _dense(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.contiguous()
+
+
+def _held(n: Shape, a: Arguments) -> list[Tensor | None]:
+    """What the walk reads, dense, in the order of `ExtendedCall`."""
+    inner = a.bias_hh[2 * n.H :] if n.two_shares and a.bias_hh is not None else None
+    read = (a.weight_hh, inner, *a.tensors[5:7], *a.tensors[8:])
+    return [_dense(tensor) for tensor in read]
+
+
+def _addresses(n: Shape, a: Arguments, results: Results) -> list[Tensor | None]:
+    h, c, h_n, c_n, gates, _, norm, scale, extra = (r if r.numel() else None for r in results)
+    return [gates, h, c, h_n, c_n, norm, scale, extra, *_held(n, a)]
+
+
+def _walk(
+    way: str, n: Shape, a: Arguments, addressed: list[Tensor | None], written: list[Tensor | None] | None = None
+) -> None:
+    sizes = (list(EXTENDED).index(n.kind), n.T, n.B, n.H, n.P, a.reverse, a.rate_h, a.rate_c)
+    given = [[0 if t is None else t.data_ptr() for t in tensors] for tensors in (addressed, written) if tensors]
+    getattr(loaded(), f"extended_{way}_{DTYPES[a.weight_hh.dtype]}")(*sizes, *given, torch.get_num_threads())
+
+
+def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
+    upstream, kept, needs_input, a = split_backward(everything)
+    n, new = shape_of(kind, a), a.weight_hh.new_empty
+    check(n, a)
+    check_kept(n, a, upstream, kept)
+    leaves, a = a.leaves, with_states(n, a)
+
+    def sums(like: Tensor | None) -> Tensor | None:
+        return None if like is None else torch.empty_like(like, memory_format=torch.contiguous_format)
+
+    d_gates = new(n.T, n.B, n.rows)
+    d_product = torch.empty_like(d_gates) if n.two_shares or a.weight_norm_hh is not None else d_gates
+    d_projected = new(n.T, n.B, n.P) if a.weight_hr is not None else None
+    second = new(n.T, n.B, n.H) if a.weight_hr is not None or kind == "gru_before" else None
+    d_h0, d_c0 = _state_gradient(upstream.h_n, a.h0), _state_gradient(upstream.c_n, a.c0)
+    d_initial = [None if d is None or a.reset is None else torch.zeros_like(d) for d in (d_h0, d_c0)]
+    d_sums = [sums(t) for t in (a.bias_hh, a.weight_norm_hh, a.weight_peephole, a.weight_norm_c, a.bias_norm_c)]
+    told = [_dense(upstream.h), _dense(upstream.c), _dense(upstream.gates)]
+    written = [*told, d_h0, d_c0, *d_initial, d_gates, d_product, d_projected, second, *d_sums]
+    _walk("backward", n, a, _addresses(n, a, kept), written)
+    d_bias, d_norm_hh, d_peephole, d_norm_c, d_shift_c = d_sums
+    d_share, d_norm_ih = _input_norm_backward(n, a, kept.share, d_gates)
+    found = (
+        d_share @ a.weight_ih if needs_input else None,
+        d_share.flatten(0, 1).T @ a.input.flatten(0, 1),
+        _weight_gradient(n, d_product, _states_before(a, kept.h), second),
+        None if d_bias is None else d_gates.sum((0, 1)) if n.two_shares else d_bias.clone(),
+        d_bias,
+        None if d_projected is None or second is None else d_projected.flatten(0, 1).T @ second.flatten(0, 1),
+        d_peephole,
+        d_norm_ih,
+        d_norm_hh,
+        d_norm_c,
+        d_shift_c,
+        d_h0,
+        d_c0,
+        *d_initial,
+    )
+    return tuple(new(0) if d is None or leaf is None else d for d, leaf in zip(found, leaves, strict=True))
+
+
+def _state_gradient(given: Tensor | None, state: Tensor | None) -> Tensor | None:
+    if state is None:
+        return None
+    return state.new_zeros(state.shape) if given is None else given.clone(memory_format=torch.contiguous_format)
+
+
+def _input_norm_backward(n: Shape, a: Arguments, share: Tensor, d_gates: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The gradients of the input's product and of its gain, from that of its share."""
+    if a.weight_norm_ih is None:
+        return d_gates, None
+    groups, found = list(n.groups), []
+    parts, gradients = (torch.split(whole, groups, dim=-1) for whole in (share, d_gates))
+    for part, d, gain in zip(parts, gradients, torch.split(a.weight_norm_ih, groups), strict=True):
+        _, mean, scale = torch.ops.aten.native_layer_norm(part, gain.shape, None, None, NORM_EPS)
+        rule = torch.ops.aten.native_layer_norm_backward
+        found.append(rule(d, part, gain.shape, mean, scale, gain, None, [True, True, False]))
+    d_share, d_gain, _ = zip(*found, strict=True)
+    return torch.cat(d_share, dim=-1), torch.cat(d_gain)
+
+
+def _weight_gradient(n: Shape, d_product: Tensor, before: Tensor, second: Tensor | None) -> Tensor:
+    flat = d_product.flatten(0, 1)
+    if n.kind != "gru_before" or second is None:
+        return flat.T @ before.flatten(0, 1)
+    cut = 2 * n.H
+    return torch.cat([flat[:, :cut].T @ before.flatten(0, 1), flat[:, cut:].T @ second.flatten(0, 1)])
+
+
+def _states_before(a: Arguments, h: Tensor) -> Tensor:
+    """The h that each step's recurrent product saw, (T, B, P)."""
+    assert a.h0 is not None
+    if a.reverse:
+        before = torch.cat([h[1:], a.h0.unsqueeze(0)])
+        if a.lengths is not None:
+            last = torch.arange(h.shape[0]).unsqueeze(1) == a.lengths - 1
+            before = torch.where(last.unsqueeze(-1), a.h0, before)
+    else:
+        before = torch.cat([a.h0.unsqueeze(0), h[:-1]])
+    if a.reset is not None and a.h_initial is not None:
+        cuts = torch.cat([a.reset[1:], torch.zeros_like(a.reset[:1])]) if a.reverse else a.reset
+        before = torch.where(cuts.unsqueeze(-1), a.h_initial, before)
+    return before if a.mask is None else before * a.mask
+
+
+def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
+    a = Arguments(*arguments)
+    n = shape_of(kind, a)
+    stack, none = (n.T, n.B, n.rows), (0,)
+    gates = a.weight_hh.new_empty(stack if a.keep else none)
+    return _results(n, a, gates, gates.new_empty(stack if a.keep and a.weight_norm_ih is not None else none))
+
+
+def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
+    _, _, needs_input, a = split_backward(everything)
+    given = (a.input if needs_input else None, *a.leaves[1:])
+    if a.reset is None:
+        given = (*given[:-2], None, None)
+    return tuple(no_numbers(a.weight_hh) if t is None else t.new_empty(t.shape) for t in given)
+
+
+def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    has_gates = len(EXTENDED[kind].gate_names) > 1
+    ctx.mark_non_differentiable(*output[5 if has_gates else 4 :])
+    ctx.save_for_backward(*(output[i] for i in KEPT), *inputs[:TENSORS])
+    ctx.rest = inputs[TENSORS:]
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+    kept, tensors = ctx.saved_tensors[: len(KEPT)], ctx.saved_tensors[len(KEPT) :]
+    above = Upstream(*grads[:5])
+    if "c" not in EXTENDED[kind].state_names:
+        above = above._replace(c=None, c_n=None)
+    operator = getattr(torch.ops.longhold, f"extended_{kind}_backward")
+    found = operator(*above, *kept, ctx.needs_input_grad[1], *tensors, *ctx.rest)
+    a = Arguments(*tensors, *ctx.rest)
+    told = [leaf is not None and (i < LEAVES - 2 or a.reset is not None) for i, leaf in enumerate(a.leaves)]
+    given = [d if need and tell else None for d, need, tell in zip(found, ctx.needs_input_grad[1:], told, strict=False)]
+    return (*given, *[None] * (len(Arguments._fields) - LEAVES))
+
+
+def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    upstream, _, _, a = split_backward(inputs)
+    ctx.save_for_backward(*upstream, *a.tensors)
+    ctx.rest = a[TENSORS:]
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+    """Second and higher orders, by the reference loop: the first gradients are taken again, this time with a graph."""
+    higher = torch.is_grad_enabled()
+    with torch.enable_grad():
+        above = [aliased(t) for t in ctx.saved_tensors[:5]]
+        leaves = [aliased(t) for t in ctx.saved_tensors[5 : 5 + LEAVES]]
+        rest: Sequence[Any] = (*ctx.saved_tensors[5 + LEAVES :], *ctx.rest)
+        outputs = _reference(kind, Arguments._make((*leaves, *rest)))
+        pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
+        inputs = [leaf for leaf in leaves if leaf is not None]
+        first = torch.autograd.grad(
+            [o for o, _ in pairs],
+            inputs,
+            [d for _, d in pairs],
+            create_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        by_leaf = dict(zip(map(id, inputs), first, strict=True))
+        told = [
+            (by_leaf[id(leaf)], g)
+            for leaf, g in zip(leaves, grads, strict=True)
+            if leaf is not None and g is not None and g.shape == leaf.shape
+        ]
+        sources = [t for t in above if t is not None] + inputs
+        second = torch.autograd.grad(
+            [f for f, _ in told], sources, [g for _, g in told], create_graph=higher, allow_unused=True
+        )
+    found = dict(zip(map(id, sources), second, strict=True))
+    d_above = [None if t is None else found[id(t)] for t in above]
+    d_leaves = [None if t is None else found[id(t)] for t in leaves]
+    return (*d_above, *[None] * (len(KEPT) + 1), *d_leaves, *[None] * (len(Arguments._fields) - LEAVES))
+
+
+def _reference(kind: str, a: Arguments) -> tuple[Tensor | None, ...]:
+    """The differentiable results by the cells and the loop over time."""
+    n, parameters = shape_of(kind, a), a.parameters
+    a = with_states(n, a)
+    initial = [state for state in (a.h_initial, a.c_initial) if state is not None]
+    cell, pair = EXTENDED[kind], n.has_c
+    zones = [(a.zoneout_h, a.rate_h), (a.zoneout_c, a.rate_c)][: 2 if pair else 1]
+    valid = None if a.lengths is None else torch.arange(n.T).unsqueeze(1) < a.lengths
+    run = unroll(
+        cell,
+        product(a.input, a.weight_ih, a.bias_ih, a.weight_norm_ih, n.groups),
+        cell.make_state(*(state for state in (a.h0, a.c0) if state is not None)),
+        parameters.recurrent(cell),
+        initial=None if a.reset is None else cell.make_state(*initial),
+        valid=valid,
+        reset=a.reset,
+        reverse=a.reverse,
+        mask_h=a.mask,
+        zoneout=tuple(rate or None if mask is None else mask for mask, rate in zones),
+        keep_gates=True,
+    )
+    h_n, *c_n = run.final
+    gates = [gate for gate, name in zip(run.gates, _all_gates(cell), strict=True) if name in cell.gate_names]
+    return run.states[0], run.states[1] if pair else None, h_n, c_n[0] if pair else None, _joined(gates)
+
+
+def _all_gates(cell: Recurrence) -> tuple[str, ...]:
+    """What the cell's step returns: a coupled forget gate too, and of an RNN nothing."""
+    if len(cell.gate_names) == 1:
+        return ()
+    return ("i", "f", "g", "o") if isinstance(cell, LSTMRecurrence) else cell.gate_names
+
+
+def _joined(gates: Sequence[Tensor]) -> Tensor | None:
+    return torch.cat(list(gates), dim=-1) if gates else None
+
+
+def _kept_for_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (*arguments[:-1], True)
+
+
+_LIBRARY: Any = torch.library.Library("longhold", "FRAGMENT")  # type: ignore[no-untyped-call]
+
+
+def _register(kind: str) -> None:
+    results = ", ".join(f"Tensor {name}" for name in Results._fields)
+    gradients = ", ".join(f"Tensor d_{name}" for name in Arguments._fields[:LEAVES])
+    upstream = ", ".join(f"Tensor? d_{name}" for name in Upstream._fields)
+    kept = ", ".join(f"Tensor {Results._fields[i]}" for i in KEPT)
+    forward, backward = f"extended_{kind}_forward", f"extended_{kind}_backward"
+    _LIBRARY.define(f"{forward}({SCHEMA}) -> ({results})")
+    _LIBRARY.define(f"{backward}({upstream}, {kept}, bool needs_input, {SCHEMA}) -> ({gradients})")
+    _LIBRARY.impl(forward, partial(_forward, kind), "CPU")
+    _LIBRARY.impl(backward, partial(_backward, kind), "CPU")
+    torch.library.register_fake(f"longhold::{forward}", partial(_fake_forward, kind), lib=_LIBRARY)
+    torch.library.register_fake(f"longhold::{backward}", partial(_fake_backward, kind), lib=_LIBRARY)
+    operators = torch.ops.longhold
+    rules = (
+        (forward, partial(_keep_forward, kind), partial(_differentiate_forward, kind), _kept_for_backward),
+        (backward, _keep_backward, partial(_differentiate_backward, kind), as_given),
+    )
+    for name, keep, differentiate, kept_for in rules:
+        rule = autograd_rule(getattr(operators, name).default, keep, differentiate, kept_for)
+        _LIBRARY.impl(name, rule, "Autograd", with_keyset=True)
+
+
+for _kind in EXTENDED:
+    _register(_kind)
+
+
+def kind_of(cell: Recurrence) -> str:
+    """The name of a cell in the operators with options."""
+    return next(kind for kind, known in EXTENDED.items() if known == cell)
+
+
+def is_extended(call: StackCall) -> bool:
+    """Whether the call asks for what the plain operators leave out."""
+    cell, p = call.recurrence, call.parameters[0]
+    options = (p.weight_hr, p.weight_peephole, p.weight_norm_ih, p.weight_norm_hh, p.weight_norm_c)
+    return (
+        call.trace
+        or any(option is not None for option in options)
+        or (isinstance(cell, LSTMRecurrence) and cell.coupled)
+        or (isinstance(cell, GRURecurrence) and not cell.reset_after)
+        or any(zone is not None for noise in call.noise for zone in noise.zoneout)
+    )
+
+
+def run_extended(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:
+    """One layer and direction: the call, the layer's input (T, B, .), the lengths (B,), and which of the L*D it is."""
+    cell, p = call.recurrence, call.parameters[row]
+    noise = call.noise[row] if call.noise else DirectionNoise()
+    pair = len(cell.state_names) == 2
+    state, initial = (_fields(given, row) for given in (call.hx, call.learned))
+    zones = [*noise.zoneout, None, None][:2]
+    masks = [zone if isinstance(zone, Tensor) else None for zone in zones]
+    rates = [0.0 if zone is None or isinstance(zone, Tensor) else float(zone) for zone in zones]
+    parameters = (
+        p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh, p.weight_hr, p.weight_peephole,
+        p.weight_norm_ih, p.weight_norm_hh, p.weight_norm_c, p.bias_norm_c,
+    )  # fmt: skip
+    operator = getattr(torch.ops.longhold, f"extended_{kind_of(cell)}_forward")
+    h, c, h_n, c_n, gates, *_ = operator(
+        x, *parameters, *state, *initial, lengths, call.reset, noise.recurrent_dropout,
+        *masks, *rates, row % call.directions == 1, call.trace,
+    )  # fmt: skip
+    fields, final = ((h, c), (h_n, c_n)) if pair else ((h,), (h_n,))
+    told = _split_gates(cell, gates, lengths) if call.trace else ()
+    return Unrolled(fields, told, cell.make_state(*final))
+
+
+def _fields(state: tuple[Tensor, ...] | None, row: int) -> tuple[Tensor | None, Tensor | None]:
+    if state is None:
+        return None, None
+    return state[0][row], state[1][row] if len(state) == 2 else None
+
+
+def _split_gates(cell: Recurrence, gates: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:
+    """Each gate as the cell's step returns it."""
+    count = len(cell.gate_names)
+    if count == 1:
+        return ()
+    parts = gates.chunk(count, dim=-1)
+    if not (isinstance(cell, LSTMRecurrence) and cell.coupled):
+        return parts
+    forget = 1 - parts[0]
+    if lengths is not None:
+        valid = torch.arange(gates.shape[0]).unsqueeze(1) < lengths
+        forget = torch.where(valid.unsqueeze(-1), forget, 0.0)
+    return parts[0], forget, *parts[1:]
