@@ -118,6 +118,18 @@ class StackCall:
         )
 
     @property
+    def start(self) -> tuple[Tensor, ...] | None:
+        """The state before the first step; None for zeros."""
+        return self.learned if self.hx is None else self.hx
+
+    @staticmethod
+    def fields(state: tuple[Tensor, ...] | None, row: int) -> tuple[Tensor | None, Tensor | None]:
+        """h and c, (B, .), of one layer and direction; None for what is zero or not there."""
+        if state is None:
+            return None, None
+        return state[0][row], state[1][row] if len(state) == 2 else None
+
+    @property
     def state(self) -> tuple[Tensor, ...]:
         """The state before the first step, each field (L*D, B, .)."""
         return self.initial if self.hx is None else self.hx

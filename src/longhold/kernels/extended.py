@@ -366,7 +366,7 @@ def run_extended(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -
     cell, p = call.recurrence, call.parameters[row]
     noise = call.noise[row] if call.noise else DirectionNoise()
     pair = len(cell.state_names) == 2
-    state, initial = (_fields(given, row) for given in (call.hx, call.learned))
+    state, initial = (call.fields(given, row) for given in (call.start, call.learned))
     zones = [*noise.zoneout, None, None][:2]
     masks = [zone if isinstance(zone, Tensor) else None for zone in zones]
     rates = [0.0 if zone is None or isinstance(zone, Tensor) else float(zone) for zone in zones]
@@ -382,12 +382,6 @@ def run_extended(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -
     fields, final = ((h, c), (h_n, c_n)) if pair else ((h,), (h_n,))
     told = _split_gates(cell, gates, lengths) if call.trace else ()
     return Unrolled(fields, told, cell.make_state(*final))
-
-
-def _fields(state: tuple[Tensor, ...] | None, row: int) -> tuple[Tensor | None, Tensor | None]:
-    if state is None:
-        return None, None
-    return state[0][row], state[1][row] if len(state) == 2 else None
 
 
 def _split_gates(cell: Recurrence, gates: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:

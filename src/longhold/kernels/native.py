@@ -40,8 +40,8 @@ def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int)
     if is_extended(call):
         return run_extended(call, x, lengths, row)
     p = call.parameters[row]
-    h0, c0 = _fields(call.hx, row)
-    h_initial, c_initial = _fields(call.learned, row) if call.reset is not None else (None, None)
+    h0, c0 = call.fields(call.start, row)
+    h_initial, c_initial = call.fields(call.learned, row) if call.reset is not None else (None, None)
     operator = operators.FORWARD[kind_of(call.recurrence)]
     h, c, h_n, c_n, _, _ = operator(
         x,
@@ -62,12 +62,6 @@ def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int)
     if len(call.recurrence.state_names) == 2:
         return Unrolled((h, c), (), call.recurrence.make_state(h_n, c_n))
     return Unrolled((h,), (), call.recurrence.make_state(h_n))
-
-
-def _fields(state: tuple[Tensor, ...] | None, row: int) -> tuple[Tensor | None, Tensor | None]:
-    if state is None:
-        return None, None
-    return state[0][row], state[1][row] if len(state) == 2 else None
 
 
 def kind_of(cell: Recurrence) -> str:
