@@ -62,14 +62,16 @@ def input_gradients(
 
     For ids the rows of `d_gates` are summed into the columns of d_weight_ih: the same bits for any number of threads.
     """
-    none = weight_ih.new_empty(0)
     if not is_ids(x):
         flat = d_gates.flatten(0, 1)
-        d_input = d_gates @ weight_ih if needs_input else none
-        return d_input, flat.T @ x.flatten(0, 1), flat.sum(0) if has_bias else none
+        d_input = d_gates @ weight_ih if needs_input else weight_ih.new_empty(0)
+        return d_input, flat.T @ x.flatten(0, 1), flat.sum(0) if has_bias else weight_ih.new_empty(0)
     (width, size), ids, d_gates = weight_ih.shape, x.contiguous(), d_gates.contiguous()
-    d_weight, d_bias = weight_ih.new_empty(width, size), weight_ih.new_empty(width) if has_bias else none
+    d_weight, d_bias = (
+        weight_ih.new_empty(width, size),
+        weight_ih.new_empty(width) if has_bias else weight_ih.new_empty(0),
+    )
     addresses = [ids.data_ptr(), d_gates.data_ptr(), d_weight.data_ptr(), d_bias.data_ptr() if has_bias else 0]
     function = loaded().scatter_float if weight_ih.dtype == torch.float32 else loaded().scatter_double
     function(ids.numel(), size, width, addresses, torch.get_num_threads())
-    return none, d_weight, d_bias
+    return weight_ih.new_empty(0), d_weight, d_bias

@@ -52,11 +52,11 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     _check(kind, arguments)
     x, weight_ih, weight_hh, bias_ih, bias_hh, *_ = arguments
     steps, batch, hidden = x.shape[0], x.shape[1], weight_hh.shape[1]
-    has_c, has_extra, none = kind == "lstm", kind == "gru", _none(weight_hh)
+    has_c, has_extra = kind == "lstm", kind == "gru"
     gates = input_share(x, weight_ih, _bias(kind, bias_ih, bias_hh))
     h, h_n = weight_hh.new_empty(steps, batch, hidden), weight_hh.new_empty(batch, hidden)
-    c, c_n = (torch.empty_like(h), torch.empty_like(h_n)) if has_c else (none, none)
-    extra = torch.empty_like(h) if has_extra else none
+    c, c_n = (torch.empty_like(h), torch.empty_like(h_n)) if has_c else (_none(weight_hh), _none(weight_hh))
+    extra = torch.empty_like(h) if has_extra else _none(weight_hh)
     held = _held(kind, arguments)
     outputs = (gates, extra if has_extra else None, h, c if has_c else None, h_n, c_n if has_c else None)
     _walk(kind, "forward", x, weight_hh, bool(arguments[12]), _addresses(held, outputs))
@@ -164,7 +164,7 @@ def _backward(
     _walk(kind, "backward", x, weight_hh, reverse, addresses, gradients)
     d_gates_h = d_gates if d_extra is None else torch.cat([d_gates[..., : 2 * h.shape[-1]], d_extra], dim=-1)
     before = _states_before(h, held[2], held[4], lengths, reset, reverse, arguments[11])
-    flat, none = d_gates_h.flatten(0, 1), _none(weight_hh)
+    flat = d_gates_h.flatten(0, 1)
     d_input, d_weight_ih, d_bias_ih = input_gradients(
         x, weight_ih, d_gates, needs_input=needs_input, has_bias=bias_ih is not None
     )
@@ -173,10 +173,10 @@ def _backward(
         d_weight_ih,
         flat.T @ before.flatten(0, 1),
         d_bias_ih,
-        none if bias_hh is None else d_bias_ih.clone() if d_extra is None else flat.sum(0),
+        _none(weight_hh) if bias_hh is None else d_bias_ih.clone() if d_extra is None else flat.sum(0),
         d_h0,
-        none if d_c0 is None else d_c0,
-        *(none if d is None else d for d in d_initial),
+        _none(weight_hh) if d_c0 is None else d_c0,
+        *(_none(weight_hh) if d is None else d for d in d_initial),
     )
 
 
@@ -207,37 +207,37 @@ def _states_before(
 
 def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     x, weight_ih, weight_hh, *_ = arguments
-    steps, batch, hidden, none = x.shape[0], x.shape[1], weight_hh.shape[1], _none(weight_hh)
+    steps, batch, hidden = x.shape[0], x.shape[1], weight_hh.shape[1]
     h, h_n = weight_hh.new_empty(steps, batch, hidden), weight_hh.new_empty(batch, hidden)
-    c, c_n = (torch.empty_like(h), torch.empty_like(h_n)) if kind == "lstm" else (none, none)
+    c, c_n = (torch.empty_like(h), torch.empty_like(h_n)) if kind == "lstm" else (_none(weight_hh), _none(weight_hh))
     return (
         h,
         c,
         h_n,
         c_n,
         weight_hh.new_empty(steps, batch, weight_ih.shape[0]),
-        torch.empty_like(h) if kind == "gru" else none,
+        torch.empty_like(h) if kind == "gru" else _none(weight_hh),
     )
 
 
 def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     needs_input, arguments = everything[8], everything[9:]
     x, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, _, _, _, reset, *_ = arguments
-    has_c, none = kind == "lstm", _none(weight_hh)
+    has_c = kind == "lstm"
 
     def like(tensor: Tensor) -> Tensor:
         return tensor.new_empty(tensor.shape)
 
     return (
-        like(x) if needs_input else none,
+        like(x) if needs_input else _none(weight_hh),
         like(weight_ih),
         like(weight_hh),
-        none if bias_ih is None else like(bias_ih),
-        none if bias_hh is None else like(bias_hh),
+        _none(weight_hh) if bias_ih is None else like(bias_ih),
+        _none(weight_hh) if bias_hh is None else like(bias_hh),
         like(h0),
-        like(c0) if has_c else none,
-        none if reset is None else like(h0),
-        like(c0) if has_c and reset is not None else none,
+        like(c0) if has_c else _none(weight_hh),
+        _none(weight_hh) if reset is None else like(h0),
+        like(c0) if has_c and reset is not None else _none(weight_hh),
     )
 
 
