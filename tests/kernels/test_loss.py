@@ -49,9 +49,14 @@ def with_gradients(loss: Loss, given: dict[str, Tensor], scale: float = 1.0) -> 
     return {"nats": nats.detach()} | {f"d_{name}": g for name, g in zip(leaves, gradients, strict=True)}
 
 
+@pytest.fixture(autouse=True)
+def blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small cases go to the kernel too."""
+    monkeypatch.setattr(module, "BLOCK_BYTES", 0)
+
+
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCK_BYTES", 1)
     monkeypatch.setattr(module, "LEAST_ROWS", 13)
 
 
@@ -222,6 +227,14 @@ def test_the_same_bits_every_time_and_for_any_threads() -> None:
         with machine(threads):
             found.append([with_gradients(linear_cross_entropy, given)["nats"] for _ in range(2)])
     assert all(torch.equal(nats, found[0][0]) for pair in found for nats in pair)
+
+
+def test_logits_that_fit_in_a_block_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = drawn((20, 4, 9))
+    monkeypatch.setattr(module, "BLOCK_BYTES", 20 * 9 * 8)
+    assert linear_cross_entropy(**given).grad_fn.name().startswith("NllLoss")  # type: ignore[union-attr]
+    monkeypatch.setattr(module, "BLOCK_BYTES", 20 * 9 * 8 - 1)
+    assert linear_cross_entropy(**given).grad_fn.name().startswith("_LinearCrossEntropy")  # type: ignore[union-attr]
 
 
 def test_elsewhere_it_is_torchs() -> None:
