@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.helpers import assert_all_close
 
 from longhold.errors import InputError
+from longhold.models.contract import SequenceModel
 from longhold.models.language_model import LanguageModelConfig
 
 ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.floats())
@@ -91,3 +94,44 @@ def test_it_learns_a_text_that_repeats() -> None:
         nats.backward()
         optimizer.step()
     assert nats.item() < 0.1
+
+
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "one-hot": {"vocab_size": 9, "hidden_size": 7},
+    "embedded": {"vocab_size": 40, "hidden_size": 7, "embedding_size": 5, "num_layers": 2, "dropout": 0.3},
+    "tied": {"vocab_size": 300, "hidden_size": 6, "embedding_size": 6, "tie_weights": True},
+    "projected": {"cell": "lstm", "vocab_size": 9, "hidden_size": 7, "proj_size": 3, "learn_initial_state": True},
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("training", [False, True])
+def test_its_loss_is_the_contracts_with_every_gradient(name: str, training: bool) -> None:
+    config = LanguageModelConfig(**{"cell": "gru", **CONFIGURATIONS[name]})
+    model = config.build(dtype=torch.float64).train(training)
+    ids = torch.randint(0, config.vocab_size, (6, 5))
+    targets = torch.randint(0, config.vocab_size, (6, 5))
+    targets[3, 2:] = -100
+    reset = torch.rand(6, 5) < 0.3
+    found = []
+    for loss in (model.loss, lambda *given: SequenceModel.loss(model, *given)):
+        torch.manual_seed(2)
+        nats, state = loss(ids, targets, model.initial_state(5), reset)
+        gradients = torch.autograd.grad(nats, list(model.parameters()))
+        fields = (state,) if isinstance(state, torch.Tensor) else state
+        names = [f"d_{name}" for name, _ in model.named_parameters()]
+        found.append(
+            {"nats": nats.detach()}
+            | {f"state {k}": field.detach() for k, field in enumerate(fields)}
+            | dict(zip(names, gradients, strict=True))
+        )
+    assert_all_close(found[0], found[1], name)
+
+
+def test_its_loss_makes_no_logits_of_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LanguageModelConfig(cell="rnn", vocab_size=9, hidden_size=7).build()
+    ids = torch.randint(0, 9, (6, 5))
+    monkeypatch.setattr(type(model.output), "forward", lambda *_: pytest.fail("the output layer ran on its own"))
+    nats, _ = model.loss(ids, ids)
+    nats.backward()
+    assert nats.isfinite()

@@ -10,7 +10,8 @@ from longhold.kernels.extension import loaded, why_missing
 from longhold.kernels.operators import DTYPES
 
 BLOCK_BYTES = 1 << 20
-"""Logits held at once, unless fewer than `LEAST_ROWS` rows would fit."""
+"""Logits held at once, unless fewer than `LEAST_ROWS` rows would fit. If all of them are no more than this there is
+nothing to save, and torch's own operators are a few percent faster (docs/decisions/0007)."""
 LEAST_ROWS = 128
 """Rows in a block at least: with fewer, each block's product would be slower."""
 
@@ -22,10 +23,10 @@ def linear_cross_entropy(
 
         loss = -1/n sum over rows of ln softmax(features W^T + b)[target],   n rows being those with a target
 
-    On the CPU in float32 and float64 the rows are taken in blocks, and each block's gradients are computed while its
-    logits are there: memory does not grow with N V, and no product is computed twice. Elsewhere (other devices and
-    types, autocast, traced programs, torch.func transforms, forward mode) it is torch's `linear` and `cross_entropy`.
-    Differentiable to any order, beyond the first by those.
+    On the CPU in float32 and float64, where the logits would take more than `BLOCK_BYTES`, the rows are taken in blocks
+    and each block's gradients are computed while its logits are there: memory does not grow with N V, and no product is
+    computed twice. Elsewhere (other devices and types, autocast, traced programs, torch.func transforms, forward mode)
+    it is torch's `linear` and `cross_entropy`. Differentiable to any order, beyond the first by those.
 
     Arguments:
         features: (N, H).
@@ -63,6 +64,7 @@ def _has_kernel(features: Tensor, weight: Tensor, bias: Tensor | None, targets: 
         and features.dim() == 2
         and targets.shape == features.shape[:1]
         and features.numel() > 0
+        and features.shape[0] * weight.shape[0] * features.element_size() > BLOCK_BYTES
         and all(t.device.type == "cpu" and t.dtype == features.dtype for t in floats)
         and targets.device.type == "cpu"
     )

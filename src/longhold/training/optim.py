@@ -76,7 +76,7 @@ def _leaves(optimizer: torch.optim.Optimizer) -> list[Leaf]:
     if not all(isinstance(group["lr"], float | int) and not any(map(group.get, _UNKNOWN)) for group in groups):
         return []
     owners = [(p, group) for group in groups for p in group["params"] if p.grad is not None]
-    return [known(p, optimizer.state[p], group) for p, group in owners]
+    return [known(p, optimizer.state, group) for p, group in owners]
 
 
 _UNKNOWN = ("nesterov", "dampening", "maximize", "amsgrad", "capturable", "differentiable")
@@ -87,15 +87,19 @@ def _has_step_hooks(optimizer: torch.optim.Optimizer) -> bool:
     return bool(own or _global_optimizer_pre_hooks or _global_optimizer_post_hooks)
 
 
-def _sgd_leaf(parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Leaf:
-    momentum = group["momentum"]
-    if momentum != 0 and state.get("momentum_buffer") is None:
-        state["momentum_buffer"] = torch.zeros_like(parameter)
+def _sgd_leaf(parameter: Tensor, states: dict[Tensor, Any], group: dict[str, Any]) -> Leaf:
+    gradient, momentum = cast(Tensor, parameter.grad), group["momentum"]
     rates = (group["lr"], group["weight_decay"], momentum)
-    return Leaf(parameter, cast(Tensor, parameter.grad), rates, state.get("momentum_buffer"))
+    if momentum == 0:
+        return Leaf(parameter, gradient, rates)
+    state = states[parameter]
+    if state.get("momentum_buffer") is None:
+        state["momentum_buffer"] = torch.zeros_like(parameter)
+    return Leaf(parameter, gradient, rates, state["momentum_buffer"])
 
 
-def _adamw_leaf(parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Leaf:
+def _adamw_leaf(parameter: Tensor, states: dict[Tensor, Any], group: dict[str, Any]) -> Leaf:
+    state = states[parameter]
     if not state:
         state["step"] = torch.tensor(0.0, dtype=torch.float32)
         state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
