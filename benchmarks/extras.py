@@ -15,7 +15,7 @@ import longhold
 from benchmarks import torch_ways
 from benchmarks.cases import VOCABULARY, Case
 from benchmarks.contenders import ABSENT, hidden_state, one_hot, source, work
-from benchmarks.section import Section
+from benchmarks.section import Section, sizes
 from benchmarks.store import Row
 from benchmarks.timing import QUICK, Budget, Call, interleaved, medians
 
@@ -298,7 +298,7 @@ def int8(hidden: int, budget: Budget) -> Row:
 
 def line(row: Row) -> str:
     """An extra's two ratios."""
-    name = f"{row['cell']} B{row['batch']} H{row['hidden']} T{row['steps']}: {row['extra']}"
+    name = f"{sizes(row)}: {row['extra']}"
     if "missing" in row:
         return f"{name:44} not there: {row['missing']}"
     return f"{name:44} {row['relative']:6.2f} of the plain kernel's time, {row['against_torch']:6.2f}x torch's own way"

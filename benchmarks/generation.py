@@ -1,6 +1,7 @@
 """Writing characters one at a time, and a single step of a small layer."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,7 +31,8 @@ def rows(quick: bool) -> Iterator[Row]:
 
 def writing(cell: str, hidden: int, length: int, budget: Budget) -> Row:
     """The same model in four loops; torch's get each number of threads, and the better one counts."""
-    model = LanguageModelConfig(cell=cell, vocab_size=VOCABULARY, hidden_size=hidden).build()
+    values = {"cell": cell, "vocab_size": VOCABULARY, "hidden_size": hidden}
+    model = LanguageModelConfig.model_validate(values).build()
     jobs: dict[str, Callable[[], object]] = {
         "longhold": lambda: list(generate(model, torch.tensor([1]), length, SamplingConfig(), seed=0)),
         "layer": layer_loop(model, cell, length),
@@ -39,7 +41,7 @@ def writing(cell: str, hidden: int, length: int, budget: Budget) -> Row:
     everywhere = torch.get_num_threads()
     calls = dict(jobs)
     for name in ("layer", "cell"):
-        calls[f"{name}, one thread"] = lambda name=name: _alone(jobs[name], everywhere)
+        calls[f"{name}, one thread"] = partial(_alone, jobs[name], everywhere)
     median = medians(interleaved(calls, budget))
     return {"writing": cell, "hidden": hidden, "characters_per_second": {n: length / s for n, s in median.items()}}
 
@@ -88,7 +90,7 @@ def cell_loop(model: LanguageModel, cell: str, length: int) -> Callable[[], Tens
 
 
 def stepping(cell: str, size: int, steps: int, budget: Budget) -> Row:
-    """Microseconds of one step of I = H = `size`, batch 1: in the loop in C++, through the stream object, and torch's."""
+    """Microseconds of one step of I = H = `size`, batch 1: inside C++, through the stream object, and torch's."""
     layer = getattr(longhold, cell)(size, size)
     x = torch.randn(steps, 1, size)
     calls: dict[str, tuple[Callable[[], object], int]] = {}

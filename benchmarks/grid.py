@@ -4,12 +4,14 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import torch
+from torch import Tensor
 
 import longhold
 from benchmarks.cases import CONTROLS, GATES, GRID, QUICK, Case
-from benchmarks.contenders import contenders, pair, source, takes_ids, work
+from benchmarks.contenders import Work, contenders, pair, source, takes_ids, work
 from benchmarks.section import Bar, Section
 from benchmarks.store import Row
 from benchmarks.timing import QUICK as QUICK_BUDGET
@@ -36,14 +38,16 @@ def rows(quick: bool) -> Iterator[Row]:
 def control(case: Case, budget: Budget) -> Row:
     """torch.nn against torch.nn: two layers of the same size."""
     x = source(case)
-    both = [
-        work(lambda layer=layer: (layer(x)[0],), (*layer.parameters(), x)) for layer in (pair(case)[0] for _ in "ab")
-    ]
+    both = [_plain(pair(case)[0], x) for _ in "ab"]
     calls: dict[str, Call] = {}
     for name, one in zip("ab", both, strict=True):
         calls |= {f"{name} training": one.training, f"{name} forward": one.inference}
     median = medians(interleaved(calls, budget))
     return {"control": case.name, **{f"{way}_ratio": median[f"a {way}"] / median[f"b {way}"] for way in _WAYS}}
+
+
+def _plain(layer: Any, x: Tensor) -> Work:
+    return work(lambda: (layer(x)[0],), (*layer.parameters(), x))
 
 
 def measure(case: Case, budget: Budget, *, again: bool) -> Row:
@@ -99,7 +103,7 @@ def line(row: Row) -> str:
 
 
 def failed(row: Row) -> list[str]:
-    """The ways in which a row is below the floor: after the second measurement its whole interval, before it the ratio."""
+    """The ways in which a row is below the floor: its ratio, or after a second measurement its whole interval."""
     if "missing" in row:
         return []
     return [way for way in _WAYS if row.get(f"{way}_interval", (0, row[f"{way}_ratio"]))[1] < FLOOR]

@@ -32,7 +32,7 @@ def rows(quick: bool) -> Iterator[Row]:
         start = replace(middle, cell=cell)
         for over, values in WALKS.items():
             for value in values[:2] if quick else values:
-                yield measure(over, value, replace(start, **{over: value}), budget)
+                yield measure(over, value, Case(**{**asdict(start), over: value}), budget)
         # Enough work for every thread, so that it is the threads that are seen
         wide = start if quick else replace(start, batch=64, hidden=256)
         for threads in range(1, min(everywhere, os.cpu_count() or 1) + 1):

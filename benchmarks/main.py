@@ -28,15 +28,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import torch
 
         torch.set_num_threads(options.threads)
-    named = options.sections
-    drawn = [name for name in named if name in _DRAWN]
-    for name in named:
-        if name in SECTIONS:
-            run_section(name, quick=options.quick, output=options.output)
-    if not named:
+    if not options.sections:
         return run_all(quick=options.quick, output=options.output, threads=options.threads)
-    for name in drawn:
-        print(import_module(_DRAWN[name]).render(options.output or default_output()))
+    try:
+        for name in options.sections:
+            if name in SECTIONS:
+                run_section(name, quick=options.quick, output=options.output)
+            else:
+                print(import_module(_DRAWN[name]).render(options.output or default_output()))
+    except store.OtherFormat as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -95,6 +97,9 @@ def _still_true(gathered: Path, *, quick: bool) -> list[str]:
 
 def run_section(name: str, *, quick: bool, output: Path | None) -> None:
     """Measure one section, print it, and store it: always with `output`, else only in full."""
+    target = output or (None if quick else default_output())
+    if target is not None:
+        store.read(target)  # refuses now rather than after an hour
     section: Section = import_module(f"benchmarks.{name}").SECTION
     facts, load, date = machine.facts(), machine.load(), machine.now()
     print(f"{name}: {section.title}")
@@ -108,8 +113,6 @@ def run_section(name: str, *, quick: bool, output: Path | None) -> None:
         "\n".join(["", *section.summary(rows), f"{name}: {seconds:.0f} s, load at the end {machine.load():.1f}"]),
         flush=True,
     )
-    if output is None and quick:
-        return
     found = {
         "machine": facts,
         "date": date,
@@ -118,4 +121,5 @@ def run_section(name: str, *, quick: bool, output: Path | None) -> None:
         "quick": quick,
         "rows": rows,
     }
-    store.put(output or default_output(), name, found)
+    if target is not None:
+        store.put(target, name, found)

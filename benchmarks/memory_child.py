@@ -1,14 +1,15 @@
 """One process whose memory is measured; see `benchmarks.memory`."""
 
 import contextlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 import longhold
 from benchmarks.children import answer, forget_peak, status
-from benchmarks.contenders import ABSENT, hidden_state
+from benchmarks.contenders import ABSENT
 from benchmarks.store import Row
 
 
@@ -16,10 +17,9 @@ def measure(job: str, cell: str, steps: int, hidden: int, inputs: int, backend: 
     """Bytes of one job, counted from what is resident once torch, longhold and the layer are there."""
     torch.manual_seed(0)
     layer: Any = getattr(longhold, cell)(inputs, hidden)
-    jobs = {"training": training, "checkpointed": training, "bits": bits, "layer": chunks, "stream": chunks}
     named = contextlib.nullcontext() if backend == "automatic" else longhold.use_backend(backend)
     with named:
-        return jobs[job](layer, steps, every, **({"streamed": job == "stream"} if jobs[job] is chunks else {}))
+        return JOBS[job](layer, steps, every)
 
 
 def training(layer: Any, steps: int, every: int) -> Row:
@@ -28,7 +28,7 @@ def training(layer: Any, steps: int, every: int) -> Row:
     before = status("VmRSS")
     x = torch.randn(steps, 1, layer.input_size, requires_grad=layer.input_size == layer.hidden_size)
     output = forward(layer, x, every)
-    output.backward(torch.randn_like(output))
+    torch.autograd.backward(output, torch.randn_like(output))
     own = [x, output, output, *([x] if x.requires_grad else [])]  # gradients are as large
     return {"peak": status("VmHWM") - before, "tensors": sum(t.numel() * t.element_size() for t in own)}
 
@@ -49,24 +49,43 @@ def bits(layer: Any, steps: int, every: int) -> Row:
     return {"equal": all(torch.equal(one, other) for one, other in zip(plain, again, strict=True))}
 
 
-def chunks(layer: Any, steps: int, every: int, *, streamed: bool) -> Row:
-    """Forward in chunks of `every` steps with carried state: what is resident after each tenth."""
-    x = torch.randn(every, 1, layer.input_size)
+def layer_chunks(layer: Any, steps: int, every: int) -> Row:
+    """Forward by the layer in chunks of `every` steps, the state handed on from one to the next."""
     state: Any = None
-    stream = layer.stream(batch=1) if streamed else None
-    resident = []
-    count = steps // every
+
+    def run(x: Tensor) -> Tensor:
+        nonlocal state
+        output, state = layer(x, state)
+        return cast(Tensor, output)
+
+    return _chunked(run, layer, steps, every)
+
+
+def stream_chunks(layer: Any, steps: int, every: int) -> Row:
+    """Forward by the layer's stream, likewise."""
+    return _chunked(layer.stream(batch=1).run, layer, steps, every)
+
+
+def _chunked(run: Callable[[Tensor], Tensor], layer: Any, steps: int, every: int) -> Row:
+    x = torch.randn(every, 1, layer.input_size)
+    resident, count, finite = [], steps // every, True
     with torch.no_grad():
         for index in range(count):
-            if stream is not None:
-                output = stream.run(x)
-            else:
-                output, state = layer(x, state)
+            finite = bool(run(x).isfinite().all()) and finite
             if (index + 1) % max(1, count // 10) == 0:
                 resident.append(status("VmRSS"))
-    finite = bool(output.isfinite().all()) and (state is None or bool(hidden_state(state).isfinite().all()))
     # The first tenth is the time in which buffers reach their size.
     return {"resident": resident, "growth": max(resident[1:]) - resident[0], "finite": finite}
+
+
+JOBS: dict[str, Callable[[Any, int, int], Row]] = {
+    "training": training,
+    "checkpointed": training,
+    "bits": bits,
+    "layer": layer_chunks,
+    "stream": stream_chunks,
+}
+"""What may be measured; each gets the layer, its steps, and how many of them are between two checkpoints or chunks."""
 
 
 def told(**specification: Any) -> Row:

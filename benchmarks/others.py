@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, final
@@ -18,7 +18,7 @@ from typing import Any, Self, final
 from benchmarks.cases import GATES
 from benchmarks.machine import ROOT
 from benchmarks.rivals.worker import FRAMEWORKS
-from benchmarks.section import Section
+from benchmarks.section import Section, direction, sizes
 from benchmarks.store import Row
 from benchmarks.timing import medians
 
@@ -78,7 +78,8 @@ class Worker:
     ) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            with suppress(BrokenPipeError):  # a question that it did not live to read
+                self._process.communicate()
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -121,22 +122,15 @@ def line(row: Row) -> str:
         f"{name} {1e3 * seconds:.2f}" + (f" ({seconds / ours:.1f}x)" if ours and name != "longhold" else "")
         for name, seconds in times.items()
     ]
-    name = (
-        f"{row['cell']} B{row['batch']} H{row['hidden']} T{row['steps']} {'training' if row['training'] else 'forward'}"
-    )
-    absent = "".join(
-        f"; {who} not there: {why}"
-        for who, why in row["missing"].items()
-        if why != "NotImplementedError: it only infers"
-    )
+    name = f"{sizes(row)} {direction(row)}"
+    absent = "".join(f"; {who} not there: {why}" for who, why in row["missing"].items())
     return f"{name}, ms: {', '.join(figures)}{absent}"
 
 
 def summary(rows: Sequence[Row]) -> list[str]:
     """Item 6 of issue 3: a table, and whoever is faster is named."""
     faster = [
-        f"    {name} in {row['cell']} B{row['batch']} H{row['hidden']} T{row['steps']} "
-        f"{'training' if row['training'] else 'forward'}: {row['seconds']['longhold'] / seconds:.2f}x longhold"
+        f"    {name} in {sizes(row)} {direction(row)}: {row['seconds']['longhold'] / seconds:.2f}x longhold"
         for row in rows
         for name, seconds in row["seconds"].items()
         if "longhold" in row["seconds"] and seconds < row["seconds"]["longhold"]

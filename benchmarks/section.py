@@ -51,3 +51,13 @@ class Bar:
             return f"not there     {self.name}: {asked}"
         verdict = "reached" if self.reached else "NOT REACHED"
         return f"{verdict:13} {self.name}: {self.form.format(self.value)}, {asked}"
+
+
+def sizes(row: Row) -> str:
+    """Cell and sizes of a row in few letters."""
+    return f"{row['cell']} B{row['batch']} H{row['hidden']} T{row['steps']}"
+
+
+def direction(row: Row) -> str:
+    """What is timed."""
+    return "training" if row["training"] else "forward"

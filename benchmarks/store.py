@@ -12,13 +12,17 @@ FORMAT = 2
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
+class OtherFormat(ValueError):
+    """The file was written by another version of the benchmark; the text says what to do."""
+
+
 def read(path: Path) -> Document:
     """The document at `path`, or an empty one."""
     if not path.exists():
         return {"format": FORMAT, "sections": {}}
     document = json.loads(path.read_text())
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ValueError(f"{path} is not of format {FORMAT}: move it away to measure anew")
+        raise OtherFormat(f"{path} is not of format {FORMAT}: move it away to measure anew")
     return document
 
 

@@ -13,8 +13,10 @@ STYLE = """
     --rnn: #ff9355; --gru: #66b8f2; --lstm: #3fd0a0; --torch: #aaa59c; } }
   text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif;
     fill: var(--soft); font-variant-numeric: tabular-nums; }
-  .title { font-size: 17px; font-weight: 600; fill: var(--ink); } .panel { font-size: 13.5px; font-weight: 600; fill: var(--ink); }
-  .card { fill: var(--card); } .grid { stroke: var(--rule); stroke-width: 1; } .one { stroke: var(--soft); stroke-width: 1.2; }
+  .title { font-size: 17px; font-weight: 600; fill: var(--ink); }
+  .panel { font-size: 13.5px; font-weight: 600; fill: var(--ink); }
+  .card { fill: var(--card); } .grid { stroke: var(--rule); stroke-width: 1; }
+  .one { stroke: var(--soft); stroke-width: 1.2; }
   .floor { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 4; }
   .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
   .rnn { stroke: var(--rnn); fill: var(--rnn); } .gru { stroke: var(--gru); fill: var(--gru); }

@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmarks import store
 from benchmarks.cases import GATES
 from benchmarks.grid import failed, geometric
+from benchmarks.section import direction, sizes
 from benchmarks.store import Document, Row
 
 
@@ -22,8 +23,9 @@ def header(section: Document) -> str:
     """What the figures below it were measured on."""
     machine, (before, after) = section["machine"], section["load"]
     return (
-        f"{machine['processor']}, {machine['threads']} threads, {machine['instruction_set']}, torch {machine['torch']}, "
-        f"longhold {machine['longhold']} ({machine['commit']}), {section['date']}, load {before:.1f} to {after:.1f}:"
+        f"{machine['processor']}, {machine['threads']} threads, {machine['instruction_set']}, "
+        f"torch {machine['torch']}, longhold {machine['longhold']} at {machine['commit']}, "
+        f"{section['date']}, load {before:.1f} to {after:.1f}:"
     )
 
 
@@ -133,7 +135,7 @@ def others(rows: Sequence[Row]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row["seconds"]))
     lines = [
         [
-            f"{row['cell']} B{row['batch']} H{row['hidden']} T{row['steps']} {'training' if row['training'] else 'forward'}",
+            f"{sizes(row)} {direction(row)}",
             *(_milli(row["seconds"].get(name)) for name in names),
         ]
         for row in rows

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.cases import GATES
 from benchmarks.children import in_child
-from benchmarks.section import Bar, Section
+from benchmarks.section import Bar, Section, sizes
 from benchmarks.store import Row
 
 
@@ -60,7 +60,7 @@ def beside(quiet: Row, busy: Row) -> Row:
 
 def line(row: Row) -> str:
     """What was counted, compared or timed."""
-    name = f"{row['cell']} B{row['batch']} H{row['hidden']} T{row['steps']}, {row['threads']} threads"
+    name = f"{sizes(row)}, {row['threads']} threads"
     if "missing" in row:
         return f"{name}, {row['job']}: not there: {row['missing']}"
     if row["job"] == "count":

@@ -4,6 +4,7 @@ The loops take a one-layer `longhold.LSTM` for its parameters, whose names are t
 before the loop.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ def segments(layer: Any, x: Tensor, reset: Tensor) -> Tensor:
     cuts = [0, *(t for t in reset.any(1).nonzero().flatten().tolist() if t > 0), len(x)]
     outputs: list[Tensor] = []
     state: Any = None
-    for begin, end in zip(cuts, cuts[1:], strict=False):
+    for begin, end in pairwise(cuts):
         if state is not None:
             keep = (~reset[begin]).to(x.dtype).unsqueeze(-1)  # (B, 1)
             state = tuple(part * keep for part in state) if isinstance(state, tuple) else state * keep
