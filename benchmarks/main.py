@@ -109,10 +109,9 @@ def run_section(name: str, *, quick: bool, output: Path | None) -> None:
         rows.append(row)
         print(section.line(row), flush=True)
     seconds = time.perf_counter() - began
-    print(
-        "\n".join(["", *section.summary(rows), f"{name}: {seconds:.0f} s, load at the end {machine.load():.1f}"]),
-        flush=True,
-    )
+    print("" if not quick else "\nthe quick form: its figures say that it runs, and nothing else")
+    print("\n".join(section.summary(rows)))
+    print(f"{name}: {seconds:.0f} s, load at the end {machine.load():.1f}", flush=True)
     found = {
         "machine": facts,
         "date": date,

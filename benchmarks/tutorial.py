@@ -23,7 +23,7 @@ from longhold.cells.tutorial import TutorialLSTM, tutorial_lstm
 from longhold.data.batching import ContiguousBatches
 from longhold.data.timemachine import time_machine_tutorial
 from longhold.models.language_model import LanguageModelConfig
-from longhold.training import TrainConfig, train
+from longhold.training import TrainConfig, TrainResult, train
 
 VOCABULARY, BATCH, STEPS = 28, 32, 35
 
@@ -52,11 +52,11 @@ def longhold_job(batches: ContiguousBatches, hidden: int) -> Job:
     """`longhold.training.train` on a `LanguageModel`."""
     model = LanguageModelConfig(cell="lstm", vocab_size=VOCABULARY, hidden_size=hidden, init="tutorial").build()
 
-    def run(steps: int) -> None:
+    def run(steps: int) -> TrainResult:
         config = TrainConfig(
             steps=steps, batch_size=BATCH, sequence_length=STEPS, optimizer="sgd", lr=1.0, clip_norm=1.0
         )
-        train(model, batches, config)
+        return train(model, batches, config)
 
     return run
 

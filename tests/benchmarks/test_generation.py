@@ -16,15 +16,15 @@ def test_torchs_loops_write_what_the_model_writes(cell: str, monkeypatch: pytest
         return probabilities.argmax(-1, keepdim=True)
 
     monkeypatch.setattr(torch, "multinomial", likeliest)
-    values = {"cell": cell, "vocab_size": generation.VOCABULARY, "hidden_size": 8}
+    values = {"cell": cell, "vocab_size": generation.VOCABULARY, "hidden_size": 32}
     model = LanguageModelConfig.model_validate(values).build()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.normal_(0, 3.0)  # so that it writes more than one letter
-    written = list(generate(model, torch.tensor([1]), 30, SamplingConfig(greedy=True)))
-    assert len(set(written)) > 1
-    assert generation.layer_loop(model, cell, 30)().tolist() == written
-    assert generation.cell_loop(model, cell, 30)().tolist() == written
+            parameter.normal_()  # so that it writes many letters
+    written = list(generate(model, torch.tensor([1]), 20, SamplingConfig(greedy=True)))
+    assert len(set(written)) > 5
+    assert generation.layer_loop(model, cell, 20)().tolist() == written
+    assert generation.cell_loop(model, cell, 20)().tolist() == written
 
 
 def test_a_row_of_writing_and_one_of_stepping() -> None:

@@ -1,5 +1,6 @@
 """The tutorial's job: three loops that learn, and the limit that they are held to."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 
 from benchmarks import tutorial
 from longhold.data.batching import ContiguousBatches
+from longhold.training import TrainResult
 
 
 def test_flops_of_a_token_are_the_products_of_a_step() -> None:
@@ -16,24 +18,37 @@ def test_flops_of_a_token_are_the_products_of_a_step() -> None:
     assert 126e9 / tutorial.flops_per_token(256) == pytest.approx(78_000, rel=0.01)
 
 
-@pytest.mark.parametrize("make", [tutorial.longhold_job, tutorial.torch_job, tutorial.scratch_job])
-def test_every_loop_takes_its_steps_and_learns(make: object, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def certain() -> ContiguousBatches:
+    """Batches in which what follows is certain."""
+    return ContiguousBatches(np.tile(np.arange(8), 400), tutorial.BATCH, tutorial.STEPS, 0)
+
+
+@pytest.mark.parametrize("make", [tutorial.torch_job, tutorial.scratch_job])
+def test_torchs_loops_take_their_steps_and_learn(
+    make: Callable[[ContiguousBatches, int], tutorial.Job], certain: ContiguousBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
     losses: list[float] = []
     plain = F.cross_entropy
 
-    def noted(*arguments: torch.Tensor) -> torch.Tensor:
-        loss = plain(*arguments)
+    def noted(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        loss = plain(outputs, targets)
         losses.append(loss.item())
         return loss
 
     monkeypatch.setattr(F, "cross_entropy", noted)
-    tokens = np.tile(np.arange(8), 400)  # what follows is certain
-    batches = ContiguousBatches(tokens, tutorial.BATCH, tutorial.STEPS, 0)
-    assert callable(make)
-    make(batches, 16)(12)
-    if make is not tutorial.longhold_job:  # whose loss may come from a kernel
-        assert len(losses) == 12
-        assert losses[-1] < losses[0] - 0.5
+    make(certain, 16)(12)
+    assert len(losses) == 12
+    assert losses[-1] < losses[0] - 0.5
+
+
+def test_longholds_loop_takes_its_steps_and_learns(certain: ContiguousBatches) -> None:
+    run = tutorial.longhold_job(certain, 16)
+    first, later = run(1), run(80)
+    assert isinstance(first, TrainResult)
+    assert isinstance(later, TrainResult)
+    assert later.steps == 80
+    assert later.loss < first.loss - 0.5
 
 
 def test_the_text_is_the_book_or_chance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
