@@ -28,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import torch
 
         torch.set_num_threads(options.threads)
-    if not options.sections:
-        return run_all(quick=options.quick, output=options.output, threads=options.threads)
     try:
+        if not options.sections:
+            return run_all(quick=options.quick, output=options.output, threads=options.threads)
         for name in options.sections:
             if name in SECTIONS:
                 run_section(name, quick=options.quick, output=options.output)
@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except store.OtherFormat as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: `python -m benchmarks` goes on with the section under way", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -86,7 +86,7 @@ def _panel(cell: str, rows: Sequence[Row], across: str, left: float, y: svg.LogA
             svg.text(left - 8, y.at(tick) + 4, f"{tick:g}", anchor="end"),
         ]
     for tick in x.ticks:
-        body.append(svg.text(x.at(tick), y.begin + 18, f"{tick:,.0f}", anchor="middle"))
+        body.append(svg.text(x.at(tick), y.begin + 18, f"{tick:g}", anchor="middle"))
     body.append(svg.text(left + _PANEL / 2, y.begin + 38, across, anchor="middle"))
     for series, name, kind in (("torch", "torch", "mark hollow"), (cell.lower(), "longhold", "mark")):
         points = [(x.at(row["value"]), y.at(1e3 * row["seconds"][name])) for row in rows]

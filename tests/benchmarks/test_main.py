@@ -103,6 +103,15 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, children: Children, capsys: 
     assert store.read(tmp_path / "cpu-made-up-1-threads.json")["sections"].keys() == set(main.SECTIONS)
 
 
+def test_an_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(command: Sequence[str], **_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", interrupted)
+    assert main.main([]) == 130
+    assert "goes on with the section under way" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("change", ["commit", "quick"])
 def test_figures_of_another_source_are_not_mixed(
     change: str, children: Children, monkeypatch: pytest.MonkeyPatch

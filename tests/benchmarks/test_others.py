@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.rivals.worker import FRAMEWORKS
 from benchmarks.store import Row
 
 from benchmarks import others
@@ -20,6 +21,19 @@ def test_a_worker_process_answers_and_ends() -> None:
         process = worker._process
     assert process is not None
     assert process.poll() is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_framework_runs_every_cell_where_it_is_installed(framework: str) -> None:
+    if not others.python_of(framework).exists():
+        pytest.skip("there is no .venv-others here: make .venv-others")
+    with others.Worker(framework, 1) as worker:
+        for cell in ("RNN", "GRU", "LSTM"):
+            for training in (False, True):
+                answer = worker.ask({**CASE, "cell": cell, "training": training})
+                infers_only = framework == "onnxruntime" and training
+                assert list(answer) == ["missing" if infers_only else "ready"], answer
 
 
 def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,10 +27,3 @@ def test_what_goes_wrong_is_an_answer(monkeypatch: pytest.MonkeyPatch, capsys: p
     found = answers(monkeypatch, capsys, {}, {**CASE, "cell": "Transformer2", "training": False})
     assert found[0] == {"missing": "no case was prepared"}
     assert found[1]["missing"].startswith("AttributeError")
-
-
-@pytest.mark.parametrize("framework", worker.FRAMEWORKS)
-@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
-def test_every_framework_runs_every_cell_where_it_is_installed(framework: str, cell: str) -> None:
-    pytest.importorskip({"flax": "jax", "longhold": "torch"}.get(framework, framework), reason="not installed here")
-    worker.FRAMEWORKS[framework]({**CASE, "cell": cell, "training": False})()
