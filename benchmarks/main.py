@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -67,7 +68,7 @@ def run_all(*, quick: bool, output: Path | None, threads: int | None) -> int:
     After an interruption the same command goes on with the sections that are not in that file, unless the machine, a
     version or the source has changed.
     """
-    output = output or default_output()
+    output = output or (Path(tempfile.gettempdir()) / "longhold-quick.json" if quick else default_output())
     gathered = output.with_suffix(".partial.json")
     done = _still_true(gathered, quick=quick)
     if done:

@@ -25,7 +25,8 @@ def header(section: Document) -> str:
     return (
         f"{machine['processor']}, {machine['threads']} threads, {machine['instruction_set']}, "
         f"torch {machine['torch']}, longhold {machine['longhold']} at {machine['commit']}, "
-        f"{section['date']}, load {before:.1f} to {after:.1f}:"
+        f"{section['date']}, load {before:.1f} to {after:.1f}"
+        f"{' (the quick form: these figures say nothing)' if section['quick'] else ''}:"
     )
 
 
@@ -96,7 +97,7 @@ def tutorial(rows: Sequence[Row]) -> str:
         "limit": "limit: the ceiling over the products of a token",
     }
     lines = [[names[name], f"{rate:,.0f}", _times(rates["longhold"] / rate)] for name, rate in rates.items()]
-    return markdown(["tutorial's job, LSTM of 256", "tokens/s", "longhold over it"], lines)
+    return markdown([f"tutorial's job, LSTM of {row['hidden']}", "tokens/s", "longhold over it"], lines)
 
 
 def generation(rows: Sequence[Row]) -> str:

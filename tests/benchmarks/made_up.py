@@ -19,7 +19,14 @@ MACHINE = {
 
 
 def section(rows: list[Row]) -> Document:
-    return {"machine": MACHINE, "date": "2026-01-02 03:04 UTC", "load": [0.0, 1.0], "seconds": 1.0, "rows": rows}
+    return {
+        "machine": MACHINE,
+        "date": "2026-01-02 03:04 UTC",
+        "load": [0.0, 1.0],
+        "seconds": 1.0,
+        "quick": False,
+        "rows": rows,
+    }
 
 
 def grid_row(case: Case, training: float, forward: float = 2.0, share: float = 0.9, **more: Any) -> Row:

@@ -114,15 +114,25 @@ def test_an_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys
 
 @pytest.mark.parametrize("change", ["commit", "quick"])
 def test_figures_of_another_source_are_not_mixed(
-    change: str, children: Children, monkeypatch: pytest.MonkeyPatch
+    change: str, tmp_path: Path, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    here = ["--output", str(tmp_path / "here.json")]
     children.broken = {"growth"}
-    main.main(["--quick"] if change == "quick" else [])
+    main.main([*here, "--quick"] if change == "quick" else here)
     children.ran, children.broken = [], set()
     if change == "commit":
         monkeypatch.setattr(machine, "facts", lambda: {**FACTS, "commit": "def"})
-    main.main([])
+    main.main(here)
     assert children.ran == list(main.SECTIONS)
+
+
+def test_a_quick_run_of_all_leaves_the_results_alone(
+    tmp_path: Path, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main.tempfile, "gettempdir", lambda: str(tmp_path / "elsewhere"))
+    assert main.main(["--quick"]) == 0
+    assert children.ran == list(main.SECTIONS)
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
 
 
 def test_tables_are_printed_from_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

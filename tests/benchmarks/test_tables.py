@@ -23,6 +23,11 @@ def test_only_sections_that_are_there_are_shown(tmp_path: Path) -> None:
     assert "tokens/s" not in text
 
 
+def test_figures_of_the_quick_form_are_marked() -> None:
+    assert "say nothing" in tables.header({**section([]), "quick": True})
+    assert "say nothing" not in tables.header(section([]))
+
+
 def test_grid() -> None:
     cases = [c for c in GRID if c.cell == "GRU" and not c.ids]
     rows = [grid_row(c, 9.0 if c.hidden == 512 else 4.0, forward=0.5 if c.ragged else 3.0) for c in cases]
@@ -37,7 +42,7 @@ def test_grid() -> None:
 
 def test_tutorial() -> None:
     rates = {"longhold": 60_000.0, "torch": 40_000.0, "scratch": 10_000.0}
-    text = tables.tutorial([{"tokens_per_second": rates, "limit_tokens_per_second": 75_000.0}])
+    text = tables.tutorial([{"hidden": 256, "tokens_per_second": rates, "limit_tokens_per_second": 75_000.0}])
     assert "| the same loop with nn.LSTM | 40,000 | 1.50 |" in text
     assert "| limit: the ceiling over the products of a token | 75,000 | 0.80 |" in text
 
