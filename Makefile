@@ -26,5 +26,11 @@ check: .venv/developer
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[tensorboard]' --group dev
 	touch $@
 
-bench: .venv/developer
-	$(BIN)/python benchmarks/run.py
+bench: .venv/developer .venv-others
+	$(BIN)/python -m benchmarks
+
+# Other people's frameworks, to be compared with; what cannot be installed is said in the table.
+.venv-others: benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-others
+	-.venv-others/bin/pip install --quiet --requirement benchmarks/requirements.txt
+	touch $@
