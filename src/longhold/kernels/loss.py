@@ -11,7 +11,7 @@ from longhold.kernels.operators import DTYPES
 
 BLOCK_BYTES = 1 << 20
 """Logits held at once, unless fewer than `LEAST_ROWS` rows would fit. If all of them are no more than this there is
-nothing to save, and torch's own operators are a few percent faster (docs/decisions/0007)."""
+nothing to save, and torch's own operators are a few percent faster (docs/decisions/0008)."""
 LEAST_ROWS = 128
 """Rows in a block at least: with fewer, each block's product would be slower."""
 
