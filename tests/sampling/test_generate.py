@@ -44,8 +44,8 @@ PROMPT = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6])
 )
 def test_streamed_equals_recomputed(cell: str, num_layers: int, config: SamplingConfig) -> None:
     made = model(cell, num_layers)
-    expected = from_scratch(made, PROMPT, 60, config, seed=7)
-    assert list(generate(made, PROMPT, 60, config, seed=7)) == expected
+    expected = from_scratch(made, PROMPT, 60, config, seed=8)
+    assert list(generate(made, PROMPT, 60, config, seed=8)) == expected
     assert len(set(expected)) > 1
 
 

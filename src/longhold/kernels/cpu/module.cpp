@@ -46,6 +46,8 @@ template <class Real> void backward(int cell, int64_t T, int64_t B, int64_t H, b
   passes.backward[sizeof(Real) == 8](&call, &grads, plan_for(B, H, passes.lanes, threads));
 }
 
+void bind_stream(nb::module_& m);
+
 }  // namespace longhold
 
 NB_MODULE(_cpu, m) {
@@ -57,4 +59,5 @@ NB_MODULE(_cpu, m) {
   m.def("instruction_sets", &isa_available, "instruction sets that this processor has, best first");
   m.def("instruction_set", &isa_name, "the one in use");
   m.def("use_instruction_set", &isa_use, "use another one, for tests");
+  bind_stream(m);
 }
