@@ -1,5 +1,9 @@
 // A matrix packed once for products with few vectors: panels of rows, read in order from end to end.
 #pragma once
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include "engine.h"
 
 namespace longhold {
@@ -10,9 +14,37 @@ template <class Real> inline int64_t padded(int64_t n) {
   return (n + W - 1) / W * W;
 }
 
-// The addends that four int8 in each 32-bit lane stand for, times 2^24, one of the four.
-inline vfloat unpacked(vint lanes, int which) {
-  return __builtin_convertvector((lanes << (24 - 8 * which)) & static_cast<int32_t>(0xff000000u), vfloat);
+typedef int16_t vshort __attribute__((vector_size(LONGHOLD_BYTES)));
+
+// In each 32-bit lane the sum of the products of the two 16-bit numbers in it.
+inline vint pairs(vint x, vint y) {
+#if LONGHOLD_BYTES == 64 && defined(__AVX512BW__)
+  return (vint)_mm512_madd_epi16((__m512i)x, (__m512i)y);
+#elif LONGHOLD_BYTES == 32 && defined(__AVX2__)
+  return (vint)_mm256_madd_epi16((__m256i)x, (__m256i)y);
+#elif LONGHOLD_BYTES == 16 && defined(__SSE2__)
+  return (vint)_mm_madd_epi16((__m128i)x, (__m128i)y);
+#else
+  return ((x << 16) >> 16) * ((y << 16) >> 16) + (x >> 16) * (y >> 16);
+#endif
+}
+
+// A vector as 16-bit whole numbers times a unit, so small that no sum of K products with int8 leaves 32 bits: 15 bits
+// and the sign up to K = 516, 12 up to 4,128. In the order that `pairs` takes: k with k + 2, k + 1 with k + 3.
+template <class Real> inline Real quantize(const Real* a, int64_t K, int32_t* words) {
+  Real largest = 0, poison = 0;
+  for (int64_t k = 0; k < K; ++k) {
+    largest = std::max(largest, std::abs(a[k]));
+    poison += a[k] - a[k];
+  }
+  const Real bound = static_cast<Real>(std::clamp<int64_t>(INT32_MAX / (127 * K), 1, 32767));
+  const Real inverse = poison == 0 && largest > 0 ? bound / largest : 0;
+  const auto at = [&](int64_t k) { return k < K && poison == 0 ? static_cast<uint32_t>(static_cast<int32_t>(std::nearbyint(a[k] * inverse))) : 0u; };
+  for (int64_t k = 0; k < K; k += 4) {
+    *words++ = static_cast<int32_t>((at(k) & 0xffff) | at(k + 2) << 16);
+    *words++ = static_cast<int32_t>((at(k + 1) & 0xffff) | at(k + 3) << 16);
+  }
+  return largest / bound + poison;
 }
 
 // (blocks * size, K), each block of rows padded to whole vectors, so that gates begin at one. Layout [panel][k][row], or
@@ -44,7 +76,7 @@ template <class Real> class Panels {
       const int64_t block = r / padded<Real>(size), unit = r % padded<Real>(size), row = block * size + unit;
       const int64_t j = r / (N * W), step = count_at(j) * W, at = j * N * W * depth + r % (N * W);
       if (quantized) {
-        scale[r] = unit < size ? scales[row] / 16777216 : 0;
+        scale[r] = unit < size ? scales[row] : 0;
         if (unit >= size) continue;
         for (int64_t k = 0; k < K; ++k) {
           const uint32_t byte = static_cast<uint8_t>(quantized[row * K + k]);
@@ -58,8 +90,16 @@ template <class Real> class Panels {
 
   // out[m] = bias + W a[m], rows of this thread; bias may be null.
   void multiply(int64_t rows, const Real* a, int64_t a_stride, const Real* bias, Real* out, int64_t out_stride, int me, int team) const {
-    const int64_t panels = (vectors + N - 1) / N;
-    for (int64_t j = panels * me / team; j < panels * (me + 1) / team; ++j) panel<N>(j, rows, a, a_stride, bias, out, out_stride);
+    const int64_t panels = (vectors + N - 1) / N, from = panels * me / team, to = panels * (me + 1) / team;
+    if (values) {
+      for (int64_t j = from; j < to; ++j) panel<N>(j, rows, [&](int64_t m) { return a + m * a_stride; }, bias, out, out_stride);
+    } else if constexpr (sizeof(Real) == 4) {
+      const int64_t words = (K + 3) / 4 * 2;
+      const Buffer<int32_t> quantized = allocate<int32_t>(rows * words);
+      const Buffer<Real> unit = allocate<Real>(rows);
+      for (int64_t m = 0; m < rows; ++m) unit[m] = quantize(a + m * a_stride, K, quantized.get() + m * words);
+      for (int64_t j = from; j < to; ++j) panel<N>(j, rows, [&](int64_t m) { return Quantized{quantized.get() + m * words, unit[m]}; }, bias, out, out_stride);
+    }
   }
 
   // out = bias + column k of W; bias may be null.
@@ -68,7 +108,7 @@ template <class Real> class Panels {
     for (int64_t v = 0; v < vectors; ++v) {
       const int64_t j = v / N, at = (j * N * depth + (values ? k : k / 4) * count_at(j) + v % N) * W;
       Vector<Real> found;
-      if constexpr (sizeof(Real) == 4) found = values ? load(values.get() + at) : load(scale.get() + v * W) * unpacked(load_lanes(at), k % 4);
+      if constexpr (sizeof(Real) == 4) found = values ? load(values.get() + at) : load(scale.get() + v * W) * __builtin_convertvector((load_lanes(at) << (24 - 8 * (k % 4))) >> 24, vfloat);
       else found = load(values.get() + at);
       store(out + v * W, bias ? found + load(bias + v * W) : found);
     }
@@ -83,76 +123,83 @@ template <class Real> class Panels {
     return lanes;
   }
 
-  template <int n> void panel(int64_t j, int64_t rows, const Real* a, int64_t a_stride, const Real* bias, Real* out, int64_t out_stride) const {
+  struct Quantized {
+    const int32_t* words;
+    Real unit;
+  };
+
+  // `factor(m)` is the m-th vector: its numbers, or what they are quantized to.
+  template <int n, class Factor> void panel(int64_t j, int64_t rows, Factor factor, const Real* bias, Real* out, int64_t out_stride) const {
     if constexpr (n > 1)
-      if (count_at(j) < n) return panel<n - 1>(j, rows, a, a_stride, bias, out, out_stride);
-    in_tiles<M, n>(j, rows, a, a_stride, bias, out, out_stride);
+      if (count_at(j) < n) return panel<n - 1>(j, rows, factor, bias, out, out_stride);
+    in_tiles<M, n>(j, 0, rows, factor, bias, out, out_stride);
   }
-  template <int m, int n> void in_tiles(int64_t j, int64_t rows, const Real* a, int64_t a_stride, const Real* bias, Real* out, int64_t out_stride) const {
+  template <int m, int n, class Factor> void in_tiles(int64_t j, int64_t row, int64_t rows, Factor factor, const Real* bias, Real* out, int64_t out_stride) const {
     if constexpr (m > 0) {
-      for (; rows >= m; rows -= m, a += m * a_stride, out += m * out_stride) tile<m, n>(j, a, a_stride, bias, out, out_stride);
-      if (rows) in_tiles<m - 1, n>(j, rows, a, a_stride, bias, out, out_stride);
+      for (; row + m <= rows; row += m) tile<m, n>(j, row, factor, bias, out + row * out_stride, out_stride);
+      if (row < rows) in_tiles<m - 1, n>(j, row, rows, factor, bias, out, out_stride);
     }
   }
 
-  template <int m, int n> void tile(int64_t j, const Real* a, int64_t a_stride, const Real* bias, Real* out, int64_t out_stride) const {
-    constexpr int S = m * n >= 5 ? 1 : m * n >= 3 ? 2 : 4;  // sums kept apart, for an fma takes four cycles
-    Vector<Real> acc[S][m][n] = {};
-    if (values) accumulate<S, m, n>(j, a, a_stride, acc);
-    else if constexpr (sizeof(Real) == 4) accumulate_bytes<m, n>(j, a, a_stride, acc[0]);
+  template <int m, int n, class Factor> void tile(int64_t j, int64_t row, Factor factor, const Real* bias, Real* out, int64_t out_stride) const {
+    decltype(factor(0)) a[m];
+    for (int i = 0; i < m; ++i) a[i] = factor(row + i);
+    Vector<Real> sums[m][n];
+    product(j, a, sums);
 #pragma GCC unroll 16
     for (int i = 0; i < m; ++i)
 #pragma GCC unroll 16
       for (int v = 0; v < n; ++v) {
-        Vector<Real> sum = acc[0][i][v];
-#pragma GCC unroll 4
-        for (int s = 1; s < S; ++s) sum += acc[s][i][v];
-        const int64_t row = (j * N + v) * W;
-        if (!values) sum *= load(scale.get() + row);
-        store(out + i * out_stride + row, bias ? sum + load(bias + row) : sum);
+        const int64_t at = (j * N + v) * W;
+        store(out + i * out_stride + at, bias ? sums[i][v] + load(bias + at) : sums[i][v]);
       }
   }
 
-  template <int S, int m, int n> void accumulate(int64_t j, const Real* a, int64_t a_stride, Vector<Real> (&acc)[S][m][n]) const {
+  template <int m, int n> void product(int64_t j, const Real* const (&a)[m], Vector<Real> (&sums)[m][n]) const {
+    constexpr int S = m * n >= 5 ? 1 : m * n >= 3 ? 2 : 4;  // sums kept apart, for an fma takes four cycles
+    Vector<Real> acc[S][m][n] = {};
     const Real* w = values.get() + j * N * W * K;
     int64_t k = 0;
     for (; k + S <= K; k += S)
 #pragma GCC unroll 4
-      for (int s = 0; s < S; ++s) add<m, n>(w + (k + s) * n * W, a + k + s, a_stride, acc[s]);
-    for (; k < K; ++k) add<m, n>(w + k * n * W, a + k, a_stride, acc[0]);
+      for (int s = 0; s < S; ++s) add(w + (k + s) * n * W, a, k + s, acc[s]);
+    for (; k < K; ++k) add(w + k * n * W, a, k, acc[0]);
+#pragma GCC unroll 16
+    for (int i = 0; i < m; ++i)
+#pragma GCC unroll 16
+      for (int v = 0; v < n; ++v) {
+        sums[i][v] = acc[0][i][v];
+#pragma GCC unroll 4
+        for (int s = 1; s < S; ++s) sums[i][v] += acc[s][i][v];
+      }
   }
-  template <int m, int n> static void add(const Real* w, const Real* a, int64_t a_stride, Vector<Real> (&acc)[m][n]) {
+  template <int m, int n> static void add(const Real* w, const Real* const (&a)[m], int64_t k, Vector<Real> (&acc)[m][n]) {
     Vector<Real> b[n];
 #pragma GCC unroll 16
     for (int v = 0; v < n; ++v) b[v] = load(w + v * W);
 #pragma GCC unroll 16
     for (int i = 0; i < m; ++i) {
-      const Vector<Real> s = splat(a[i * a_stride]);
+      const Vector<Real> s = splat(a[i][k]);
 #pragma GCC unroll 16
       for (int v = 0; v < n; ++v) acc[i][v] += s * b[v];
     }
   }
 
-  template <int m, int n> void accumulate_bytes(int64_t j, const Real* a, int64_t a_stride, Vector<Real> (&acc)[m][n]) const {
+  template <int m, int n> void product(int64_t j, const Quantized (&a)[m], Vector<Real> (&sums)[m][n]) const {
     const int64_t depth = (K + 3) / 4, from = j * N * depth;
-    for (int64_t k = 0; k < K / 4; ++k) add_bytes<m, n>((from + k * n) * W, a + 4 * k, a_stride, acc);
-    if (K % 4) {
-      Real rest[m][4] = {};
-      for (int i = 0; i < m; ++i) std::memcpy(rest[i], a + i * a_stride + K / 4 * 4, K % 4 * sizeof(Real));
-      add_bytes<m, n>((from + K / 4 * n) * W, rest[0], 4, acc);
-    }
-  }
-  template <int m, int n> void add_bytes(int64_t at, const Real* a, int64_t a_stride, Vector<Real> (&acc)[m][n]) const {
+    vint acc[m][n] = {};
+    for (int64_t k = 0; k < depth; ++k)
 #pragma GCC unroll 16
-    for (int v = 0; v < n; ++v) {
-      const vint lanes = load_lanes(at + v * W);
-#pragma GCC unroll 4
-      for (int q = 0; q < 4; ++q) {
-        const vfloat b = unpacked(lanes, q);
+      for (int v = 0; v < n; ++v) {
+        const vint lanes = load_lanes((from + k * n + v) * W);
+        const vint odd = (vint)((vshort)lanes >> 8), even = (vint)(((vshort)lanes << 8) >> 8);
 #pragma GCC unroll 16
-        for (int i = 0; i < m; ++i) acc[i][v] += a[i * a_stride + q] * b;
+        for (int i = 0; i < m; ++i) acc[i][v] += pairs(even, vint{} + a[i].words[2 * k]) + pairs(odd, vint{} + a[i].words[2 * k + 1]);
       }
-    }
+#pragma GCC unroll 16
+    for (int i = 0; i < m; ++i)
+#pragma GCC unroll 16
+      for (int v = 0; v < n; ++v) sums[i][v] = __builtin_convertvector(acc[i][v], vfloat) * (a[i].unit * load(scale.get() + (j * N + v) * W));
   }
 };
 
