@@ -39,7 +39,8 @@ class Stream(Generic[HiddenT]):
     every option of the layers; elsewhere the layer itself is stepped. `explain` says which. The choice is made, and
     `use_backend` obeyed, when the stream is made.
 
-    A step of more than about a million multiplications uses torch's number of threads, a smaller one a single thread.
+    A row's numbers are the same to the last bit in steps and in chunks, in any batch and with any number of threads. A
+    step of more than about a million multiplications uses torch's number of threads, a smaller one a single thread.
 
     Example:
         >>> stream = longhold.LSTM(64, 128).stream()

@@ -156,7 +156,7 @@ template <class Real> class Panels {
   }
 
   template <int m, int n> void product(int64_t j, const Real* const (&a)[m], Vector<Real> (&sums)[m][n]) const {
-    constexpr int S = m * n >= 5 ? 1 : m * n >= 3 ? 2 : 4;  // sums kept apart, for an fma takes four cycles
+    constexpr int S = n == 1 ? 4 : n == 2 ? 2 : 1;  // sums kept apart, for an fma takes four cycles; the same for any m
     Vector<Real> acc[S][m][n] = {};
     const Real* w = values.get() + j * N * W * K;
     int64_t k = 0;
