@@ -48,11 +48,11 @@ def test_every_instruction_set(name: str, option: str, hidden: int, dtype: torch
 
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("int8", [False, True])
-def test_threads_change_no_bit(option: str, int8: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "WIDE", 0)
+@pytest.mark.usefixtures("all_threads")
+def test_threads_change_no_bit(option: str, int8: bool) -> None:
     cell, options = OPTIONS[option]
     layer = make(cell, 6, 70, num_layers=2, dtype=torch.float32, **options)
-    x, ids = torch.randn(30, 3, 6), torch.randint(6, (30, 3))
+    x, ids = torch.randn(10, 3, 6), torch.randint(6, (10, 3))
     for given in (x, ids):
         found = []
         for threads in (1, 2, 3):
@@ -60,6 +60,44 @@ def test_threads_change_no_bit(option: str, int8: bool, monkeypatch: pytest.Monk
                 found.append(outputs(layer, given, int8=int8))
         assert torch.equal(found[0], found[1])
         assert torch.equal(found[0], found[2])
+
+
+class Clock:
+    """A clock that is set by hand; `used` notes the threads of each call."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.used: list[int] = []
+        monkeypatch.setattr(stream_module.time, "perf_counter", lambda: self.now)
+
+    def call(self, pace: Any, seconds: dict[int, float], calls: int) -> list[int]:
+        """Calls of so many seconds a step, by the number of threads."""
+        self.used = []
+        for _ in range(calls):
+            with pace.threads(10) as threads:
+                self.now += 10 * seconds[threads]
+                self.used.append(threads)
+        return self.used
+
+
+def test_threads_are_shared_where_that_is_faster_and_left_where_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    with machine(2):
+        pace = stream_module._Pace(wide=True)
+        assert clock.call(pace, {1: 2.0, 2: 1.0}, 10).count(2) >= 6
+        assert clock.call(pace, {1: 2.0, 2: 50.0}, 10)[2:].count(2) <= 3  # another program wants the core
+        assert clock.call(pace, {1: 2.0, 2: 50.0}, 1000).count(2) <= 20
+        assert clock.call(pace, {1: 2.0, 2: 1.0}, 200)[70:].count(2) >= 120  # and has gone
+        assert set(clock.call(stream_module._Pace(wide=False), {1: 2.0}, 20)) == {1}
+    with machine(1):
+        assert set(clock.call(stream_module._Pace(wide=True), {1: 2.0}, 20)) == {1}
+
+
+def test_only_long_steps_share_threads() -> None:
+    small, large = (NativeStream(stream_weights(make("lstm", n, n, dtype=torch.float32)), 1) for n in (64, 400))
+    assert (small.stepper.products(), large.stepper.products()) == (8 * 64**2, 8 * 400**2)
+    assert (small.quick, large.quick) == (True, False)
+    assert (small._pace._wide, large._pace._wide) == (False, True)
 
 
 def test_instruction_sets_really_differ() -> None:

@@ -151,9 +151,10 @@ def test_it_stops_where_the_output_is_not_finite() -> None:
     assert made.draw(torch.tensor([0, 1]), uniforms, **options(RULES["greedy"])).tolist() == [[5, 5]]
 
 
-def test_threads_change_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longhold.kernels.stream.WIDE", 0)
-    model, found = lively("embedding"), []
+@pytest.mark.usefixtures("all_threads")
+@pytest.mark.parametrize("vocab_size", [17, 3000])
+def test_threads_change_no_id(vocab_size: int) -> None:
+    model, found = lively("embedding", vocab_size), []
     for threads in (1, 2, 3):
         with machine(threads):
             found.append(in_a_loop(model, model.initial_state(3), torch.tensor([1, 2, 3]), 50, RULES["all"], seed=3))

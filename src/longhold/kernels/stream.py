@@ -1,6 +1,9 @@
 """Streams: a stack of layers that the C++ extension steps with its state carried and its weights packed once."""
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -12,8 +15,11 @@ from longhold.kernels.backends import BackendRefused, requested
 from longhold.kernels.call import DirectionParameters
 from longhold.kernels.extension import loaded, why_missing
 
-WIDE = 1_000_000
-"""Multiplications in a step from which a second thread is worth its two barriers a layer: see docs/experiments.md."""
+WIDE = 200_000
+"""Multiplications in a step from which a second thread can be worth its barriers: see docs/experiments.md."""
+
+QUICK = 1_000_000
+"""Multiplications in a step up to which a single step is better done at once, by one thread."""
 
 _DTYPES = (torch.float32, torch.float64)
 _CELLS = ("rnn_tanh", "rnn_relu", "gru", "gru_before", "lstm", "lstm_coupled")
@@ -71,7 +77,7 @@ class NativeStream:
     Attributes:
         stepper: the C++ object, for calls where every microsecond counts.
         fields: shapes of the state's fields, each (L, B, .).
-        wide: whether a step is long enough for more than one thread.
+        quick: whether a single step is better done at once, by `stepper.step`.
     """
 
     def __init__(self, weights: StreamWeights, batch: int, *, int8: bool = False) -> None:
@@ -97,16 +103,15 @@ class NativeStream:
             [*held.matrix(output[0]), held.address(output[1])],
             0 if output[0] is None else output[0].shape[0],
         )
-        self.wide = self.stepper.products() >= WIDE
-
-    def _threads(self) -> int:
-        return torch.get_num_threads() if self.wide else 1
+        self.quick = self.stepper.products() < QUICK
+        self._pace = _Pace(self.stepper.products() >= WIDE)
 
     def run(self, inputs: Tensor) -> Tensor:
         """(T, B, I) of the weights' type, or (T, B) int64 ids, dense, to (T, B, P). IndexError for an id too large."""
         output = torch.empty(*inputs.shape[:2], self._output_size, dtype=self._dtype, device="cpu")
         places = (0, inputs.data_ptr()) if inputs.dtype == torch.int64 else (inputs.data_ptr(), 0)
-        self.stepper.run(inputs.shape[0], *places, output.data_ptr(), self._threads())
+        with self._pace.threads(inputs.shape[0]) as threads:
+            self.stepper.run(inputs.shape[0], *places, output.data_ptr(), threads)
         return output
 
     def state(self) -> tuple[Tensor, ...]:
@@ -145,8 +150,51 @@ class NativeStream:
         found = torch.empty(steps + 1, self._batch, dtype=torch.int64, device="cpu")
         found[0] = ids
         rules = (temperature, top_k or 0, top_p, min_p)
-        taken = self.stepper.draw(steps, found.data_ptr(), uniforms.data_ptr(), *rules, self._threads())
+        with self._pace.threads(steps) as threads:
+            taken = self.stepper.draw(steps, found.data_ptr(), uniforms.data_ptr(), *rules, threads)
         return found[1 : taken + 1]
+
+
+@final
+class _Pace:
+    """One thread or torch's number of them, whichever was faster of late: the numbers are the same either way.
+
+    Threads that wait for each other at every step are twice as fast on a quiet machine, and many times slower where
+    another program has one of the cores. So the way that is not in use is tried now and then, more and more seldom
+    while it loses, and at once where the one in use becomes slower than the other last was.
+    """
+
+    _RARELY = 64
+
+    def __init__(self, wide: bool) -> None:
+        self._wide, self._shared = wide, False
+        self._seconds = [math.inf, math.inf]
+        self._until_trial = self._gap = 1
+
+    @contextmanager
+    def threads(self, steps: int) -> Iterator[int]:
+        """The threads for a call of so many steps, whose time is taken."""
+        most = torch.get_num_threads() if self._wide else 1
+        if most == 1:
+            yield 1
+            return
+        trial = self._until_trial == 0
+        shared = self._shared != trial
+        began = time.perf_counter()
+        yield most if shared else 1
+        self._note(shared, trial, (time.perf_counter() - began) / steps)
+
+    def _note(self, shared: bool, trial: bool, seconds: float) -> None:
+        self._seconds[shared] = seconds
+        if not trial:
+            slowed = seconds > self._seconds[not shared]
+            self._until_trial = 0 if slowed else self._until_trial - 1
+            return
+        if self._seconds[shared] < self._seconds[not shared]:
+            self._shared, self._gap = shared, 1
+        else:
+            self._gap = min(2 * self._gap, self._RARELY)
+        self._until_trial = self._gap
 
 
 def _pair(fields: Sequence[Tensor]) -> tuple[int, int]:

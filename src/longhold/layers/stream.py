@@ -39,8 +39,8 @@ class Stream(Generic[HiddenT]):
     every option of the layers; elsewhere the layer itself is stepped. `explain` says which. The choice is made, and
     `use_backend` obeyed, when the stream is made.
 
-    A row's numbers are the same to the last bit in steps and in chunks, in any batch and with any number of threads. A
-    step of more than about a million multiplications uses torch's number of threads, a smaller one a single thread.
+    A row's numbers are the same to the last bit in steps and in chunks, in any batch and with any number of threads.
+    Small layers run on one thread; large ones, and chunks, on torch's number of them where that was faster of late.
 
     Example:
         >>> stream = longhold.LSTM(64, 128).stream()
@@ -241,7 +241,7 @@ class _InNative(_Runner):
 
     def __init__(self, native: NativeStream, weights: Weights) -> None:
         self._native = native
-        self.quick = None if native.wide else native.stepper
+        self.quick = native.stepper if native.quick else None
         self.choice = Choice("cpu", f"longhold's own stepper in C++ does all that was asked; weights: {weights}")
 
     def run(self, x: Tensor) -> Tensor:

@@ -150,13 +150,14 @@ template <class Real> class Stack final : public Stepper {
   }
 
   int64_t draw(int64_t wanted, int64_t* ids, const double* uniforms, const Rules& rules, int threads) override {
+    const bool is_shared = output.rows() * P >= 65536;  // a smaller output layer takes less time than a barrier
     int64_t taken = 0;
     bool finite = true;
     in_team(threads, [&](int me, int team) {
       for (int64_t t = 0; t < wanted; ++t) {
         advance(1, nullptr, ids + t * B, nullptr, me, team);
-        output.multiply(B, layers[count - 1].h.get(), Pp, output_bias.get(), logits.get(), output.rows(), me, team);
-        barrier.wait(team);
+        if (is_shared || me == 0) output.multiply(B, layers[count - 1].h.get(), Pp, output_bias.get(), logits.get(), output.rows(), is_shared ? me : 0, is_shared ? team : 1);
+        if (is_shared) barrier.wait(team);
         if (me == 0) {
           for (int64_t b = 0; b < B; ++b) {
             const int64_t id = sampler.draw(logits.get() + b * output.rows(), rules, uniforms[t * B + b]);
@@ -190,8 +191,8 @@ template <class Real> class Stack final : public Stepper {
           for (int64_t i = 0; i < steps * B; ++i) layer.ih.column(ids[i], norm ? nullptr : layer.bias_x.get(), gates_x.get() + i * R);
       } else {
         layer.ih.multiply(steps * B, x, stride, norm ? nullptr : layer.bias_x.get(), gates_x.get(), R, me, team);
+        barrier.wait(team);
       }
-      barrier.wait(team);
       if (norm && me == 0)
         for (int64_t i = 0; i < steps * B; ++i) normalize_gates(gates_x.get() + i * R, layer.norm_ih.get(), layer.bias_x.get());
       const bool last = l + 1 == count;
