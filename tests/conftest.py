@@ -8,12 +8,15 @@ import signal
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+
+from longhold.kernels import stream
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 if SHARED_DATA.is_dir():
@@ -57,6 +60,12 @@ def nan_memory() -> Iterator[None]:
     yield
     torch.utils.deterministic.fill_uninitialized_memory = fill
     torch.use_deterministic_algorithms(deterministic)
+
+
+@pytest.fixture
+def all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams use torch's number of threads at every size, without asking whether that is faster."""
+    monkeypatch.setattr(stream._Pace, "threads", lambda pace, steps: nullcontext(torch.get_num_threads()))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,19 +1,26 @@
 """Streamed generation equals recomputing everything from scratch at each step."""
 
+import importlib
 import itertools
+import time
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import longhold
 from longhold.errors import InputError
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
+from longhold.models.stepper import Stepper
 from longhold.sampling import SamplingConfig, generate, generate_batch, sample
 
+generate_module = importlib.import_module("longhold.sampling.generate")  # the package's name is the function's
 
-def model(cell: str, num_layers: int = 2) -> LanguageModel:
+
+def model(cell: str, num_layers: int = 2, **values: Any) -> LanguageModel:
     torch.manual_seed(10)
-    config = LanguageModelConfig(cell=cell, vocab_size=11, hidden_size=9, num_layers=num_layers, dropout=0.5)
+    config = LanguageModelConfig(cell=cell, vocab_size=11, hidden_size=9, num_layers=num_layers, dropout=0.5, **values)
     made = config.build(dtype=torch.float64)
     with torch.no_grad():
         for parameter in made.parameters():
@@ -44,8 +51,8 @@ PROMPT = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6])
 )
 def test_streamed_equals_recomputed(cell: str, num_layers: int, config: SamplingConfig) -> None:
     made = model(cell, num_layers)
-    expected = from_scratch(made, PROMPT, 60, config, seed=7)
-    assert list(generate(made, PROMPT, 60, config, seed=7)) == expected
+    expected = from_scratch(made, PROMPT, 60, config, seed=8)
+    assert list(generate(made, PROMPT, 60, config, seed=8)) == expected
     assert len(set(expected)) > 1
 
 
@@ -126,3 +133,83 @@ def test_a_model_that_diverged_is_one_line_and_leaves_its_mode() -> None:
     with pytest.raises(InputError, match="not finite"):
         next(generate(made, PROMPT, 5, SamplingConfig()))
     assert made.training
+
+
+class Draws:
+    """The numbers of tokens that steppers were asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> None:
+        self.sizes: list[int] = []
+        draw = Stepper.draw
+
+        def noted(stepper: Stepper, ids: Tensor, uniforms: Tensor, **rules: Any) -> Tensor:
+            self.sizes.append(len(uniforms))
+            time.sleep(seconds)
+            return draw(stepper, ids, uniforms, **rules)
+
+        monkeypatch.setattr(Stepper, "draw", noted)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "config",
+    [SamplingConfig(greedy=True), SamplingConfig(temperature=0.7, top_k=9, top_p=0.9, min_p=0.02), SamplingConfig()],
+)
+def test_in_cpp_and_in_python_the_same_ids(
+    cell: str, dtype: torch.dtype, config: SamplingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, draws = model(cell).to(dtype), Draws(monkeypatch)
+    with torch.no_grad():
+        for parameter in made.layer.parameters():
+            parameter.mul_(0.3)  # at its liveliest the model is chaotic: roundings grow until they show
+    prompts = torch.stack([PROMPT, PROMPT.flip(0)], 1)
+    in_cpp = torch.stack(list(generate_batch(made, prompts, 200, config, seed=4)))
+    assert sum(draws.sizes) == 199
+    assert list(generate(made, PROMPT, 50, config, seed=4))  # one row too
+    draws.sizes.clear()
+    with longhold.use_backend("torch"):
+        in_python = torch.stack(list(generate_batch(made, prompts, 200, config, seed=4)))
+    assert draws.sizes == []
+    assert torch.equal(in_cpp, in_python)
+
+
+def test_the_first_tokens_come_at_once_and_later_ones_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate_module, "_PATIENCE", 60.0)
+    draws, config = Draws(monkeypatch), SamplingConfig()
+    stream = generate(model("gru"), PROMPT, 1_000_000, config, seed=0)
+    next(stream)
+    assert draws.sizes == []
+    next(stream)
+    assert draws.sizes == [1]
+    list(itertools.islice(stream, 150))
+    assert draws.sizes == [1, 2, 4, 8, 16, 32, 64, 64]
+    assert len(list(generate(model("gru"), PROMPT, 100, config, seed=0))) == 100
+    assert draws.sizes[8:] == [1, 2, 4, 8, 16, 32, 36]
+
+
+def test_a_model_that_takes_its_time_hands_out_its_tokens_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = Draws(monkeypatch, seconds=0.02)
+    list(generate(model("gru"), PROMPT, 20, SamplingConfig(), seed=0))
+    assert set(draws.sizes) == {1}
+
+
+def test_greedy_text_takes_nothing_from_the_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "rand", None)
+    assert len(list(generate(model("gru"), PROMPT, 40, SamplingConfig(greedy=True)))) == 40
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+def test_what_was_written_before_the_output_broke_is_still_handed_out(backend: str) -> None:
+    made, config, prompt = model("rnn", 1, embedding_size=4), SamplingConfig(temperature=3.0), PROMPT[:1]
+    whole = list(generate(made, prompt, 60, config, seed=2))
+    seen = [*prompt.tolist(), *whole]
+    cut = max(n for n in range(1, 61) if seen[n] not in seen[:n])  # where the last id to appear appears
+    assert cut > 8
+    with torch.no_grad():
+        made.embedding.weight[seen[cut]] = torch.nan
+    with longhold.use_backend(backend):
+        stream = generate(made, prompt, 60, config, seed=2)
+        assert list(itertools.islice(stream, cut)) == whole[:cut]
+        with pytest.raises(InputError, match="not finite"):
+            next(stream)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from longhold.errors import InputError
 from longhold.sampling import SamplingConfig, filter_logits, sample
+from longhold.sampling.sampler import draw_uniforms
 
 
 def by_definition(logits: list[float], config: SamplingConfig) -> np.ndarray:
@@ -113,6 +114,26 @@ def test_the_same_generator_state_gives_the_same_draws() -> None:
     rows = torch.zeros(100, 5)
     first = [sample(rows, SamplingConfig(), torch.Generator().manual_seed(seed)).tolist() for seed in (1, 1, 2)]
     assert first[0] == first[1] != first[2]
+
+
+@pytest.mark.parametrize("config", [CONFIGS[0], CONFIGS[4], CONFIGS[8], CONFIGS[13]], ids=repr)
+def test_a_token_is_the_first_above_its_uniform_number(config: SamplingConfig) -> None:
+    draws = 300
+    generator, same = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    ids = sample(torch.tensor([LOGITS], dtype=torch.float64).expand(draws, -1), config, generator)
+    uniforms = torch.rand(draws, dtype=torch.float64, generator=same).numpy()
+    cumulated = np.cumsum(by_definition(LOGITS, config))
+    assert ids.tolist() == [int(np.argmax(cumulated > u)) for u in uniforms]
+
+
+def test_numbers_in_blocks_are_those_drawn_one_by_one() -> None:
+    one, other = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
+    device, config = torch.device("cpu"), SamplingConfig()
+    singly = torch.cat([draw_uniforms((1, 3), config, one, device) for _ in range(50)])
+    assert torch.equal(draw_uniforms((50, 3), config, other, device), singly)
+    before = one.get_state()
+    assert not draw_uniforms((50, 3), SamplingConfig(greedy=True), one, device).any()
+    assert torch.equal(one.get_state(), before)
 
 
 def test_impossible_tokens_stay_impossible() -> None:

@@ -65,6 +65,11 @@ def use_backend(name: str) -> Iterator[None]:
         _requested.name = before
 
 
+def requested() -> str | None:
+    """The backend that `use_backend` names here, or None."""
+    return _requested.name
+
+
 def choose(call: StackCall, *, step: bool = False) -> Choice:
     """The fastest backend that can run the call, or the one that was named.
 

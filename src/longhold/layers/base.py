@@ -15,6 +15,7 @@ from longhold.kernels.lookup import is_ids
 from longhold.layers.inputs import Prepared, prepare, restore
 from longhold.layers.masks import LayerMasks, Masks, keep_mask, zone_mask
 from longhold.layers.parameters import Extras, HiddenT, RecurrentModule, Shape
+from longhold.layers.stream import Stream, Weights
 
 Lengths = Tensor | Sequence[int] | int
 TraceT = TypeVar("TraceT")
@@ -199,6 +200,20 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         device = self._flat_weights[0].device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             return choose(self._call(prepare(self, input, lengths, reset), hx, None))
+
+    def stream(self, batch: int | None = 1, *, weights: Weights = "full") -> Stream[HiddenT]:
+        """The layer as it is now, to be stepped one input at a time with the state carried inside.
+
+        Arguments:
+            batch: rows of every step; None: unbatched.
+            weights: `full`, as they are; `int8`: each row of every matrix rounded to whole multiples, up to 127, of a
+                scale of its own, a quarter of the bytes to read at every step: `longhold.kernels.stream.quantize_rows`.
+
+        Raises:
+            ValueError: the layer is bidirectional or holds values that are not finite, or int8 was asked for where the
+                C++ stepper cannot run.
+        """
+        return Stream(self, batch, weights)
 
     def _run(
         self,

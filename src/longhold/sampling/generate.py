@@ -1,5 +1,6 @@
 """Tokens out of a model, one at a time, with the state carried."""
 
+import time
 from collections.abc import Iterator
 
 import torch
@@ -7,7 +8,12 @@ from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State, evaluation_mode
-from longhold.sampling.sampler import SamplingConfig, sample
+from longhold.models.stepper import Stepper, stepper_of
+from longhold.sampling.sampler import NOT_FINITE, SamplingConfig, draw_uniforms, sample
+
+_WORTH_PACKING = 16  # tokens: a stepper packs the weights once, which takes as long as a few tokens
+_LARGEST_CHUNK = 64  # tokens drawn before the first of them is handed out
+_PATIENCE = 0.01  # seconds that a chunk may take
 
 
 def generate(
@@ -17,6 +23,10 @@ def generate(
 
     The whole prompt goes in with one call, then each token with one step, from the state the last one left. The model
     is in evaluation mode while it runs and back in its own mode whenever a token is handed out.
+
+    A language model on the CPU is stepped in C++ (`longhold.models.stepper`): its weights are read once, after the
+    first token, and tokens are drawn a few ahead. The rules and the random numbers are the same either
+    way, and so are the ids, but where two of them are as near as the rounding of a sum.
 
     Args:
         model: any model of the contract over token ids.
@@ -31,7 +41,8 @@ def generate(
     """
     if prompt.dim() != 1:
         raise ValueError(f"expected a prompt of shape (T,), got {tuple(prompt.shape)}; see generate_batch for rows")
-    return (int(ids) for ids in generate_batch(model, prompt.unsqueeze(1), length, config, seed=seed))
+    chunks = _checked(model, prompt.unsqueeze(1), length, config, seed)
+    return (token for chunk in chunks for token in chunk[:, 0].tolist())
 
 
 def generate_batch(
@@ -40,6 +51,13 @@ def generate_batch(
     """As `generate` for the columns of `prompts` `(T, B)`: ids `(B,)`, `length` times."""
     if prompts.dim() != 2:
         raise ValueError(f"expected prompts of shape (T, B), got {tuple(prompts.shape)}")
+    chunks = _checked(model, prompts, length, config, seed)
+    return (ids.clone() for chunk in chunks for ids in chunk)  # made outside inference mode, to enter a graph
+
+
+def _checked(
+    model: SequenceModel, prompts: Tensor, length: int, config: SamplingConfig, seed: int | None
+) -> Iterator[Tensor]:
     if 0 in prompts.shape:
         raise InputError("the prompt is empty: at least one token is needed to begin from")
     if length < 0:
@@ -61,10 +79,39 @@ def _generator(seed: int | None, device: torch.device) -> torch.Generator:
 def _drawn(
     model: SequenceModel, inputs: Tensor, length: int, config: SamplingConfig, generator: torch.Generator
 ) -> Iterator[Tensor]:
+    """Chunks of ids `(N, B)`, `length` rows in all."""
     state: State | None = None
-    for _ in range(length):
+    for done in range(1, length + 1):
         with evaluation_mode(model), torch.inference_mode():
             outputs, state = model(inputs, state)
-            ids = sample(outputs[-1], config, generator)
-        inputs = ids.unsqueeze(0)
-        yield ids.clone()  # made outside, so that it may enter a graph
+            inputs = sample(outputs[-1], config, generator).unsqueeze(0)
+        yield inputs
+        stepper = stepper_of(model, inputs.shape[1]) if done == 1 and length > _WORTH_PACKING else None
+        if stepper is not None:
+            stepper.begin(state)
+            yield from _stepped(stepper, inputs[0], length - 1, config, generator)
+            return
+
+
+def _stepped(
+    stepper: Stepper, ids: Tensor, length: int, config: SamplingConfig, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Chunks of one token, two, four ..., so that the first appear at once."""
+    size = 1
+    while length > 0:
+        asked = min(size, length)
+        began = time.perf_counter()
+        chunk = stepper.draw(
+            ids,
+            draw_uniforms((asked, len(ids)), config, generator, ids.device),
+            temperature=0.0 if config.greedy else config.temperature,
+            top_k=config.top_k,
+            top_p=1.0 if config.top_p is None else config.top_p,
+            min_p=0.0 if config.min_p is None else config.min_p,
+        )
+        if time.perf_counter() - began < _PATIENCE:
+            size = min(2 * size, _LARGEST_CHUNK)
+        yield chunk
+        if len(chunk) < asked:
+            raise InputError(NOT_FINITE)
+        ids, length = chunk[-1], length - asked

@@ -9,6 +9,9 @@ from torch import Tensor
 from longhold.errors import InputError
 from longhold.models.config import Config
 
+NOT_FINITE = "cannot sample: the model's output is not finite (did its training diverge?)"
+"""What is wrong where no token is the most probable one."""
+
 
 @final
 class SamplingConfig(Config):
@@ -50,7 +53,7 @@ def filter_logits(logits: Tensor, config: SamplingConfig) -> Tensor:
     logits = logits if logits.dtype == torch.float64 else logits.float()
     largest = logits.amax(-1, keepdim=True)
     if not torch.isfinite(largest).all():
-        raise InputError("cannot sample: the model's output is not finite (did its training diverge?)")
+        raise InputError(NOT_FINITE)
     shifted = logits - largest
     if config.takes_the_best:
         best = shifted.argmax(-1, keepdim=True)
@@ -68,12 +71,30 @@ def filter_logits(logits: Tensor, config: SamplingConfig) -> Tensor:
 def sample(logits: Tensor, config: SamplingConfig, generator: torch.Generator | None = None) -> Tensor:
     """One token per row of `logits` `(B, V)`: ids `(B,)`.
 
+    By the inverse of the cumulated distribution: of one uniform number `u` per row, the first id whose probability,
+    added to those of all smaller ids, is above `u`. So each draw takes one number of the generator, whatever V is.
+
     `generator` is on the device of the logits; None is torch's own. Greedy sampling draws nothing from it.
     """
     filtered = filter_logits(logits, config)
     if config.takes_the_best:
         return filtered.argmax(-1)
-    return torch.multinomial(filtered.softmax(-1), 1, generator=generator).squeeze(-1)
+    uniforms = draw_uniforms((*filtered.shape[:-1], 1), config, generator, filtered.device)
+    cumulated = filtered.to(uniforms.dtype).exp().cumsum(-1).contiguous()
+    return torch.searchsorted(cumulated, uniforms * cumulated[..., -1:], right=True).squeeze(-1)
+
+
+def draw_uniforms(
+    shape: tuple[int, ...], config: SamplingConfig, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
+    """Numbers from [0, 1), one per draw: as many at once as you like are the same as one by one.
+
+    Zeros, and the generator left alone, where nothing is left to chance. In float64 where the device has it.
+    """
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    if config.takes_the_best:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return torch.rand(shape, dtype=dtype, generator=generator, device=device)
 
 
 def _only(logits: Tensor, keep: Tensor) -> Tensor:

@@ -85,6 +85,8 @@ template <class Real> void adamw(const std::vector<int64_t>& counts, const std::
   else optimizer().adamw_double({leaves, scale, threads});
 }
 
+void bind_stream(nb::module_& m);
+
 }  // namespace longhold
 
 NB_MODULE(_cpu, m) {
@@ -105,4 +107,5 @@ NB_MODULE(_cpu, m) {
   m.def("instruction_sets", &isa_available, "instruction sets that this processor has, best first");
   m.def("instruction_set", &isa_name, "the one in use");
   m.def("use_instruction_set", &isa_use, "use another one, for tests");
+  bind_stream(m);
 }

@@ -1,0 +1,101 @@
+// The next token from a row of logits, by the rules of longhold.sampling.filter_logits.
+#pragma once
+#include <limits>
+
+#include "engine.h"
+#include "stream.h"
+
+namespace longhold {
+inline namespace LONGHOLD_ISA {
+
+inline vfloat raised(vfloat x) { return exponential(x); }
+inline vdouble raised(vdouble x) { return each(x, [](double v) { return std::exp(v); }); }
+
+template <class Real> class Sampler {
+  static constexpr int W = Lanes<Real>::count;
+  int64_t V = 0;
+  Buffer<Real> weights;
+  Buffer<int32_t> order;
+
+  struct Larger { bool operator()(Real a, Real b) const { return a > b; } };
+  // A heap's top is the token that comes first: the most probable, of equals the one with the smallest id.
+  struct Later {
+    const Real* logits;
+    bool operator()(int32_t a, int32_t b) const { return logits[a] != logits[b] ? logits[a] < logits[b] : a > b; }
+  };
+  static constexpr Real out = -std::numeric_limits<Real>::infinity();
+
+ public:
+  Sampler() = default;
+  explicit Sampler(int64_t V) : V(V), weights(allocate<Real>(V + W)), order(allocate<int32_t>(V)) {}
+
+  // The id, or -1 where no finite logit is the largest. The logits, room for whole vectors, are written over.
+  int64_t draw(Real* logits, const Rules& rules, double uniform) const {
+    int64_t best = 0;
+    for (int64_t v = 0; v < V; ++v) {
+      if (logits[v] != logits[v]) return -1;
+      if (logits[v] > logits[best]) best = v;
+    }
+    const Real largest = logits[best];
+    if (!(largest - largest == 0)) return -1;
+    if (rules.temperature == 0) return best;
+    const Real temperature = static_cast<Real>(rules.temperature);
+    for (int64_t v = 0; v < V; ++v) logits[v] = (logits[v] - largest) / temperature;
+    if (rules.top_k > 0 && rules.top_k < V) keep_top_k(logits, rules.top_k);
+    weigh(logits);
+    if (rules.top_p < 1) keep_top_p(logits, rules.top_p);
+    double total = 0;
+    for (int64_t v = 0; v < V; ++v) {
+      if (weights[v] < static_cast<Real>(rules.min_p)) weights[v] = 0;
+      total += weights[v];
+    }
+    return pick(uniform * total);
+  }
+
+ private:
+  void keep_top_k(Real* logits, int64_t k) const {
+    std::memcpy(weights.get(), logits, V * sizeof(Real));
+    std::nth_element(weights.get(), weights.get() + k - 1, weights.get() + V, Larger{});
+    const Real last = weights[k - 1];
+    for (int64_t v = 0; v < V; ++v)
+      if (logits[v] < last) logits[v] = out;
+  }
+
+  void weigh(const Real* logits) const {
+    for (int64_t v = 0; v < V; v += W) {
+      const Vector<Real> x = load(logits + v);
+      const Vector<Real> e = raised(x);
+      store(weights.get() + v, x == splat(out) ? Vector<Real>{} : e);
+    }
+  }
+
+  // Keep a token if those before it, from the most probable down, have less than p together.
+  void keep_top_p(const Real* logits, double p) const {
+    double total = 0;
+    for (int64_t v = 0; v < V; ++v) total += weights[v];
+    for (int64_t v = 0; v < V; ++v) order[v] = static_cast<int32_t>(v);
+    const Later later{logits};
+    int32_t *begin = order.get(), *end = begin + V;
+    std::make_heap(begin, end, later);
+    for (double before = 0; begin != end && before < p * total; --end) {
+      std::pop_heap(begin, end, later);
+      before += weights[end[-1]];
+    }
+    for (; begin != end; ++begin) weights[*begin] = 0;
+  }
+
+  int64_t pick(double target) const {
+    int64_t last = 0;
+    double sum = 0;
+    for (int64_t v = 0; v < V; ++v) {
+      if (weights[v] == 0) continue;
+      sum += weights[v];
+      if (sum > target) return v;
+      last = v;
+    }
+    return last;
+  }
+};
+
+}  // namespace LONGHOLD_ISA
+}  // namespace longhold

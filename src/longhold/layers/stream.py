@@ -1,0 +1,343 @@
+"""`layer.stream()`: a layer stepped one input at a time, its state carried inside."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, cast, final, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from longhold.kernels import Choice, use_backend
+from longhold.kernels.backends import requested
+from longhold.kernels.stream import NativeStream, StreamWeights, stream_refusal
+from longhold.layers.inputs import check_features
+from longhold.layers.parameters import HiddenT
+
+if TYPE_CHECKING:
+    from longhold.layers.base import RecurrentLayer
+
+Weights = Literal["full", "int8"]
+"""As the layer has them, or rounded row by row to 8 bits."""
+
+_BLOCK_BYTES = 65536
+_NUMPY = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
+
+
+@final
+class Stream(Generic[HiddenT]):
+    """A layer in use: inputs come one step at a time, or in chunks, and the state is carried from one to the next.
+
+    The weights are a snapshot, copied and packed when the stream is made: training the layer, or writing into its
+    weights, changes nothing here. Inference only: no gradients, nothing is dropped, zoneout takes its expectation, as
+    the layer does in evaluation. One stream serves one thread at a time.
+
+    Where the extension runs on this machine and for these weights (float32 or float64 on the CPU) a step is C++, with
+    every option of the layers; elsewhere the layer itself is stepped. `explain` says which. The choice is made, and
+    `use_backend` obeyed, when the stream is made.
+
+    A row's numbers are the same to the last bit in steps and in chunks, in any batch and with any number of threads.
+    Small layers run on one thread; large ones, and chunks, on torch's number of them where that was faster of late.
+
+    Example:
+        >>> stream = longhold.LSTM(64, 128).stream()
+        >>> y_t = stream.step(x_t)                      # x_t (1, 64), y_t (1, 128)
+    """
+
+    def __init__(self, layer: "RecurrentLayer[HiddenT, Any]", batch: int | None = 1, weights: Weights = "full") -> None:
+        """See `RecurrentLayer.stream`."""
+        _check(layer, batch, weights)
+        self._layer, self._batch, self._weights = layer, batch, weights
+        self._rows = 1 if batch is None else batch
+        self._dtype: torch.dtype = layer._flat_weights[0].dtype
+        middle = () if batch is None else (batch,)
+        self._input_shape = torch.Size((*middle, layer.input_size))
+        self._output_shape: tuple[int, ...] = (*middle, layer.output_size)
+        self._runner: _Runner = _choose(layer, self._rows, weights)
+        self._quick: Any = self._runner.quick
+        self._numpy_dtype: Any = _NUMPY.get(self._dtype)
+        self._outputs = self._fresh()
+
+    @property
+    def backend(self) -> str:
+        """`cpu` for the C++ stepper, else the backend on which the layer itself is stepped."""
+        return self.explain().backend
+
+    def explain(self) -> Choice:
+        """Which backend steps this stream, and why."""
+        return self._runner.choice
+
+    @overload
+    def step(self, input: Tensor | int) -> Tensor: ...
+    @overload
+    def step(self, input: NDArray[Any]) -> NDArray[Any]: ...
+    def step(self, input: Tensor | NDArray[Any] | int) -> Tensor | NDArray[Any]:  # noqa: A002
+        """One step: x_t to y_t, the state going on.
+
+        Arguments:
+            input: (B, I) features of the layer's type, or (B,) whole numbers, each the id that stands for the one-hot
+                vector of width I; unbatched (I,), or () or an int. A tensor or a NumPy array.
+
+        Returns:
+            The last layer's h, (B, P), unbatched (P,): an array for an array, else a tensor. Its memory is its own; of
+            small tensors those of successive steps lie in one block (of 64 KiB), which lives as long as any of them.
+        """
+        stepper = self._quick
+        if stepper is not None:
+            if type(input) is Tensor:
+                if (
+                    input.dtype is self._dtype
+                    and input.shape == self._input_shape
+                    and input.is_contiguous()
+                    and input.is_cpu
+                ):
+                    output = next(self._outputs)
+                    stepper.step(input.data_ptr(), output.data_ptr())
+                    return output
+            elif type(input) is np.ndarray:
+                array: NDArray[Any] = np.empty(self._output_shape, self._numpy_dtype)
+                if stepper.step_arrays(input, array, self._output_shape[-1], self._batch is not None):
+                    return array
+        return self._step_any(input)
+
+    def step_into(self, input: Tensor | NDArray[Any] | int, out: Tensor | NDArray[Any]) -> None:  # noqa: A002
+        """As `step`, written into `out`, (B, P) or (P,), of the layer's type: no memory is allocated."""
+        if tuple(out.shape) != self._output_shape:
+            raise ValueError(f"out should have shape {self._output_shape}, got {list(out.shape)}")
+        stepper = self._quick
+        if stepper is not None:
+            if type(input) is np.ndarray and type(out) is np.ndarray:
+                if stepper.step_arrays(input, out, self._output_shape[-1], self._batch is not None):
+                    return
+            elif (
+                type(input) is Tensor
+                and type(out) is Tensor
+                and input.dtype is out.dtype is self._dtype
+                and input.shape == self._input_shape
+                and input.is_contiguous()
+                and out.is_contiguous()
+                and input.is_cpu
+                and out.is_cpu
+            ):
+                stepper.step(input.data_ptr(), out.data_ptr())
+                return
+        result = self._step_any(input)
+        if isinstance(out, Tensor):
+            out.copy_(result if isinstance(result, Tensor) else torch.from_numpy(result))
+        else:
+            out[...] = result.numpy() if isinstance(result, Tensor) else result
+
+    def run(self, input: Tensor) -> Tensor:  # noqa: A002 torch's name
+        """A chunk of steps at once: the outputs of all of them, the state going on.
+
+        Arguments:
+            input: (T, B, I), or (T, B) ids, in the layer's layout: (B, T, I) with `batch_first`, (T, I) unbatched.
+
+        Returns:
+            (T, B, P) in the same layout. Memory grows with T only by this tensor and the input: a million steps are
+            run in constant memory chunk by chunk.
+        """
+        swap = self._layer.batch_first and self._batch is not None and input.dim() > 1
+        x = self._checked(input.transpose(0, 1) if swap else input, "T, ")
+        if x.shape[0] == 0:
+            raise RuntimeError("Expected sequence length to be larger than 0")
+        output = self._runner.run(x)
+        return output.squeeze(1) if self._batch is None else output.transpose(0, 1) if swap else output
+
+    @property
+    def state(self) -> HiddenT:
+        """A copy of the state, in the form of the layer's hx: h (L, B, P), for the LSTM (h, c); unbatched (L, P).
+
+        Setting it goes on from there; what is set is copied.
+        """
+        fields = self._runner.state()
+        return self._layer._hidden(tuple(f.squeeze(1) for f in fields) if self._batch is None else fields)
+
+    @state.setter
+    def state(self, hx: HiddenT) -> None:
+        fields = self._layer._hidden_fields(hx)
+        names, sizes = self._layer.recurrence.state_names, self._layer._state_sizes()
+        for name, field, size in zip(names, fields, sizes, strict=True):
+            expected = (self._layer.num_layers, *(() if self._batch is None else (self._batch,)), size)
+            if tuple(field.shape) != expected:
+                raise RuntimeError(f"Expected hidden state {name} of size {expected}, got {list(field.shape)}")
+        self._runner.set_state(tuple(f.unsqueeze(1) for f in fields) if self._batch is None else fields)
+
+    def reset(self, rows: Sequence[int] | Tensor | int | None = None) -> None:
+        """Put the initial state back: zeros, or the learned one.
+
+        Arguments:
+            rows: which rows of the batch, as numbers or a (B,) bool tensor; None: all.
+        """
+        chosen = range(self._rows) if rows is None else _numbers(rows, self._rows)
+        self._runner.reset(chosen)
+
+    def __repr__(self) -> str:
+        return f"Stream({self._layer!r}, batch={self._batch}, weights={self._weights!r}, backend={self.backend!r})"
+
+    def _fresh(self) -> Iterator[Tensor]:
+        """New outputs, many from one allocation, which alone takes longer than a small step."""
+        rows = self._output_shape[0]
+        count = max(1, _BLOCK_BYTES // (int(np.prod(self._output_shape)) * self._dtype.itemsize))
+        shape = (count * rows, *self._output_shape[1:])
+        while True:
+            with torch.inference_mode(False):  # what begins in inference mode may be used after it
+                block = torch.empty(shape, dtype=self._dtype, device="cpu")
+            yield from torch.unsafe_split(block, rows)  # a version counter each, so that they are independent
+
+    def _step_any(self, given: Tensor | NDArray[Any] | int) -> Tensor | NDArray[Any]:
+        x = given if isinstance(given, Tensor) else torch.tensor(given)
+        output = self._runner.run(self._checked(x.unsqueeze(0), ""))[0]
+        output = output.squeeze(0) if self._batch is None else output
+        return output.numpy() if isinstance(given, np.ndarray) else output
+
+    def _checked(self, x: Tensor, time: str) -> Tensor:
+        """(T, B, I), or int64 (T, B), dense, from the same without B where the stream is unbatched."""
+        if x.dtype == torch.bool or x.is_complex():
+            raise TypeError(f"a stream takes features or whole numbers as ids, got {x.dtype}")
+        features = (x.shape[-1],) if x.is_floating_point() and x.dim() > 1 else ()
+        middle = self._output_shape[:-1]
+        if tuple(x.shape[1:]) != middle + features or bool(features) != x.is_floating_point():
+            shape = "".join(f"{size}, " for size in middle)
+            wanted = f"({time}{shape}{self._layer.input_size}), or ({time}{shape}".rstrip(", ") + ") for ids"
+            given = list(x.shape if time else x.shape[1:])
+            raise ValueError(f"the input should have shape {wanted}, got {given} of {x.dtype}")
+        if features:
+            check_features(x, self._layer.input_size, self._dtype)
+        x = x.unsqueeze(1) if self._batch is None else x
+        return x.detach().contiguous() if features else x.to(torch.int64).contiguous()
+
+
+class _Runner(ABC):
+    """What steps."""
+
+    choice: Choice
+    quick: Any = None
+    """the C++ object, where a step is short and needs no other thread"""
+
+    @abstractmethod
+    def run(self, x: Tensor) -> Tensor:
+        """(T, B, I), or (T, B) int64 ids, to (T, B, P)."""
+
+    @abstractmethod
+    def state(self) -> tuple[Tensor, ...]:
+        """A copy of the state, each field (L, B, .)."""
+
+    @abstractmethod
+    def set_state(self, fields: tuple[Tensor, ...]) -> None:
+        """Go on from there."""
+
+    @abstractmethod
+    def reset(self, rows: Sequence[int]) -> None:
+        """The initial state for these rows."""
+
+
+@final
+class _InNative(_Runner):
+    """The C++ stepper."""
+
+    def __init__(self, native: NativeStream, weights: Weights) -> None:
+        self._native = native
+        self.quick = native.stepper if native.quick else None
+        self.choice = Choice("cpu", f"longhold's own stepper in C++ does all that was asked; weights: {weights}")
+
+    def run(self, x: Tensor) -> Tensor:
+        return self._native.run(x)
+
+    def state(self) -> tuple[Tensor, ...]:
+        return self._native.state()
+
+    def set_state(self, fields: tuple[Tensor, ...]) -> None:
+        self._native.set_state(fields)
+
+    def reset(self, rows: Sequence[int]) -> None:
+        self._native.reset(rows)
+
+
+@final
+class _ByLayer(_Runner):
+    """A copy of the layer itself."""
+
+    def __init__(self, layer: "RecurrentLayer[Any, Any]", rows: int, refusal: str) -> None:
+        self._layer: RecurrentLayer[Any, Any] = copy.deepcopy(layer).eval().requires_grad_(False)
+        self._layer.batch_first = False
+        self._backend = requested()
+        weight = self._layer._flat_weights[0]
+        found = self._layer.explain(weight.new_zeros(1, rows, layer.input_size))
+        self.choice = Choice(found.backend, found.reason, {**found.refused, "cpu": refusal})
+        self._initial: tuple[Tensor, ...] = self._layer._initial_fields(rows, weight)
+        self._state = self._initial
+
+    @torch.no_grad()
+    def run(self, x: Tensor) -> Tensor:
+        if not x.is_floating_point():
+            x = F.one_hot(_in_range(x, self._layer.input_size), self._layer.input_size).to(self._initial[0].dtype)
+        x = x.to(self._initial[0].device)
+        if self._backend is None:
+            output, hx = self._layer(x, self._layer._hidden(self._state))
+        else:
+            with use_backend(self._backend):
+                output, hx = self._layer(x, self._layer._hidden(self._state))
+        self._state = self._layer._hidden_fields(hx)
+        return cast(Tensor, output)
+
+    def state(self) -> tuple[Tensor, ...]:
+        return tuple(field.clone() for field in self._state)
+
+    def set_state(self, fields: tuple[Tensor, ...]) -> None:
+        self._state = tuple(f.detach().to(old).clone() for f, old in zip(fields, self._state, strict=True))
+
+    def reset(self, rows: Sequence[int]) -> None:
+        at = torch.tensor(list(rows), dtype=torch.int64, device=self._initial[0].device)
+        pairs = zip(self._state, self._initial, strict=True)
+        self._state = tuple(now.index_copy(1, at, first.index_select(1, at)) for now, first in pairs)
+
+
+def stream_weights(layer: "RecurrentLayer[Any, Any]") -> StreamWeights:
+    """What `NativeStream` takes, of a layer in evaluation."""
+    initial = tuple(field[:, 0] for field in layer._initial_fields(1, layer._flat_weights[0]))
+    return StreamWeights(layer.recurrence, layer._parameters_by_direction(), initial, layer.zoneout_rates)
+
+
+def _choose(layer: "RecurrentLayer[Any, Any]", rows: int, weights: Weights) -> _Runner:
+    refusal = stream_refusal(layer._parameters_by_direction())
+    if weights == "int8" and layer._flat_weights[0].dtype != torch.float32:
+        refusal = f"its int8 weights go with float32, not with {layer._flat_weights[0].dtype}"
+    if refusal is None:
+        return _InNative(NativeStream(stream_weights(layer), rows, int8=weights == "int8"), weights)
+    if weights == "int8":
+        raise ValueError(f"weights='int8' needs longhold's own stepper in C++: {refusal}")
+    return _ByLayer(layer, rows, refusal)
+
+
+def _check(layer: "RecurrentLayer[Any, Any]", batch: object, weights: object) -> None:
+    if layer.bidirectional:
+        raise ValueError("a bidirectional layer cannot be streamed: its backward direction begins at the last step")
+    if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
+        raise ValueError(f"batch should be a whole number above 0, or None for unbatched steps, got {batch!r}")
+    if weights not in ("full", "int8"):
+        raise ValueError(f"weights should be 'full' or 'int8', got {weights!r}")
+    for name, parameter in layer.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise ValueError(f"{name} holds values that are not finite; a stream takes finite weights only")
+
+
+def _numbers(rows: Sequence[int] | Tensor | int, batch: int) -> list[int]:
+    given = torch.as_tensor(rows)
+    if given.dtype == torch.bool and tuple(given.shape) == (batch,):
+        given = given.nonzero()
+    numbers = given.reshape(-1).tolist()
+    wrong = next((n for n in numbers if not isinstance(n, int) or isinstance(n, bool) or not 0 <= n < batch), None)
+    if wrong is not None:
+        raise ValueError(f"rows should be from 0 to {batch - 1}, or a bool for each row, got {wrong!r}")
+    return numbers
+
+
+def _in_range(ids: Tensor, size: int) -> Tensor:
+    outside = ids[(ids < 0) | (ids >= size)]
+    if outside.numel():
+        raise IndexError(f"id {outside[0].item()} is outside 0..{size - 1}")
+    return ids
