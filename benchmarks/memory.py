@@ -19,7 +19,7 @@ def rows(quick: bool) -> Iterator[Row]:
         for backend in ("cpu", "torch", "reference"):
             yield _child("training", cell, steps // (10 if backend == "reference" else 1), hidden, backend=backend)
         yield _child("checkpointed", cell, steps, hidden, every=round(steps**0.5))
-        yield _child("bits", cell, min(steps, 2000), hidden, every=45)
+        yield _child("bits", cell, min(steps, 2000), hidden, backend="cpu", every=45)
     for job in ("layer", "stream"):
         yield _child(job, "LSTM", 10 * steps, hidden, every=steps // 100)
 

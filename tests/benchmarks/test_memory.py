@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from benchmarks.children import in_child
 from benchmarks.store import Row
 
 from benchmarks import memory, memory_child
@@ -13,15 +14,21 @@ def job(name: str, **changes: Any) -> Row:
     return memory_child.told(job=name, **{**specification, **changes})
 
 
+def alone(name: str, **changes: Any) -> Row:
+    """In a process of its own, where nothing that was freed before is used again."""
+    specification = {"cell": "LSTM", "steps": 4000, "hidden": 64, "inputs": 64, "backend": "automatic", "every": 0}
+    return in_child("benchmarks.memory_child", {"job": name, **specification, **changes})
+
+
 def test_the_peak_holds_what_training_must_hold() -> None:
-    row = job("training")
+    row = alone("training")
     assert row["tensors"] == 4 * 4000 * 64 * 4
-    assert row["peak"] > row["tensors"] / 2  # what was freed before may be used again
+    assert row["peak"] > row["tensors"]
     assert "peak" in job("training", inputs=28)
 
 
 def test_the_named_backend_is_used() -> None:
-    small, large = job("training", backend="torch", steps=100), job("training", backend="reference", steps=2000)
+    small, large = alone("training", backend="torch", steps=100), alone("training", backend="reference", steps=2000)
     assert large["peak"] > small["peak"]
     assert "unknown backend" in job("training", backend="gpu")["missing"]
 
@@ -35,7 +42,7 @@ def test_chunks_are_flat_and_finite() -> None:
 
 def test_what_is_not_there_is_said() -> None:
     for name in ("stream", "checkpointed", "bits"):
-        row = job(name, every=20, steps=400)
+        row = job(name, every=20, steps=400, backend="cpu")
         assert "missing" in row or row.get("equal", True)
 
 

@@ -46,10 +46,10 @@ import torch
 
 from longhold.kernels.extension import loaded
 
-weight, gates, h, one = (torch.zeros(size, dtype=torch.float64) for size in (16, 12, 8, 4))
-end = torch.zeros(4, dtype=torch.float64)
-order = (weight, None, gates, None, one, None, one, None, None, None, None, h, None, end, None)
-loaded().forward_double(0, 3, 1, 4, False, [0 if t is None else t.data_ptr() for t in order], 1)
+x, weight, h, end = (torch.zeros(size, dtype=torch.float64) for size in (12, 16, 8, 4))
+order = (x, None, weight, weight, *(None,) * 9, None, None, h, None, end, None)
+sizes = [3, 1, 4, 4, 3, 0]  # T, B, I, H, segment, every
+loaded().forward_double(0, sizes, False, [0 if t is None else t.data_ptr() for t in order], 1)
 END
 if "$python" -P "$work/overflow.py" 2> "$work/overflow" || ! grep -q "AddressSanitizer: heap-buffer-overflow" "$work/overflow"; then
   echo "the sanitizer did not see an overflow"; cat "$work/overflow"; exit 1

@@ -67,7 +67,7 @@ def test_ids_are_looked_up_again(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "kept"), [("rnn_tanh", 0), ("gru", 4), ("lstm", 5)])
 def test_less_is_kept(kind: str, kept: int) -> None:
-    """Beside h: GRU's gates and q, the LSTM's gates and c, of T * B * H numbers each; with checkpoints next to nothing."""
+    """Beside h GRU's gates and q, the LSTM's gates and c, of T * B * H each; with checkpoints nearly nothing."""
     steps, hidden = 2048, 16
     layer, x = build(kind, hidden), torch.randn(steps, 1, hidden)
 
