@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from longhold.cells import LSTMRecurrence
 from longhold.kernels.call import StackCall, StackResult
 from longhold.kernels.fused import run_torch, step_torch, torch_refusal
 from longhold.kernels.native import cpu_refusal, run_cpu
@@ -88,25 +87,11 @@ def choose(call: StackCall, *, step: bool = False) -> Choice:
         if name in refused:
             raise BackendRefused(f"backend {name!r} cannot run this call: {refused[name]}")
         return Choice(name, "named by use_backend", refused)
-    if "torch" not in refused and ("cpu" in refused or _is_fused(call)):
-        return _torch_or_reference(call, refused)
     if "cpu" not in refused:
         return Choice("cpu", "longhold's own loop in C++ does all that was asked", refused)
+    if "torch" not in refused:
+        return _torch_or_reference(call, refused)
     return Choice("reference", "the only one that does all that was asked", refused)
-
-
-def _is_fused(call: StackCall) -> bool:
-    """Whether torch has a fused path (oneDNN) that is as fast: see benchmarks/results."""
-    return (
-        isinstance(call.recurrence, LSTMRecurrence)
-        and call.parameters[0].weight_hr is None
-        and isinstance(call.input, Tensor)
-        and call.input.dtype == torch.float32
-        and call.lengths is None
-        and call.reset is None
-        and call.checkpoint_every is None
-        and not torch.compiler.is_compiling()
-    )
 
 
 def _torch_or_reference(call: StackCall, refused: dict[str, str]) -> Choice:
@@ -125,7 +110,7 @@ def _transform() -> str | None:
 
 def run(call: StackCall) -> StackResult:
     """Run the call on the backend that `choose` names."""
-    if _requested.name is None and not _is_fused(call) and _transform() is None and cpu_refusal(call) is None:
+    if _requested.name is None and _transform() is None and cpu_refusal(call) is None:
         return run_cpu(call)  # most calls, and small ones feel every microsecond
     choice = choose(call)
     if call.checkpoint_every is not None and choice.backend != "cpu":
