@@ -216,7 +216,8 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
     d_h, d_c, d_h_n, d_c_n = grads[:4]
     if kind != "lstm":
         d_c = d_c_n = None
-    operator = _BACKWARD[kind]
+    direct = not torch.is_grad_enabled() and unwatched(h)
+    operator = partial(_backward, kind) if direct else _BACKWARD[kind]
     needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
     found = operator(d_h, d_c, d_h_n, d_c_n, h, c, gates, extra, needed[0], *tensors, ctx.reverse, ctx.every)
     given = [
@@ -301,19 +302,29 @@ def as_given(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return arguments
 
 
+def unwatched(tensor: Tensor) -> bool:
+    """Whether a kernel may be called past the dispatcher: nothing traces, fakes or counts operators."""
+    return type(tensor) in (Tensor, torch.nn.Parameter) and torch._C._len_torch_dispatch_stack() == 0
+
+
 def autograd_rule(
     operator: Any,
     keep: Callable[..., None],
     differentiate: Callable[..., tuple[Any, ...]],
     kept: Callable[[tuple[Any, ...]], tuple[Any, ...]],
+    kernel: Callable[..., tuple[Tensor, ...]] | None = None,
 ) -> Any:
     """The operator's autograd rule; `kept` turns the arguments into those of a call that is differentiated.
+
+    `kernel`, if given, is what runs on CPU tensors; it is then called without a second trip through the dispatcher.
 
     As `torch.library.register_autograd` makes it, but without its search for default arguments: that alone takes some
     60 microseconds a call, as long as a small recurrence.
     """
 
     def redispatch(keys: Any, arguments: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        if kernel is not None and unwatched(arguments[0]) and arguments[0].is_cpu:
+            return kernel(*arguments)
         with torch._C._AutoDispatchBelowAutograd():
             found: tuple[Tensor, ...] = operator.redispatch(keys & torch._C._after_autograd_keyset, *arguments)
             return found
@@ -349,12 +360,12 @@ def _register(kind: str) -> None:
     torch.library.register_fake(f"longhold::{forward}", partial(_fake_forward, kind), lib=_LIBRARY)
     torch.library.register_fake(f"longhold::{backward}", partial(_fake_backward, kind), lib=_LIBRARY)
     rules = (
-        (forward, _keep_forward, partial(_differentiate_forward, kind), _kept_for_backward),
-        (backward, _keep_backward, partial(_differentiate_backward, kind), as_given),
+        (forward, _keep_forward, partial(_differentiate_forward, kind), _kept_for_backward, partial(_forward, kind)),
+        (backward, _keep_backward, partial(_differentiate_backward, kind), as_given, None),
     )
-    for name, keep, differentiate, kept in rules:
+    for name, keep, differentiate, kept, kernel in rules:
         operator = getattr(torch.ops.longhold, name).default
-        _LIBRARY.impl(name, autograd_rule(operator, keep, differentiate, kept), "Autograd", with_keyset=True)
+        _LIBRARY.impl(name, autograd_rule(operator, keep, differentiate, kept, kernel), "Autograd", with_keyset=True)
 
 
 for _kind in RECURRENCES:
