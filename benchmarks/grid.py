@@ -127,7 +127,7 @@ def summary(rows: Sequence[Row]) -> list[str]:
 def bars(cases: Sequence[Row]) -> list[Bar]:
     """What issue 3 asks of the grid as a whole."""
     small = [row for row in cases if row["hidden"] <= 256]
-    below = sum(bool(failed(row)) for row in cases)
+    below = sum(bool(failed(row)) for row in cases) if cases else None
     found = [Bar(f"cases that are below {FLOOR} with 95 % confidence", below, 0, "{:.0f}", at_most=True)]
     for cell, ragged, asked in (("GRU", None, 4.0), ("RNN", None, 4.0), ("LSTM", True, 4.0), ("LSTM", False, 1.6)):
         chosen = [row for row in small if row["cell"] == cell and ragged in (None, row["ragged"])]
