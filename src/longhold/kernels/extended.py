@@ -35,7 +35,7 @@ from longhold.kernels.extended_call import (
     with_states,
 )
 from longhold.kernels.extension import loaded
-from longhold.kernels.operators import DTYPES, aliased, as_given, autograd_rule
+from longhold.kernels.operators import DTYPES, as_given, autograd_rule, differentiate_again
 
 
 def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
@@ -240,36 +240,12 @@ def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
 
 
 def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    """Second and higher orders, by the reference loop: the first gradients are taken again, this time with a graph."""
-    higher = torch.is_grad_enabled()
-    with torch.enable_grad():
-        above = [aliased(t) for t in ctx.saved_tensors[:5]]
-        leaves = [aliased(t) for t in ctx.saved_tensors[5 : 5 + LEAVES]]
-        rest: Sequence[Any] = (*ctx.saved_tensors[5 + LEAVES :], *ctx.rest)
-        outputs = _reference(kind, Arguments._make((*leaves, *rest)))
-        pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
-        inputs = [leaf for leaf in leaves if leaf is not None]
-        first = torch.autograd.grad(
-            [o for o, _ in pairs],
-            inputs,
-            [d for _, d in pairs],
-            create_graph=True,
-            allow_unused=True,
-            materialize_grads=True,
-        )
-        by_leaf = dict(zip(map(id, inputs), first, strict=True))
-        told = [
-            (by_leaf[id(leaf)], g)
-            for leaf, g in zip(leaves, grads, strict=True)
-            if leaf is not None and g is not None and g.shape == leaf.shape
-        ]
-        sources = [t for t in above if t is not None] + inputs
-        second = torch.autograd.grad(
-            [f for f, _ in told], sources, [g for _, g in told], create_graph=higher, allow_unused=True
-        )
-    found = dict(zip(map(id, sources), second, strict=True))
-    d_above = [None if t is None else found[id(t)] for t in above]
-    d_leaves = [None if t is None else found[id(t)] for t in leaves]
+    """Second and higher orders, by the reference loop."""
+    saved = ctx.saved_tensors
+    rest: Sequence[Any] = (*saved[5 + LEAVES :], *ctx.rest)
+    d_above, d_leaves = differentiate_again(
+        lambda leaves: _reference(kind, Arguments._make((*leaves, *rest))), saved[:5], saved[5 : 5 + LEAVES], grads
+    )
     return (*d_above, *[None] * (len(KEPT) + 1), *d_leaves, *[None] * (len(Arguments._fields) - LEAVES))
 
 

@@ -234,12 +234,36 @@ def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
 
 
 def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    """Second and higher orders, by the reference loop: the first gradients are taken again, this time with a graph."""
+    """Second and higher orders, by the reference loop."""
+    saved = ctx.saved_tensors
+    rest = saved[4 + _DIFFERENTIABLE :]
+    d_above, d_leaves = differentiate_again(
+        lambda leaves: _reference(kind, leaves, rest, ctx.reverse), saved[:4], saved[4 : 4 + _DIFFERENTIABLE], grads
+    )
+    return (*d_above, None, None, None, None, None, *d_leaves, None, None, None, None, None)
+
+
+Tensors = Sequence[Tensor | None]
+
+
+def differentiate_again(
+    run: Callable[[list[Tensor | None]], Tensors], above: Tensors, leaves: Tensors, grads: Tensors
+) -> tuple[list[Tensor | None], list[Tensor | None]]:
+    """Gradients of the first gradients, which are taken again through `run`, this time with a graph.
+
+    Arguments:
+        run: the outputs as a differentiable function of the leaves.
+        above: the gradient of each output that the first gradients were taken with; None where there was none.
+        leaves: what the first gradients were taken of; what is not of floating point has none.
+        grads: the gradient of each first gradient.
+
+    Returns:
+        The gradients of `above` and of `leaves`.
+    """
     higher = torch.is_grad_enabled()
     with torch.enable_grad():
-        above = [aliased(t) for t in ctx.saved_tensors[:4]]
-        leaves = [aliased(t) for t in ctx.saved_tensors[4 : 4 + _DIFFERENTIABLE]]
-        outputs = _reference(kind, leaves, ctx.saved_tensors[4 + _DIFFERENTIABLE :], ctx.reverse)
+        above, leaves = [aliased(t) for t in above], [aliased(t) for t in leaves]
+        outputs = run(leaves)
         pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
         inputs = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
         first = torch.autograd.grad(
@@ -254,16 +278,14 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
         told = [
             (by_leaf[id(leaf)], g)
             for leaf, g in zip(leaves, grads, strict=True)
-            if leaf is not None and id(leaf) in by_leaf and g is not None and g.numel() == leaf.numel()
+            if leaf is not None and id(leaf) in by_leaf and g is not None and g.shape == leaf.shape
         ]
         sources = [t for t in above if t is not None] + inputs
         second = torch.autograd.grad(
             [f for f, _ in told], sources, [g for _, g in told], create_graph=higher, allow_unused=True
         )
     found = dict(zip(map(id, sources), second, strict=True))
-    d_above = [None if t is None else found[id(t)] for t in above]
-    d_leaves = [found.get(id(t)) for t in leaves]
-    return (*d_above, None, None, None, None, None, *d_leaves, None, None, None, None, None)
+    return [found.get(id(t)) for t in above], [found.get(id(t)) for t in leaves]
 
 
 def aliased(tensor: Tensor | None) -> Tensor | None:
