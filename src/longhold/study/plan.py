@@ -1,0 +1,281 @@
+"""Plans: what is compared under which budget, written down before it runs, as a TOML file."""
+
+from collections import Counter
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeAlias, final
+
+from pydantic import Field, model_validator
+
+from longhold.errors import InputError
+from longhold.models.config import Config
+from longhold.study.protocols import Exam, Protocol
+from longhold.study.row import Seed, Stage, TrialSpec, arm_label, is_told
+from longhold.study.trial import network
+from longhold.training.config import read_toml
+
+LEAST_RATES = 5
+"""Learning rates in a tuning grid."""
+
+_OWN_EMBEDDING = ("rnn", "irnn", "gru", "lstm")  # where the width of the embedding is left open
+
+Seeds: TypeAlias = Annotated[tuple[Seed, ...], Field(min_length=1)]
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 _-]*$")]
+
+
+@final
+class Tuning(Config):
+    """How each arm gets its learning rate: the same grid for all, on seeds that are used for nothing else.
+
+    The rate with which most seeds solve wins; then the one with the fewest steps, then the one with the best recall,
+    then the smaller. Nothing is pruned. A winner at an edge of the grid widens the grid for its arm by one more rate
+    beyond that edge.
+    """
+
+    grid: tuple[Annotated[float, Field(gt=0)], ...]
+    """Rising, evenly spaced by factors, at least 5."""
+    seeds: Seeds
+    """Tuning seeds."""
+    level: int | None = None
+    """The exam at which it is tuned, by its level; None where there is only one exam."""
+    widen: Annotated[int, Field(ge=0)] = 2
+    """How many rates may be added for an arm."""
+
+    @model_validator(mode="after")
+    def _is_a_grid(self) -> Self:
+        factors = [after / before for before, after in zip(self.grid, self.grid[1:], strict=False)]
+        if len(self.grid) < LEAST_RATES or min(factors) <= 1 or max(factors) > 1.15 * min(factors):
+            raise ValueError(
+                f"grid={list(self.grid)}: expected at least {LEAST_RATES} rising rates, evenly spaced by factors"
+            )
+        return self
+
+    @property
+    def factor(self) -> float:
+        """From one rate of the grid to the next."""
+        return float((self.grid[-1] / self.grid[0]) ** (1 / (len(self.grid) - 1)))
+
+
+@final
+class Experiment(Config):
+    """Arms that are compared on one task under one protocol; every run gets the same of everything but its arm's."""
+
+    name: Name
+    """What it is called in rows."""
+    protocol: Protocol
+    """What is trained and tested."""
+    arms: Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
+    """Cells, each with its initialisations. `chrono` alone is told the longest sequence in training."""
+    seeds: Seeds
+    """Seeds of the runs that are reported."""
+    hidden_size: Annotated[int, Field(ge=1)] | None = None
+    """Units of every model; or else `parameters`."""
+    parameters: Annotated[int, Field(ge=1)] | None = None
+    """Trainable numbers of every model, for which the units are solved."""
+    num_layers: Annotated[int, Field(ge=1)] | None = None
+    """Layers; None: what each architecture has by itself."""
+    embedding_size: Annotated[int, Field(ge=1)] | None = None
+    """Width of the learned vector for an id, in `rnn`, `irnn`, `gru` and `lstm`; None: one-hot."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """The update rule."""
+    lr: Annotated[float, Field(gt=0)] | None = None
+    """Learning rate of every run; or else `tuning`."""
+    tuning: Tuning | None = None
+    """How each arm gets a learning rate of its own."""
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Largest total 2-norm of the gradients."""
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Fresh sequences in each step."""
+    steps: Annotated[int, Field(ge=1)]
+    """Optimizer steps after which a run ends."""
+    stop_at: Annotated[float, Field(gt=0, le=1)] | Literal["off"] = 0.97
+    """A run ends early when its own new batches are answered with this recall; "off": never."""
+    test_sequences: Annotated[int, Field(ge=1000)] = 1024
+    """Fresh sequences in each test."""
+    shuffled_labels: bool = False
+    """The control: in training, the answers of a batch are dealt out among its sequences."""
+    expected_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The share of the steps allowed, over all runs, that is expected to be used; from earlier runs. It only enters the
+    predicted cost."""
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if (self.hidden_size is None) == (self.parameters is None):
+            raise ValueError(f"{self.name}: expected one of hidden_size and parameters")
+        if (self.lr is None) == (self.tuning is None):
+            raise ValueError(f"{self.name}: expected one of lr and tuning")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"{self.name}: seeds={list(self.seeds)}: expected each once")
+        if self.tuning is not None:
+            if both := set(self.seeds) & set(self.tuning.seeds):
+                raise ValueError(f"{self.name}: seed {min(both)} tunes and is reported: expected seeds of their own")
+            self.tuning_exam()
+        sizes = {(exam.task.input_size, exam.task.output_size): exam for exam in self.protocol.exams()}
+        for cell, init in self.arm_names():
+            for exam in sizes.values():
+                network(self.spec("check", cell, init, exam, self.seeds[0], self.lr or 1.0))
+        return self
+
+    def arm_names(self) -> tuple[tuple[str, str], ...]:
+        """Cell and initialisation of each arm."""
+        return tuple((cell, init) for cell, inits in self.arms.items() for init in inits)
+
+    def labels(self) -> tuple[str, ...]:
+        """The arms as rows name them."""
+        return tuple(arm_label(cell, init) for cell, init in self.arm_names())
+
+    def tuning_exam(self) -> Exam:
+        """The exam at which learning rates are tuned.
+
+        Raises:
+            InputError: the plan names none, or none that there is.
+        """
+        exams = {exam.level: exam for exam in self.protocol.exams()}
+        level = self.tuning.level if self.tuning else None
+        if level not in exams:
+            raise InputError(f"{self.name}: tuning at level={level}: expected one of {list(exams)}")
+        return exams[level]
+
+    def spec(
+        self, plan: str, cell: str, init: str, exam: Exam, seed: int, lr: float, stage: Stage = "result"
+    ) -> TrialSpec:
+        """One run."""
+        return TrialSpec(
+            plan=plan,
+            experiment=self.name,
+            stage=stage,
+            protocol=self.protocol.name,
+            cell=cell,
+            init=init,
+            told=exam.task.length if is_told(init) else None,
+            num_layers=self.num_layers,
+            embedding_size=self.embedding_size if cell in _OWN_EMBEDDING and not exam.task.continuous else None,
+            hidden_size=self.hidden_size,
+            parameters=self.parameters,
+            task=exam.task.to_json(),
+            tests=tuple(test.to_json() for test in exam.tests),
+            vary=self.protocol.varies,
+            level=exam.level,
+            optimizer=self.optimizer,
+            lr=lr,
+            clip_norm=self.clip_norm,
+            batch_size=self.batch_size,
+            steps=self.steps,
+            stop_at=None if self.stop_at == "off" else self.stop_at,
+            seed=seed,
+            test_sequences=self.test_sequences,
+            shuffled_labels=self.shuffled_labels,
+        )
+
+
+@final
+class Hypothesis(Config):
+    """A comparison that the plan declares before it runs. Together they are the family of Holm's correction."""
+
+    name: Name
+    """What it is called in the report."""
+    experiment: str
+    """Where both arms are found."""
+    first: str
+    """One arm."""
+    second: str
+    """The other."""
+    metric: Literal["solved", "recall", "steps", "horizon"]
+    """What is compared: the share of seeds that solve, recall, steps to solve, or the horizon."""
+    level: int | None = None
+    """At one level of the protocol; None: over all of them."""
+    minimum_effect: Annotated[float, Field(gt=0)]
+    """The smallest difference that matters, in the metric's unit."""
+    predicted: bool = False
+    """Whether it was predicted that the first has more (of steps: fewer)."""
+    because: str = ""
+    """Why, for a prediction."""
+    seeds: Annotated[int, Field(ge=1)] | None = None
+    """Of a prediction: how many seeds each side has."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Of a prediction: the steps that each run is allowed."""
+
+    @model_validator(mode="after")
+    def _predictions_are_complete(self) -> Self:
+        if self.predicted and not (self.because and self.seeds and self.steps):
+            raise ValueError(f"{self.name}: a prediction states because, seeds and steps")
+        return self
+
+
+@final
+class Plan(Config):
+    """A study."""
+
+    name: Name
+    """What it is called."""
+    question: str
+    """What it is to answer, in a sentence."""
+    notes: str = ""
+    """What a reader of its results has to know."""
+    core_seconds: Annotated[float, Field(gt=0)]
+    """Its budget: processor time, over all workers. A plan that is predicted to take more is not begun."""
+    experiments: Annotated[tuple[Experiment, ...], Field(min_length=1)]
+    """What is run."""
+    hypotheses: tuple[Hypothesis, ...] = ()
+    """What is compared, decided before the runs."""
+
+    @model_validator(mode="after")
+    def _names_what_it_has(self) -> Self:
+        for kind, things in (("experiment", self.experiments), ("hypothesis", self.hypotheses)):
+            counts = Counter(thing.name for thing in things)
+            if twice := [name for name, count in counts.items() if count > 1]:
+                raise ValueError(f"two of the name {twice[0]!r}: expected each {kind} to have its own")
+        for hypothesis in self.hypotheses:
+            _check(hypothesis, self.experiment(hypothesis.experiment))
+        return self
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of this name.
+
+        Raises:
+            InputError: there is none.
+        """
+        for experiment in self.experiments:
+            if experiment.name == name:
+                return experiment
+        raise InputError(f"experiment {name!r}: expected one of {[experiment.name for experiment in self.experiments]}")
+
+
+def _check(hypothesis: Hypothesis, experiment: Experiment) -> None:
+    for arm in (hypothesis.first, hypothesis.second):
+        if arm not in experiment.labels():
+            raise InputError(f"{hypothesis.name}: arm {arm!r}: expected one of {list(experiment.labels())}")
+    levels = [exam.level for exam in experiment.protocol.exams()]
+    if hypothesis.level is not None and hypothesis.level not in levels:
+        raise InputError(f"{hypothesis.name}: level={hypothesis.level}: expected one of {levels}")
+    if hypothesis.predicted and (hypothesis.seeds, hypothesis.steps) != (len(experiment.seeds), experiment.steps):
+        raise InputError(
+            f"{hypothesis.name}: predicted for {hypothesis.seeds} seeds and {hypothesis.steps} steps, but "
+            f"{experiment.name!r} has {len(experiment.seeds)} and {experiment.steps}"
+        )
+
+
+def shipped() -> tuple[str, ...]:
+    """The names of the plans that come with longhold."""
+    return tuple(sorted(path.stem for path in _shipped_files()))
+
+
+def load_plan(source: str) -> Plan:
+    """A plan that comes with longhold, by its name, or one from a TOML file.
+
+    Raises:
+        InputError: there is no such plan, or something in it cannot be used; one line.
+    """
+    path = next((path for path in _shipped_files() if path.stem == source), Path(source))
+    if path.suffix != ".toml":
+        raise InputError(f"plan {source!r}: expected one of {', '.join(shipped())}, or a .toml file")
+    try:
+        return Plan(**read_toml(path))  # type: ignore[arg-type]
+    except InputError as error:
+        raise InputError(f"{path.name}: {str(error).removeprefix(f'{path}: ')}") from None
+
+
+def _shipped_files() -> Iterator[Path]:
+    folder = Path(str(resources.files("longhold.study"))) / "plans"
+    return folder.glob("*.toml")
