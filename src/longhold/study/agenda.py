@@ -6,7 +6,7 @@ from typing import final
 
 from longhold.study.plan import Experiment, Plan, Tuning
 from longhold.study.protocols import Exam
-from longhold.study.row import Row, TrialSpec
+from longhold.study.row import Row, Stage, TrialSpec
 from longhold.study.tuning import best_rate, wider
 
 Rows = Mapping[str, Row]
@@ -80,7 +80,7 @@ class _Arm:
         self._exams = experiment.protocol.exams()
 
     def _spec(self, exam: Exam, seed: int, lr: float, *, tuning: bool = False) -> TrialSpec:
-        stage = "tuning" if tuning else "result"
+        stage: Stage = "tuning" if tuning else "result"
         return self._experiment.spec(self._plan, self._cell, self._init, exam, seed, lr, stage)
 
     @property

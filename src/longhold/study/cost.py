@@ -11,7 +11,8 @@ from longhold.errors import InputError
 from longhold.study.agenda import Agenda
 from longhold.study.plan import Plan
 from longhold.study.row import Row, TrialSpec, digest_of
-from longhold.study.trial import seconds_per_step, sequences
+from longhold.study.trial import StepTime, sequences
+from longhold.study.workers import Job, Pool
 from longhold.tasks import task_from_json
 
 _FORWARD = 1 / 3
@@ -49,9 +50,16 @@ class Costs:
         return self.step_seconds[kind_of(spec)] * (spec.steps + _FORWARD * batches / trained)
 
 
-def measure(specs: Iterable[TrialSpec]) -> Costs:
-    """Time a few steps of each kind of run, in this process."""
-    return Costs({kind: seconds_per_step(spec) for kind, spec in representatives(specs).items()})
+def measure(specs: Iterable[TrialSpec], pool: Pool) -> Costs:
+    """Time a few steps of each kind of run, in the pool's processes."""
+    kinds = representatives(specs)
+    tickets = {pool.submit(Job("step_time", spec.model_dump(mode="json"))): kind for kind, spec in kinds.items()}
+    core: dict[str, float] = {}
+    while len(core) < len(kinds):
+        ended = pool.collect()
+        if ended is not None:
+            core[tickets[ended[0]]] = StepTime(*ended[1]).core
+    return Costs(core)
 
 
 @final

@@ -73,7 +73,7 @@ class _Ladder(_Base):
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
-        if not self.levels or list(self.levels) != sorted(set(self.levels)):
+        if self.varies is not None and (not self.levels or list(self.levels) != sorted(set(self.levels))):
             raise ValueError(f"{self.varies} {list(self.levels)}: expected rising values")
         return self
 
@@ -160,10 +160,10 @@ class Plain(_Ladder):
         return (Exam(task, (task.examination,), None),)
 
     @model_validator(mode="after")
-    def _rises(self) -> Self:
-        if (self.vary is None) != (not self.values):
-            raise ValueError(f"vary={self.vary!r} with values={list(self.values)}: expected both or neither")
-        return super()._rises() if self.values else self
+    def _varies_by_values(self) -> Self:
+        if self.vary is None and self.values:
+            raise ValueError(f"values={list(self.values)} without vary: expected the field that takes them")
+        return self
 
 
 Protocol: TypeAlias = Annotated[Trained | Extrapolated | Capacity | Plain, Field(discriminator="name")]

@@ -20,13 +20,15 @@ _APPLICATION = 0x4C484C44  # "LHLD", in the file's `application_id`
 
 _FLAT = tuple(name for name in Row.model_fields if name not in {"by_lag", "curve", "spec"})
 
+_COLUMNS = ", ".join(f"json_extract(row, '$.{name}') AS {name}" for name in _FLAT)
+
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS rows (
   digest TEXT PRIMARY KEY,
   plan TEXT NOT NULL,
   row TEXT NOT NULL CHECK (json_valid(row))
 ) WITHOUT ROWID;
-CREATE VIEW IF NOT EXISTS results AS SELECT {", ".join(f"json_extract(row, '$.{name}') AS {name}" for name in _FLAT)} FROM rows;
+CREATE VIEW IF NOT EXISTS results AS SELECT {_COLUMNS} FROM rows;
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {FORMAT};
 """

@@ -62,16 +62,26 @@ def run_trial(spec: TrialSpec) -> Row:
         return _row(learner, tests, error, taken)
 
 
-def seconds_per_step(spec: TrialSpec, steps: int = 5) -> float:
-    """Processor time of an optimizer step, the mean of a few after two that are not counted."""
+@final
+class StepTime(NamedTuple):
+    """What an optimizer step takes."""
+
+    wall: float
+    """Seconds on the clock, other work on the machine included."""
+    core: float
+    """Seconds of processor time."""
+
+
+def step_time(spec: TrialSpec, steps: int = 5) -> StepTime:
+    """The mean time of a few steps of a run after two that are not counted."""
     with _alone(spec.seed):
         learner = _Learner(spec)
         for step in range(2):
             learner.step(step)
-        began = time.thread_time()
+        wall, core = time.perf_counter(), time.thread_time()
         for step in range(2, 2 + steps):
             learner.step(step)
-        return (time.thread_time() - began) / steps
+        return StepTime((time.perf_counter() - wall) / steps, (time.thread_time() - core) / steps)
 
 
 def network(spec: TrialSpec) -> NetworkConfig:
