@@ -118,7 +118,7 @@ class _Run:
 
     def _affordable(self) -> Costs:
         costs = measure(self._left.specs(), self._pool)
-        spent = sum(row.core_seconds for row in self._rows.values())
+        spent = sum(row.core_seconds for row in self._left.done)
         refuse_beyond_budget(self._plan, bills(self._plan, self._left, costs), spent)
         return costs
 
@@ -129,7 +129,7 @@ class _Run:
             ended = self._pool.collect(self._patience())
             if ended is not None:
                 self._end(*ended)
-        return StudyEnd(len(self._rows), self._left.runs, time.monotonic() - self._began)
+        return StudyEnd(len(self._left.done), self._left.runs, time.monotonic() - self._began)
 
     def _seconds_left(self) -> float:
         return float("inf") if self._ends is None else self._ends - time.monotonic()
@@ -156,20 +156,18 @@ class _Run:
         self._tell(row)
 
     def _tell(self, row: Row | None) -> None:
-        left = Forecast(self._plan, self._rows.values(), self._costs).total(self._left.specs())
+        left = Forecast(self._plan, self._left.done, self._costs).total(self._left.specs())
         seconds = None if left is None else left / self._pool.count
         running = min(self._pool.count, len(self._left.ready))
-        self._watch(StudyProgress(len(self._rows), self._left.runs, running, seconds, row))
+        self._watch(StudyProgress(len(self._left.done), self._left.runs, running, seconds, row))
 
 
 def status(plan: Plan, store: Store) -> tuple[StudyProgress, Agenda]:
     """Where a study stands by its rows alone; the time left is that of one process."""
-    rows = _rows(plan, store)
-    left = agenda(plan, rows)
-    seconds = Forecast(plan, rows.values()).total(left.specs())
-    return StudyProgress(len(rows), left.runs, 0, seconds, None), left
+    left = agenda(plan, _rows(plan, store))
+    seconds = Forecast(plan, left.done).total(left.specs())
+    return StudyProgress(len(left.done), left.runs, 0, seconds, None), left
 
 
 def _rows(plan: Plan, store: Store) -> dict[str, Row]:
-    """The rows that a plan asks for; rows that an earlier form of it has left are no part of it."""
     return {row.digest: row for row in store.rows(plan.name, stage=None)}

@@ -241,6 +241,10 @@ class Plan(Config):
                 return experiment
         raise InputError(f"experiment {name!r}: expected one of {[experiment.name for experiment in self.experiments]}")
 
+    def with_core_seconds(self, core_seconds: float | None) -> Self:
+        """The plan with another budget; None leaves it."""
+        return self if core_seconds is None else type(self)(**{**self.model_dump(), "core_seconds": core_seconds})
+
 
 def _check(hypothesis: Hypothesis, experiment: Experiment) -> None:
     for arm in (hypothesis.first, hypothesis.second):
@@ -259,6 +263,12 @@ def _check(hypothesis: Hypothesis, experiment: Experiment) -> None:
 def shipped() -> tuple[str, ...]:
     """The names of the plans that come with longhold."""
     return tuple(sorted(path.stem for path in _shipped_files()))
+
+
+def questions() -> dict[str, tuple[str, float]]:
+    """The question and the budget in core-seconds of each plan that comes with longhold; read, not checked."""
+    tables = {path.stem: read_toml(path) for path in sorted(_shipped_files())}
+    return {name: (str(table["question"]), float(str(table["core_seconds"]))) for name, table in tables.items()}
 
 
 def load_plan(source: str) -> Plan:

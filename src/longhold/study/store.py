@@ -139,6 +139,18 @@ def _place(row: Row) -> tuple[Any, ...]:
     return (row.plan, row.experiment, row.arm, -1 if row.level is None else row.level, row.stage, row.lr, row.seed)
 
 
+def written(form: str, rows: Iterable[Row]) -> Iterator[str]:
+    """Rows as text, line by line, in a form by its name: `csv` or `jsonl`.
+
+    Raises:
+        InputError: another name.
+    """
+    forms = {"csv": to_csv, "jsonl": to_jsonl}
+    if form not in forms:
+        raise InputError(f"format {form!r}: expected csv or jsonl")
+    return forms[form](rows)
+
+
 def to_jsonl(rows: Iterable[Row]) -> Iterator[str]:
     """A line of JSON for each row."""
     for row in rows:

@@ -16,7 +16,7 @@ from longhold.errors import InputError
 from longhold.models.budget import parameter_count, solve_hidden_size
 from longhold.models.cost import flops_per_token, state_bytes
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
-from longhold.study.comparison import Machine
+from longhold.study.machine import Machine
 from longhold.study.row import LagScore, Row, TrialSpec
 from longhold.tasks import Task, TaskBatch, task_from_json
 from longhold.training.optim import clip_and_step
