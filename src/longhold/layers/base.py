@@ -206,12 +206,13 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
 
         Arguments:
             batch: rows of every step; None: unbatched.
-            weights: `full`, as they are; `int8`: each row of every matrix rounded to whole multiples, up to 127, of a
-                scale of its own, a quarter of the bytes to read at every step: `longhold.kernels.stream.quantize_rows`.
+            weights: `full`, as they are; `bf16`: every matrix rounded to bfloat16, half of the bytes to read at every
+                step; `int8`: each row rounded to whole multiples, up to 127, of a scale of its own, a quarter of the
+                bytes: `longhold.kernels.stream.quantize_rows`. Sums and states stay float32.
 
         Raises:
-            ValueError: the layer is bidirectional or holds values that are not finite, or int8 was asked for where the
-                C++ stepper cannot run.
+            ValueError: the layer is bidirectional or holds values that are not finite, or bf16 or int8 was asked for
+                where the C++ stepper cannot run or the layer is not float32.
         """
         return Stream(self, batch, weights)
 
