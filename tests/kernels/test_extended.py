@@ -153,7 +153,8 @@ def cases(draw_from: st.DrawFn) -> tuple[Case, int, int, str]:
 
 
 ROUNDING = 3e-6
-"""What float32 may leave of a sum of hundreds of terms near 1 whose exact value happens to be small."""
+"""What float32 may leave of a sum of hundreds of terms near 1 whose exact value happens to be small, and as a share of
+the largest gradient of the case where that is above 1: it has passed through the others."""
 
 
 @settings(max_examples=random_cases(200), suppress_health_check=[HealthCheck.too_slow])
@@ -172,9 +173,10 @@ def test_any_case_is_the_references(drawn: tuple[Case, int, int, str]) -> None:
         assert_all_close(actual, exact, case)
         return
     torchs = with_gradients(by_reference, case.kind, arguments, alone=False)
+    rounding = ROUNDING * max(1.0, *(value.abs().max().item() for value in exact.values()))
     for name, value in actual.items():
         ours, theirs = ((v.double() - exact[name]).abs().max().item() for v in (value, torchs[name]))
-        limit = max(1e-5 * exact[name].abs().max().item(), 2 * theirs, ROUNDING)
+        limit = max(1e-5 * exact[name].abs().max().item(), 2 * theirs, rounding)
         limit = limit if ours <= limit else ROUNDINGS * change_by_rounding(case.kind, arguments, exact)[name]
         assert ours <= limit, f"{case} {name}: error {ours:.3g}, torch's own {theirs:.3g}, allowed {limit:.3g}"
 

@@ -220,7 +220,8 @@ def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Te
 
 
 def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    kept, tensors = ctx.saved_tensors[: len(KEPT)], ctx.saved_tensors[len(KEPT) :]
+    saved = ctx.saved_tensors  # once: what is computed again is handed out once
+    kept, tensors = saved[: len(KEPT)], saved[len(KEPT) :]
     above = Upstream(*grads[:5])
     if "c" not in EXTENDED[kind].state_names:
         above = above._replace(c=None, c_n=None)

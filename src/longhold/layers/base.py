@@ -156,7 +156,8 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             masks: masks drawn before by `draw_masks(T, B)`. Default: drawn here.
             checkpoint_every: keep for the backward pass, besides the output, the cell state of every so many steps only
                 (rounded up to some 512 / B steps in float32), and compute the gates again: less memory, more time, the
-                same bits. Only the `cpu` backend does it, and only for plain cells.
+                same bits. With layer norm, peepholes, projection, zoneout, and on the `reference` backend, the sequence
+                is run in chunks of so many steps, and sums over time may round differently. Not on `torch`.
 
         Returns:
             The output, (T, B, D*P) in the input's layout (packed if the input was), and the final state in hx's form.
