@@ -212,6 +212,8 @@ def test_json_that_is_no_task_is_one_line(values, message):
         (lambda: Copy(5).at_lag(10), "copy: lag=10: expected more than the 10 symbols"),
         (lambda: Dyck(1, 6, 4), "dyck: longest=4: expected at least shortest=6"),
         (lambda: Dyck(1, 2, 4, 2), "dyck: tested=2: expected at least longest=4"),
+        (lambda: Dyck(1, 2, 2), "dyck: longest=2: expected at least 4 with one kind"),
+        (lambda: AnBn(2), "anbn: longest=2: should be greater than or equal to 3"),
         (lambda: Dyck(1, 3), "dyck: shortest=3: should be a multiple of 2"),
         (lambda: WordProblem(3, 2), "word_problem: longest=2: expected at least shortest=3"),
         (lambda: WordProblem(1, 3, 2), "word_problem: tested=2: expected at least longest=3"),
