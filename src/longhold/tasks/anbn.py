@@ -78,9 +78,9 @@ class AnBn(CountingStrings):
 
     name: ClassVar[str] = "anbn"
 
-    longest: Annotated[int, Field(ge=1)] = 50
-    """`N`, the largest `n` that is trained."""
-    tested: Annotated[int, Field(ge=1)] = 200
+    longest: Annotated[int, Field(ge=3)] = 50
+    """`N`, the largest `n` that is trained. Up to 2 an answer that sees no symbol can be perfect."""
+    tested: Annotated[int, Field(ge=3)] = 200
     """`M`, the largest `n` of the examination; not below `N`."""
     threshold: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
     """The probability that an accepted symbol has to exceed."""
@@ -123,7 +123,7 @@ class AnBnStrings(CountingStrings):
 
     name: ClassVar[str] = "anbn_strings"
 
-    longest: Annotated[int, Field(ge=1)] = 200
+    longest: Annotated[int, Field(ge=3)] = 200
     """`M`, the largest `n`."""
     threshold: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
     """The probability that an accepted symbol has to exceed."""

@@ -45,6 +45,8 @@ class Dyck(Task):
             raise InputError(f"dyck: longest={self.longest}: expected at least shortest={self.shortest}")
         if self.tested < self.longest:
             raise InputError(f"dyck: tested={self.tested}: expected at least longest={self.longest}")
+        if self.kinds == 1 and self.longest == 2:
+            raise InputError("dyck: longest=2: expected at least 4 with one kind, since there is one string of two")
 
     @property
     def length(self) -> int:
