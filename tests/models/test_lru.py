@@ -38,9 +38,9 @@ def test_it_is_the_recurrence_written_out() -> None:
 
 
 def test_eigenvalues_fill_the_ring_evenly() -> None:
-    mixer = lru(hidden_size=4000, r_min=0.5, r_max=0.9, max_phase=1.0)
+    mixer = lru(hidden_size=1000, r_min=0.5, r_max=0.9, max_phase=1.0)
     magnitude, phase = torch.exp(-torch.exp(mixer.nu_log)), torch.exp(mixer.theta_log)
-    assert 0.5 <= magnitude.min() < 0.51
+    assert 0.5 <= magnitude.min() < 0.52
     assert 0.89 < magnitude.max() <= 0.9
     assert magnitude.square().mean().item() == pytest.approx((0.25 + 0.81) / 2, rel=0.02)  # uniform in area
     assert phase.max() <= 1.0
@@ -53,6 +53,6 @@ def test_it_cannot_blow_up() -> None:
     with torch.no_grad():
         mixer.nu_log.fill_(-30.0)
     assert torch.exp(-torch.exp(mixer.nu_log)).max() < 1
-    full = lru(hidden_size=2000)
+    full = lru(hidden_size=500)
     assert full.nu_log.isfinite().all()
     assert full.gamma_log.isfinite().all()

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State, state_leaves
+from longhold.models.file import read_model, write_model
 from longhold.models.network import (
     Architecture,
     CellName,
@@ -395,3 +397,15 @@ def test_a_wrong_document_is_one_line(values: dict[str, Any], line: str) -> None
         network_from_json(values)
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_file_brings_it_back(cell: str, tmp_path: Path) -> None:
+    config = network_for(Architecture(cell=cell), IDS, hidden_size=5)
+    model = config.build()
+    write_model(tmp_path / "model", model.state_dict(), {"kind": "network", "config": config.model_dump(mode="json")})
+    tensors, document = read_model(tmp_path / "model")
+    again = network_from_json(document["config"]).build(device="meta")
+    again.load_state_dict(tensors, assign=True)
+    inputs = some_inputs(model, 6, 2)
+    assert torch.equal(again(inputs)[0], model(inputs)[0])

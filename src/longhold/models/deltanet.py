@@ -91,9 +91,9 @@ class GatedDeltaNet(TimedMixer):
         log_keep, beta = (part.permute(2, 1, 0) for part in parts[3:])  # each (N, B, T)
         between, carried = decays(log_keep, reset)
         weights, left = between.exp(), carried.exp().unsqueeze(-1)
-        earlier = beta.unsqueeze(-1) * (weights * (k @ k.mT)).tril(-1)
+        earlier = beta.unsqueeze(-1) * weights * (k @ k.mT)
         wanted = beta.unsqueeze(-1) * (v - left * (k @ memory))
-        # (I + earlier) u = wanted; the solver takes the diagonal as ones
+        # (I + earlier) u = wanted, earlier being below the diagonal: the solver reads ones on it
         corrections = torch.linalg.solve_triangular(earlier, wanted, upper=False, unitriangular=True)
         read = left * (q @ memory) + (weights * (q @ k.mT)) @ corrections
         last = weights[..., -1, :].unsqueeze(-1) * k
