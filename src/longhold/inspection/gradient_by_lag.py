@@ -11,9 +11,8 @@ from longhold.errors import InputError
 from longhold.inspection.by_lag import NormsByLag, norms_by_lag
 from longhold.inspection.differentiable import DifferentiableInputs
 from longhold.inspection.frozen import frozen_copy, in_precision
-from longhold.inspection.state_map import require_real
+from longhold.inspection.state_map import real_leaves
 from longhold.models import SequenceModel, State
-from longhold.models.contract import map_state, state_leaves
 
 RowLoss = Callable[[Tensor, Tensor], Tensor]
 """Outputs `(B, V)` and targets `(B, ...)` of one step to the loss of each row, `(B,)`."""
@@ -26,7 +25,8 @@ class GradientByLag:
     by_input: NormsByLag
     """|d loss_t / d x_(t-k)|, lags 0 to max_lag; x is the feature vector, the embedding, or the one-hot vector"""
     by_state: NormsByLag
-    """|d loss_t / d s_(t-k)|, lags 1 to max_lag; s is the whole state after its step, for the LSTM h and c together"""
+    """|d loss_t / d s_(t-k)|, lags 1 to max_lag; s is the state after its step, all its real numbers: for the LSTM
+    h and c together, for a Transformer the cache"""
 
     def __str__(self) -> str:
         return f"gradient by input: {self.by_input}; by state: {self.by_state}"
@@ -66,11 +66,10 @@ def gradient_by_lag(
 
     Raises:
         InputError: no asked step has `max_lag` steps before it, shapes do not go together, or the model has nothing
-            that could be differentiated (an n-gram model).
+            to be differentiated by (an n-gram model).
     """
     _check(inputs, targets, max_lag, positions, rows_at_once)
     model = frozen_copy(model, dtype)
-    require_real(model, model.initial_state(1))
     inputs = in_precision(inputs, dtype)
     asked = torch.ones_like(targets, dtype=torch.bool) if targets.is_floating_point() else targets != -100
     asked = asked.flatten(2).any(2) if asked.dim() > 2 else asked
@@ -116,11 +115,10 @@ def _window(
     leaves: list[Tensor] = []
     states: list[list[Tensor]] = []
     outputs = window
-    state = map_state(lambda leaf: leaf.detach().requires_grad_(), state)
     for inputs in torch.split(window, 1):
         outputs, state, leaf = call(inputs, state)
         leaves.append(leaf)
-        states.append(list(state_leaves(state)))
+        states.append(real_leaves(state))
     loss = row_loss(outputs[-1], targets).sum()
     wanted = [*leaves, *(tensor for step in states[:-1] for tensor in step)]
     if not loss.requires_grad:
@@ -128,11 +126,15 @@ def _window(
     found = torch.autograd.grad(loss, wanted, allow_unused=True)
     norms = [_row_norms(tensor, gradient, dim=1) for tensor, gradient in zip(leaves, found, strict=False)]
     rest = iter(zip(wanted[len(leaves) :], found[len(leaves) :], strict=True))
-    by_state = [
-        torch.linalg.vector_norm(torch.stack([_row_norms(*next(rest), dim=model.state_batch_dim) for _ in step]), dim=0)
-        for step in states[:-1]
-    ]
+    dim = model.state_batch_dim
+    by_state = [_together(norms[0], [_row_norms(*next(rest), dim=dim) for _ in step]) for step in states[:-1]]
     return torch.stack(norms[::-1]), torch.stack(by_state[::-1])
+
+
+def _together(like: Tensor, norms: list[Tensor]) -> Tensor:
+    """The norm of a whole state from those of its leaves; 0 for a state that has none."""
+    whole: Tensor = torch.linalg.vector_norm(torch.stack([torch.zeros_like(like), *norms]), dim=0)
+    return whole
 
 
 def _row_norms(tensor: Tensor, gradient: Tensor | None, *, dim: int) -> Tensor:

@@ -17,7 +17,7 @@ from longhold.errors import InputError
 from longhold.inspection.frozen import frozen_copy
 from longhold.inspection.h50 import Horizon, h50
 from longhold.inspection.probe import features, probe
-from longhold.inspection.state_map import flat_state, require_real
+from longhold.inspection.state_map import flat_state
 from longhold.models import SequenceModel
 from longhold.models.contract import evaluation_mode
 
@@ -128,7 +128,7 @@ class ReadableHorizon:
     train_sequences: int
     """sequences the probes were fitted to"""
     state_size: int
-    """numbers in the state"""
+    """real numbers in the state; counters and the like are not read"""
 
     def __str__(self) -> str:
         return (
@@ -202,7 +202,6 @@ def _labels(inputs: Tensor, symbols: Tensor | None, lags: Sequence[int]) -> _Int
 
 def _last_states(model: SequenceModel, inputs: Tensor, rows_at_once: int) -> _Floats:
     frozen = frozen_copy(model, None)
-    require_real(frozen, frozen.initial_state(1))
     with torch.no_grad():
         states = [flat_state(frozen, frozen(part)[1]) for part in torch.split(inputs, rows_at_once, dim=1)]
     vectors: _Floats = torch.cat(states).double().cpu().numpy()

@@ -17,13 +17,15 @@ class StateMap:
     """`s_t = f(s_(t-1), x_t)` of `B` rows, with the whole state, all leaves of its tree, as one vector of `N` numbers.
 
     Raises:
-        InputError: the state is not of real numbers, or (in a step) does not keep its size.
+        InputError: the state holds anything but real numbers, or nothing; or, in a step, it does not keep its size.
     """
 
     def __init__(self, model: SequenceModel, batch: int) -> None:
         self._model = model
         self._template = model.detach(model.initial_state(batch))
-        require_real(model, self._template)
+        strange = next((leaf.dtype for leaf in state_leaves(self._template) if not leaf.is_floating_point()), None)
+        if strange is not None:
+            raise InputError(f"the state of {type(model).__name__} is of {strange}: it has no derivative by itself")
         self.initial = flat_state(model, self._template)
         """the state before the first step, `(B, N)`"""
         self.size = self.initial.shape[1]
@@ -84,19 +86,17 @@ class StateMap:
 _NUMBERS_AT_ONCE = 2**21  # of state in one block of directions; gates and their tangents take some ten times as much
 
 
-def require_real(model: SequenceModel, state: State) -> None:
-    """Raise InputError unless the state has numbers, all of floating point."""
-    leaves = list(state_leaves(state))
-    strange = next((leaf.dtype for leaf in leaves if not leaf.is_floating_point()), None)
-    if strange is not None or not sum(leaf.numel() for leaf in leaves):
-        found = "empty" if strange is None else f"of {strange}"
-        raise InputError(f"the state of {type(model).__name__} is {found}: expected real numbers")
+def real_leaves(state: State) -> list[Tensor]:
+    """The leaves of floating point; counters and token ids are left out."""
+    return [leaf for leaf in state_leaves(state) if leaf.is_floating_point()]
 
 
 def flat_state(model: SequenceModel, state: State) -> Tensor:
-    """All leaves of a state as one vector for each row, `(B, N)`."""
-    rows = [leaf.movedim(model.state_batch_dim, 0).flatten(1) for leaf in state_leaves(state)]
-    return torch.cat(rows, dim=1)
+    """The real numbers of a state as one vector for each row, `(B, N)`; InputError where there are none."""
+    leaves = real_leaves(state)
+    if not any(leaf.numel() for leaf in leaves):
+        raise InputError(f"the state of {type(model).__name__} holds no real numbers to be measured")
+    return torch.cat([leaf.movedim(model.state_batch_dim, 0).flatten(1) for leaf in leaves], dim=1)
 
 
 def _widths(model: SequenceModel, state: State) -> Iterator[int]:
