@@ -1,0 +1,163 @@
+"""Rows by experiment, arm and level, in the plan's order."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from longhold.errors import InputError
+from longhold.study.claims.rows import Run, runs
+from longhold.study.horizon import Outcomes, outcomes
+from longhold.study.plan import Plan
+from longhold.study.statistics import Share
+from longhold.study.study_report.said import Said, counted, exact, spread
+from longhold.training import printable
+
+PROTOCOLS: dict[str, Said] = {
+    "trained": Said("trained: a fresh model at every lag", "trained：每个延迟各训练一个新模型"),
+    "extrapolated": Said(
+        "extrapolated: one model, tested at the lags of its training and beyond",
+        "extrapolated：一个模型，在训练过的延迟及更长的延迟上测试",
+    ),
+    "capacity": Said("capacity: a fresh model for every amount to be held", "capacity：每种容量各训练一个新模型"),
+    "readable": Said("readable: a linear probe reads the frozen state", "readable：用线性探针读取冻结的状态"),
+    "plain": Said("plain: a task as it is, without a horizon", "plain：任务本身，不谈跨度"),
+}
+"""What each protocol does; rows of two are never merged."""
+
+
+@final
+@dataclass(frozen=True)
+class Group:
+    """The runs of one experiment."""
+
+    name: str
+    """The experiment."""
+    arms: tuple[str, ...]
+    """In the plan's order, or as the rows have them."""
+    runs: tuple[Run, ...]
+    """Every run that is reported, by arm, level and seed."""
+
+    @property
+    def protocol(self) -> str:
+        """Which of the protocols."""
+        return self.runs[0].protocol
+
+    @property
+    def task(self) -> str:
+        """The task with its fields."""
+        return self.runs[0].task
+
+    @property
+    def vary(self) -> str:
+        """What the levels are."""
+        return self.runs[0].vary
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """What varies from one fresh model to the next; empty where nothing does."""
+        return tuple(sorted({run.level for run in self.runs if run.level is not None and not self.by_lag}))
+
+    @property
+    def by_lag(self) -> bool:
+        """Whether each model was tested at several lags."""
+        return any(run.by_lag for run in self.runs)
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """The lags at which models were tested, where each was at several."""
+        return tuple(sorted({lag for run in self.runs for lag, _ in run.by_lag}))
+
+    def at(self, arm: str, level: int | None = None) -> tuple[Run, ...]:
+        """The runs of an arm at a level; None: at all."""
+        return tuple(run for run in self.runs if run.arm == arm and level in (None, run.level))
+
+    def cell(self, arm: str) -> str:
+        """The architecture of an arm."""
+        return next((str(run.columns.get("cell", arm.partition(" ")[0])) for run in self.at(arm)), arm)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds."""
+        return tuple(sorted({run.seed for run in self.runs}))
+
+    def outcomes(self, arm: str) -> Outcomes | None:
+        """Which seeds solved which level; None where no seed is complete or there are no levels."""
+        table: dict[int, dict[int, bool]] = {}
+        for run in self.at(arm):
+            if run.level is not None:
+                table.setdefault(run.seed, {})[run.level] = run.solved
+        try:
+            return outcomes(table)
+        except InputError:
+            return None
+
+    def spared(self, arm: str) -> dict[int, tuple[int, ...]]:
+        """Levels, each with the seeds that were not run there since they had failed at two lower ones in a row."""
+        found: dict[int, list[int]] = {}
+        for seed in sorted({run.seed for run in self.at(arm)}):
+            known = {run.level: run.solved for run in self.at(arm) if run.seed == seed}
+            ran = [level for level in self.levels if level in known]
+            if ran == list(self.levels[: len(ran)]) and len(ran) >= 2 and not (known[ran[-1]] or known[ran[-2]]):
+                for level in self.levels[len(ran) :]:
+                    found.setdefault(level, []).append(seed)
+        return {level: tuple(seeds) for level, seeds in found.items()}
+
+    def share(self, arm: str, level: int | None) -> Share | None:
+        """Seeds that solve; those that were spared a level count as not solving it."""
+        known = self.at(arm, level)
+        count = len(known) + len(self.spared(arm).get(level, ()) if level is not None else ())
+        return Share(sum(run.solved for run in known), count) if count else None
+
+    def column(self, name: str, arm: str | None = None) -> list[Any]:
+        """The values of a column that are known."""
+        known = self.runs if arm is None else self.at(arm)
+        return [run.columns[name] for run in known if run.columns.get(name) is not None]
+
+    @property
+    def settings(self) -> Said:
+        """What every run shares, in a sentence or two."""
+        sequences = self.column("test_sequences")
+        tested = Said("at least {} fresh test sequences", "至少 {} 条新的测试序列").format(exact([min(sequences)]))
+        parts = [
+            Said("task {}", "任务 {}").format(self.task),
+            PROTOCOLS.get(self.protocol, Said.same(self.protocol)),
+            Said("{} parameters", "{} 个参数").format(exact(self.column("parameters"))),
+            Said("at most {} steps", "至多 {} 步").format(exact(self.column("steps"))),
+            Said("learning rate {}", "学习率 {}").format(spread(self.column("lr"))),
+            counted(len(self.seeds), "seed", "seeds", "个种子"),
+            *([tested] if sequences else []),
+        ]
+        return Said("; ".join(part.en for part in parts) + ".", "；".join(part.zh for part in parts) + "。")
+
+
+def groups(rows: Iterable[Mapping[str, Any]], plan: Plan | None) -> tuple[Group, ...]:
+    """Rows that are reported, by experiment.
+
+    Raises:
+        InputError: a row lacks something, or occurs twice.
+    """
+    found: dict[str, list[Run]] = {}
+    for run in runs(rows):
+        found.setdefault(str(run.columns.get("experiment") or f"{run.protocol} {run.task}"), []).append(run)
+    order = {} if plan is None else {experiment.name: experiment.labels() for experiment in plan.experiments}
+    names = [name for name in order if name in found] + sorted(set(found) - set(order))
+    return tuple(_group(name, found[name], order.get(name, ())) for name in names)
+
+
+def _group(name: str, known: Sequence[Run], order: Sequence[str]) -> Group:
+    arms = tuple(dict.fromkeys([*order, *(run.arm for run in known)]))
+    place = {arm: number for number, arm in enumerate(arms)}
+    placed = sorted(known, key=lambda run: (place[run.arm], -1 if run.level is None else run.level, run.seed))
+    there = {run.arm for run in known}
+    return Group(name, tuple(arm for arm in arms if arm in there), tuple(placed))
+
+
+def visible(value: Any) -> Any:
+    """A JSON value whose text holds nothing that steers a terminal or reorders a line."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {printable(str(name)): visible(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [visible(entry) for entry in value]
+    return value
