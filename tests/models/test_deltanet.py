@@ -25,7 +25,7 @@ def convolved(mixer: GatedDeltaNet, x: Tensor) -> Tensor:
 
 
 def written_out(mixer: GatedDeltaNet, x: Tensor) -> Tensor:
-    """One row, `(T, H)`: S_t = S_(t-1) (a (I - beta k k^T)) + beta v k^T of Yang et al. 2024, equation 10."""
+    """One row, `(T, H)`: S_t = S_(t-1) (a (I - beta k k^T)) + beta v k^T (Yang et al. 2024)."""
     size, heads = mixer.head_size, mixer.heads
     q, k, v = convolved(mixer, x @ mixer.projections.weight.T).chunk(3, -1)
     width = torch.log(1 + torch.exp(x @ mixer.decay.step.weight.T + mixer.decay.step.bias))

@@ -12,7 +12,7 @@ WIDTH = 5
 
 
 def sequential(mixer: Any, x: Tensor, h: Tensor, reset: Tensor) -> tuple[Tensor, Tensor]:
-    """Feng et al. 2024, algorithms 1 and 3 (sequential mode), one step after the other."""
+    """Feng et al. 2024, the sequential mode: one step after the other."""
     weights, biases = mixer.input.weight.split(WIDTH), mixer.input.bias.split(WIDTH)
     outputs = []
     for t in range(x.shape[0]):

@@ -18,7 +18,7 @@ def mixer_of(cell: str, width: int, heads: int) -> Any:
 
 
 def mlstm_written_out(mixer: MLSTM, x: Tensor, reset: Tensor) -> Tensor:
-    """Beck et al. 2024, equations 19 to 27: C, n and exp as they stand there, for each row and head alone."""
+    """Beck et al. 2024, section 2.3: C, n and exp as they stand there, for each row and head alone."""
     heads, size = mixer.heads, mixer.head_size
     inner = heads * size
     outputs = torch.zeros(x.shape[0], x.shape[1], inner, dtype=torch.float64)
@@ -45,7 +45,7 @@ def mlstm_written_out(mixer: MLSTM, x: Tensor, reset: Tensor) -> Tensor:
 
 
 def slstm_written_out(mixer: SLSTM, x: Tensor, reset: Tensor) -> Tensor:
-    """Beck et al. 2024, equations 8 to 14, with R as one block-diagonal matrix for each gate."""
+    """Beck et al. 2024, section 2.2, with R as one block-diagonal matrix for each gate."""
     size = mixer.time_scales // mixer.heads
     blocks = mixer.recurrent.view(mixer.heads, size, 4, size)
     recurrent = [torch.block_diag(*(blocks[head, :, gate].T for head in range(mixer.heads))) for gate in range(4)]

@@ -184,3 +184,15 @@ def test_a_longer_task_takes_longer() -> None:
     short, long = step_time(spec(lag=1)), step_time(spec(lag=300))
     assert 0 < short.core < long.core
     assert short.wall > 0
+
+
+def test_a_probe_reads_what_the_state_holds_and_its_control_does_not() -> None:
+    """A model that answers two steps late holds the last three symbols, whatever it says, and no more than a few."""
+    task = {"name": "stream_recall", "lag": 2, "symbols": 4, "asked": 10}
+    made = run_trial(spec(protocol="readable", task=task, tests=(task,), probed=(1, 2, 9), vary=None, level=None))
+    assert made.solved
+    assert [read.lag for read in made.by_lag] == [1, 2, 9]
+    assert [read.solved for read in made.by_lag] == [True, True, False]
+    assert [read.lag for read in made.control] == [1, 2, 9]
+    assert max(abs(read.recall) for read in made.control) < 0.15
+    assert run_trial(spec(steps=2)).control == ()

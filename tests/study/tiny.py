@@ -4,6 +4,8 @@ from typing import Any
 
 from longhold.study.plan import Plan
 from longhold.study.row import Row, TrialSpec
+from longhold.study.worker import FUNCTIONS
+from longhold.study.workers import Job, Pool
 from longhold.tasks import task_from_json
 
 RECALL = {"name": "recall", "symbols": 4, "distractors": 3}
@@ -79,6 +81,7 @@ def row(of: TrialSpec, *, solved: bool = True, **changes: Any) -> Row:
         "lag": task.lag,
         "arm": of.arm,
         "by_lag": (),
+        "control": (),
         "curve": ((of.steps, 0.5, recall),),
         "tokens_per_second": 1e5,
         "seconds": 2.0,
@@ -90,3 +93,35 @@ def row(of: TrialSpec, *, solved: bool = True, **changes: Any) -> Row:
     }
     same = set(Row.model_fields) & set(TrialSpec.model_fields) - set(values)
     return Row(**{**values, **{name: getattr(of, name) for name in same}, **changes})
+
+
+class Here(Pool):
+    """Runs each job in this process when it is collected, the last one first."""
+
+    count = 2
+
+    def __init__(self, stop_after: int = 10**9) -> None:
+        self.jobs: dict[int, Job] = {}
+        self.begun: list[dict[str, object]] = []
+        self._left = stop_after
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        pass
+
+    def submit(self, job: Job) -> int:
+        ticket = len(self.begun)
+        self.begun.append(job.argument)
+        self.jobs[ticket] = job
+        assert job.name == "step_time" or len(self.jobs) <= self.count
+        return ticket
+
+    def collect(self, timeout=None):
+        ticket, job = self.jobs.popitem()
+        if job.name == "trial":
+            self._left -= 1
+            if self._left < 0:
+                raise KeyboardInterrupt
+        return ticket, FUNCTIONS[job.name](job.argument)

@@ -79,7 +79,7 @@ class Architecture(Config):
         >>> config = network_for(lstm, Sizes(input_size=18, output_size=8))
         >>> from longhold.models.budget import solve_hidden_size
         >>> solve_hidden_size(config, 7000)
-        33
+        32
     """
 
     cell: CellName

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from longhold.models.contract import State
 
-CHUNK = 64
+CHUNK = 32
 """Steps that `in_chunks` hands out at a time: products in a chunk cost its square, the loop the number of chunks."""
 
 StateT = TypeVar("StateT", bound=State)

@@ -171,15 +171,14 @@ class SLSTM(TimedMixer):
     def forward(self, x: Tensor, state: State, reset: Tensor | None) -> tuple[Tensor, State]:
         """Step by step."""
         assert isinstance(state, SLSTMState)
-        gates_x = self.input(x)
         fields = tuple(field[0] for field in state)
         fresh = tuple(field[0] for field in self.initial_state(x.shape[1]))
         outputs = []
-        for t in range(x.shape[0]):
+        for t, gates_x in enumerate(self.input(x).unbind()):
             if reset is not None:
                 cut = reset[t].unsqueeze(-1)
                 fields = tuple(torch.where(cut, new, old) for new, old in zip(fresh, fields, strict=True))
-            fields = self._step(gates_x[t], *fields)
+            fields = self._step(gates_x, *fields)
             outputs.append(fields[0])
         return self.output(torch.stack(outputs)), SLSTMState(*(field.unsqueeze(0) for field in fields))
 

@@ -155,6 +155,7 @@ class Experiment(Config):
             parameters=self.parameters,
             task=exam.task.to_json(),
             tests=tuple(test.to_json() for test in exam.tests),
+            probed=exam.probed,
             vary=self.protocol.varies,
             level=exam.level,
             optimizer=self.optimizer,

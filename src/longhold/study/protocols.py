@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, TypeAlias, final
 
 from pydantic import Field, model_validator
 
+from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.study.row import TaskValues
 from longhold.tasks import Task, task_from_json
@@ -22,6 +23,8 @@ class Exam:
     """What is asked."""
     level: int | None
     """The value of the field that the protocol varies; None where it varies none."""
+    probed: tuple[int, ...] = ()
+    """Lags at which the frozen state is read."""
 
 
 class _Base(Config):
@@ -135,6 +138,26 @@ class Extrapolated(_Base):
 
 
 @final
+class Readable(_Base):
+    """The readable horizon: one trained model, whose frozen state a linear probe reads at each of these lags.
+
+    What is read is the input that many steps before the last, so the task's inputs should be drawn evenly at every
+    step, as those of `stream_recall` are. Probes taught shuffled labels are the control.
+    """
+
+    name: Literal["readable"] = "readable"
+    """The protocol."""
+    lags: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    """Rising."""
+
+    def exams(self) -> tuple[Exam, ...]:
+        task = task_from_json(self.task)
+        if list(self.lags) != sorted(set(self.lags)) or self.lags[-1] >= task.length:
+            raise InputError(f"lags={list(self.lags)}: expected rising lags below the {task.length} steps of the task")
+        return (Exam(task, (task.examination,), None, self.lags),)
+
+
+@final
 class Plain(_Ladder):
     """A task as it is, without a horizon: trained on it, tested by its own examination; at one size or at several."""
 
@@ -166,5 +189,5 @@ class Plain(_Ladder):
         return self
 
 
-Protocol: TypeAlias = Annotated[Trained | Extrapolated | Capacity | Plain, Field(discriminator="name")]
+Protocol: TypeAlias = Annotated[Trained | Extrapolated | Capacity | Readable | Plain, Field(discriminator="name")]
 """How an experiment trains and tests."""

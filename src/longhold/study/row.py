@@ -62,6 +62,8 @@ class TrialSpec(Config):
     """What it is trained on."""
     tests: Annotated[tuple[TaskValues, ...], Field(min_length=1)]
     """What it is tested on, each on sequences of its own."""
+    probed: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Lags at which a linear probe reads the trained model's frozen state; the task's inputs are what is read."""
     vary: str | None = None
     """The field of the task in which the runs of an arm differ, such as `lag`; None: in none."""
     level: int | None = None
@@ -123,9 +125,9 @@ class LagScore(Config):
     """How one test of a run went."""
 
     lag: int | None
-    """The lag that the test probes, where there is one."""
+    """The lag that is tested, where there is one."""
     score: float
-    """In the task's own unit, the mean over test sequences."""
+    """In the task's own unit, the mean over test sequences; of a probe the accuracy."""
     recall: float
     """0 for guessing, 1 for perfect."""
     solved: bool
@@ -192,7 +194,9 @@ class Row(Config):
     test_sequences: int
     """Fresh sequences in each test, the fewest where they differ."""
     by_lag: tuple[LagScore, ...]
-    """Test by test, where there are several; else empty."""
+    """Test by test, where there are several; what a probe reads of the state, lag by lag, where one was asked for."""
+    control: tuple[LagScore, ...]
+    """The same for probes that were taught shuffled labels; empty where there is no probe."""
     curve: tuple[tuple[int, float, float], ...]
     """`(step, loss, recall)` on the run's own new batches, each the mean since the point before."""
     tokens_per_second: float | None

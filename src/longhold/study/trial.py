@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 import torch
@@ -19,7 +19,11 @@ from longhold.models.network import Architecture, NetworkConfig, Sizes, network_
 from longhold.study.machine import Machine
 from longhold.study.row import LagScore, Row, TrialSpec
 from longhold.tasks import Task, TaskBatch, task_from_json
+from longhold.tasks.task import SOLVED
 from longhold.training.optim import clip_and_step
+
+if TYPE_CHECKING:
+    from longhold.inspection.memory_horizon import ReadableHorizon, RecallByLag
 
 WINDOW = 20
 """Batches, the last ones, over which a run in training is judged."""
@@ -31,6 +35,7 @@ _POINTS = 50
 """Points of a learning curve that runs to the end of its steps."""
 
 _TEST_BATCH = 256
+_PROBE_PARTS = 3  # one to test a probe, the others to fit it
 _SOME_WIDTH = 64  # of the configuration that a solver then gives another
 _SHUFFLE = 1  # besides seed and step: what a random number is for
 
@@ -58,8 +63,9 @@ def run_trial(spec: TrialSpec) -> Row:
         tests = () if error else learner.test()
         if not all(math.isfinite(test.score) for test in tests):
             tests, error = (), "the score became non-finite"
+        read = learner.read() if tests and spec.probed else None
         taken = _Taken(time.perf_counter() - began[0], time.thread_time() - began[1], trained)
-        return _row(learner, tests, error, taken)
+        return _row(learner, tests, read, error, taken)
 
 
 @final
@@ -196,6 +202,19 @@ class _Learner:
         # not checked: a score may be non-finite, and then the row has none
         return LagScore.model_construct(lag=task.lag, score=score, recall=task.recall(score), solved=task.solved(score))
 
+    def read(self) -> "ReadableHorizon":
+        """What linear probes read of the state, with as many test sequences as the other tests have at least."""
+        from longhold.inspection.memory_horizon import readable_horizon  # which imports scipy, for a second
+
+        batches = self.task.batches(self.spec.seed + TEST_STREAM * (len(self.tests) + 1), self.spec.test_sequences)
+        inputs = torch.cat([batches.at(i).inputs for i in range(_PROBE_PARTS)], dim=1)
+        return readable_horizon(self.model, inputs, self.spec.probed, test_share=1 / _PROBE_PARTS, seed=self.spec.seed)
+
+
+def _lag_scores(read: "RecallByLag") -> tuple[LagScore, ...]:
+    scores = zip(read.lags, read.accuracy, read.recall, strict=True)
+    return tuple(LagScore(lag=lag, score=a, recall=r, solved=r >= SOLVED) for lag, a, r in scores)
+
 
 def sequences(spec: TrialSpec, test: Task) -> int:
     """How many sequences a run is tested on in one of its tests."""
@@ -234,8 +253,11 @@ class _Taken(NamedTuple):
     training: float
 
 
-def _row(learner: _Learner, tests: tuple[LagScore, ...], error: str | None, taken: _Taken) -> Row:
+def _row(
+    learner: _Learner, tests: tuple[LagScore, ...], read: "ReadableHorizon | None", error: str | None, taken: _Taken
+) -> Row:
     spec, machine = learner.spec, Machine.here()
+    by_lag = _lag_scores(read.read) if read is not None else tests if len(tests) > 1 else ()
     solved = bool(tests) and all(test.solved for test in tests)
     return Row(
         digest=spec.digest,
@@ -265,7 +287,8 @@ def _row(learner: _Learner, tests: tuple[LagScore, ...], error: str | None, take
         recall=statistics.fmean(test.recall for test in tests) if tests else None,
         unit=learner.task.unit,
         test_sequences=min(sequences(spec, task) for task in learner.tests),
-        by_lag=tests if len(tests) > 1 else (),
+        by_lag=by_lag,
+        control=() if read is None else _lag_scores(read.control),
         curve=tuple(learner.curve.points),
         tokens_per_second=learner.tokens / taken.training if taken.training > 0 else None,
         seconds=taken.wall,

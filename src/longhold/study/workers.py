@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, final
+from typing import IO, Any, Self, final
 
 from longhold.errors import InputError
 
@@ -97,9 +97,10 @@ class Workers(Pool):
         self._done: _Done = queue.Queue()
         self._changing = threading.Lock()
         self._left = False
-        self._complaints = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self._complaints: IO[str]
 
     def __enter__(self) -> Self:
+        self._complaints = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
         environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": path}
