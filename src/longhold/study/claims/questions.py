@@ -256,8 +256,8 @@ class StepsQuestion(_Difference):
 
     def weigh(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
         one, other = self._times(a), self._times(b)
-        limit = float(min(one.values.max(), other.values.max()))
-        budget = float(max(run.columns["steps"] for run in a.runs + b.runs))
+        budget = float(min(run.columns["steps"] for run in a.runs + b.runs))
+        limit = min(one.reach, other.reach, budget)
         shares = [(restricted_times(other, limit) / budget, restricted_times(one, limit) / budget)]
         effect = mean_difference(shares)
         agree = log_rank_z(one, other) * effect.value > 0

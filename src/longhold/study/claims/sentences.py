@@ -284,7 +284,7 @@ def _p(value: float) -> str:
 def _settings(claim: "Claim", language: Language) -> list[str]:
     one, other = (_setting(side)[language] for side in claim.sides)
     if one == other:
-        return [{"en": f"each arm: {one}", "zh": f"双方：{one}"}[language]]
+        return [{"en": f"Each arm: {one}", "zh": f"双方：{one}"}[language]]
     mark = {"en": ": ", "zh": "："}[language]
     return [f"{side.arm}{mark}{said}" for side, said in zip(claim.sides, (one, other), strict=True)]
 
@@ -303,8 +303,8 @@ def _setting(side: Side) -> Mapping[Language, str]:
     lost_en = f", {failed} runs failed and count as not solving" if failed else ""
     lost_zh = f"，{failed} 次运行失败、计为未解出" if failed else ""
     return {
-        "en": f"{parameters} parameters, hidden size {sizes}, learning rate {rates}, at most {steps} steps, {seeds} seeds"
-        f"{lost_en}{f' (plan {plans})' if plans else ''}",
+        "en": f"{parameters} parameters, hidden size {sizes}, learning rate {rates}, at most {steps} steps, "
+        f"{seeds} seeds{lost_en}{f' (plan {plans})' if plans else ''}",
         "zh": f"{parameters} 个参数，隐藏单元 {sizes}，学习率 {rates}，至多 {steps} 步，{seeds} 个种子"
         f"{lost_zh}{f'（计划 {plans}）' if plans else ''}",
     }
