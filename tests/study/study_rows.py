@@ -56,7 +56,7 @@ def large() -> Plan:
         {"name": "capacity", "task": {"name": "span_recall", "lag": 8}, "vary": "items", "values": [1, 2, 4, 8]},
         arms={"rnn": ["uniform"], "lstm": ["uniform"]},
     )
-    adding = _experiment("adding", {"name": "plain", "task": {"name": "adding", "length": 50}},
+    adding = _experiment("adding", {"name": "plain", "task": {"name": "adding", "steps": 50}},
                          arms={"rnn": ["uniform"], "gru": ["uniform"], "lstm": ["uniform"], "transformer": ["uniform"]})  # fmt: skip
     hypotheses = [
         _hypothesis("chrono holds longer", "hold", "lstm chrono (told the lag)", "lstm forget:1", "horizon", 1.5,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 from longhold.errors import InputError
@@ -52,24 +53,28 @@ class Group:
         """What the levels are."""
         return self.runs[0].vary
 
-    @property
+    @cached_property
     def levels(self) -> tuple[int, ...]:
         """What varies from one fresh model to the next; empty where nothing does."""
-        return tuple(sorted({run.level for run in self.runs if run.level is not None and not self.by_lag}))
+        return () if self.by_lag else tuple(sorted({run.level for run in self.runs if run.level is not None}))
 
-    @property
+    @cached_property
     def by_lag(self) -> bool:
         """Whether each model was tested at several lags."""
         return any(run.by_lag for run in self.runs)
 
-    @property
+    @cached_property
     def lags(self) -> tuple[int, ...]:
         """The lags at which models were tested, where each was at several."""
         return tuple(sorted({lag for run in self.runs for lag, _ in run.by_lag}))
 
+    @cached_property
+    def _of_arm(self) -> Mapping[str, tuple[Run, ...]]:
+        return {arm: tuple(run for run in self.runs if run.arm == arm) for arm in self.arms}
+
     def at(self, arm: str, level: int | None = None) -> tuple[Run, ...]:
         """The runs of an arm at a level; None: at all."""
-        return tuple(run for run in self.runs if run.arm == arm and level in (None, run.level))
+        return tuple(run for run in self._of_arm.get(arm, ()) if level in (None, run.level))
 
     def cell(self, arm: str) -> str:
         """The architecture of an arm."""
@@ -91,11 +96,20 @@ class Group:
         except InputError:
             return None
 
-    def spared(self, arm: str) -> dict[int, tuple[int, ...]]:
+    def spared(self, arm: str) -> Mapping[int, tuple[int, ...]]:
         """Levels, each with the seeds that were not run there since they had failed at two lower ones in a row."""
+        return self._spared[arm]
+
+    @cached_property
+    def _spared(self) -> Mapping[str, Mapping[int, tuple[int, ...]]]:
+        return {arm: self._spared_of(arm) for arm in self.arms}
+
+    def _spared_of(self, arm: str) -> Mapping[int, tuple[int, ...]]:
+        solved: dict[int, dict[int | None, bool]] = {}
+        for run in self.at(arm):
+            solved.setdefault(run.seed, {})[run.level] = run.solved
         found: dict[int, list[int]] = {}
-        for seed in sorted({run.seed for run in self.at(arm)}):
-            known = {run.level: run.solved for run in self.at(arm) if run.seed == seed}
+        for seed, known in sorted(solved.items()):
             ran = [level for level in self.levels if level in known]
             if ran == list(self.levels[: len(ran)]) and len(ran) >= 2 and not (known[ran[-1]] or known[ran[-2]]):
                 for level in self.levels[len(ran) :]:
