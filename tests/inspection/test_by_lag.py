@@ -43,6 +43,7 @@ def test_a_level_norm_has_no_time_constant_and_a_rising_one_grows() -> None:
     assert level is not None
     assert rising is not None
     assert level.exponential
+    assert str(level) == "stays level"
     assert (rising.rate, rising.tau, rising.exponential) == (pytest.approx(math.log(1.1)), math.inf, True)
     assert "grows by 0.0953 nats per step" in str(rising)
 
