@@ -9,6 +9,8 @@ from longhold.study.horizon.curves import fit_curve as fit_curve
 from longhold.study.horizon.modes import Mode as Mode
 from longhold.study.horizon.modes import Modes as Modes
 from longhold.study.horizon.modes import modes as modes
+from longhold.study.horizon.ratio import HorizonRatio as HorizonRatio
+from longhold.study.horizon.ratio import horizon_ratio as horizon_ratio
 from longhold.study.horizon.seeds import SeedHorizons as SeedHorizons
 from longhold.study.horizon.seeds import seed_horizons as seed_horizons
 from longhold.study.horizon.trained import Outcomes as Outcomes

@@ -35,6 +35,8 @@ DRAWS = 1999
 Strata = Sequence[tuple[ArrayLike, ArrayLike]]
 """Pairs of samples, one figure per seed: those of the first side and those of the second, for each task."""
 
+_Pairs = list[tuple[Floats, Floats]]
+
 Location = Callable[..., Floats]
 """What is compared: `numpy.mean` or `numpy.median`, called as `location(figures, axis=axis)`."""
 
@@ -104,7 +106,7 @@ def mean_difference(
         bounds: lowest and highest possible figure; see `with_pseudo_seeds`.
     """
     pairs = _checked(strata)
-    centre, error, freedom = _welch(pairs, bounds)
+    centre, error, freedom = _welch(_widened(pairs, bounds))
     half = error * float(stats.t.isf((1 - fraction(confidence, "confidence")) / 2, freedom))
     value = math.fsum(a.mean() - b.mean() for a, b in pairs) / len(pairs)
     return Estimate(float(value), Interval(min(centre - half, value), max(centre + half, value), confidence))
@@ -113,15 +115,17 @@ def mean_difference(
 def equivalent_means(strata: Strata, margin: float, bounds: tuple[float, float] = (0.0, 1.0)) -> float:
     """The p-value of two one-sided t tests (Schuirmann 1987); small: the means differ by less than `margin`.
 
-    The tests are Welch's, on samples with two pseudo-seeds each. Means cannot tell of a failure that no seed showed:
-    where runs solve or fail, ask `equivalent_shares` too and take the larger p-value.
+    The tests are Welch's, on samples with two pseudo-seeds each, here at the lowest and the highest possible figure:
+    that no seed in ten failed does not say that none of the next ten will. Where runs solve or fail, ask
+    `equivalent_shares` too, which is exact, and take the larger p-value.
 
     Raises:
         InputError: the margin is not positive.
     """
     if not margin > 0:
         raise InputError(f"margin={margin}: expected a positive difference")
-    centre, error, freedom = _welch(_checked(strata), bounds)
+    samples = [(np.append(a, bounds), np.append(b, bounds)) for a, b in _checked(strata)]
+    centre, error, freedom = _welch(samples)
     return float(max(stats.t.sf((centre + margin) / error, freedom), stats.t.cdf((centre - margin) / error, freedom)))
 
 
@@ -136,8 +140,7 @@ def detectable_mean_difference(
     By the power of the t test, which on as many seeds is that of the permutation test.
     """
     fraction(level, "level")
-    pairs = _checked(strata)
-    _, error, freedom = _welch(pairs, bounds)
+    _, error, freedom = _welch(_widened(_checked(strata), bounds))
     seeds = freedom / 2 + 1  # of two equal groups with as many degrees of freedom
     effect = TTestIndPower().solve_power(nobs1=seeds, alpha=level, power=fraction(power, "power"), ratio=1.0)
     return float(effect) * error * math.sqrt(seeds / 2)
@@ -170,15 +173,18 @@ def _superiority(*samples: Floats) -> Floats:
     return share
 
 
-def _checked(strata: Strata) -> list[tuple[Floats, Floats]]:
+def _checked(strata: Strata) -> _Pairs:
     if not strata:
         raise InputError("no strata: expected a pair of samples for at least one task")
     return [(sample(a, "a"), sample(b, "b")) for a, b in strata]
 
 
-def _welch(pairs: list[tuple[Floats, Floats]], bounds: tuple[float, float]) -> tuple[float, float, float]:
+def _widened(pairs: _Pairs, bounds: tuple[float, float]) -> _Pairs:
+    return [(a, b) for a, b in (with_pseudo_seeds(pair, bounds) for pair in pairs)]
+
+
+def _welch(samples: _Pairs) -> tuple[float, float, float]:
     """Centre, standard error and Satterthwaite's degrees of freedom of the averaged difference."""
-    samples = [with_pseudo_seeds(pair, bounds) for pair in pairs]
     parts = np.array([one.var(ddof=1) / len(one) for pair in samples for one in pair])
     freedom = np.array([len(one) - 1 for pair in samples for one in pair])
     centre = math.fsum(a.mean() - b.mean() for a, b in samples) / len(samples)

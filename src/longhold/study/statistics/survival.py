@@ -30,6 +30,12 @@ class Times:
         if self.values.min() < 0:
             raise InputError(f"time {self.values.min():g}: expected 0 or more")
 
+    @property
+    def reach(self) -> float:
+        """How far the Kaplan-Meier curve is known: to the last time if that is censored, else everywhere."""
+        last = self.values.max()
+        return math.inf if self.seen[self.values == last].all() else float(last)
+
     def censored_data(self) -> stats.CensoredData:
         """As scipy reads it."""
         return stats.CensoredData(uncensored=self.values[self.seen], right=self.values[~self.seen])
@@ -86,10 +92,10 @@ def restricted_times(group: Times, limit: float) -> Floats:
     are min(T, limit) itself. As one figure per seed they go where any other figure per seed goes.
 
     Raises:
-        InputError: the limit is beyond the last time or not positive; the curve says nothing there.
+        InputError: the limit is not positive, or beyond `group.reach`, where the curve says nothing.
     """
-    if not 0 < limit <= group.values.max():
-        raise InputError(f"limit={limit:g}: expected a time above 0 and not beyond {group.values.max():g}")
+    if not 0 < limit <= group.reach:
+        raise InputError(f"limit={limit:g}: expected a time above 0 and not beyond {group.reach:g}")
     if (group.seen | (group.values >= limit)).all():
         return np.minimum(group.values, limit)
     count = len(group.values)
