@@ -23,7 +23,7 @@ LEAST_RATES = 5
 _OWN_EMBEDDING = ("rnn", "irnn", "gru", "lstm")  # where the width of the embedding is left open
 
 Seeds: TypeAlias = Annotated[tuple[Seed, ...], Field(min_length=1)]
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 _-]*$")]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\n]*$")]
 
 
 @final
