@@ -21,10 +21,11 @@ ARROWS: dict[str, set[str]] = {
     "data": set(),
     "tasks": set(),
     "sampling": {"models", "data"},
+    "inspection": {"models", "layers"},
     "training": {"models", "data", "sampling", "layers", "kernels"},
     "text": {"models", "data", "sampling", "training"},
-    "study": {"text", "training", "models", "data", "tasks", "sampling", "layers"},
-    "cli": {"text", "training", "models", "data", "tasks", "sampling", "layers", "study"},
+    "study": {"text", "training", "models", "data", "tasks", "sampling", "layers", "inspection"},
+    "cli": {"text", "training", "models", "data", "tasks", "sampling", "layers", "study", "inspection"},
 }
 """Besides `errors` and `_version`, which every room may import."""
 
