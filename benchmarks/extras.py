@@ -245,14 +245,15 @@ EXTRAS = (
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    """Every extra at two sizes, then int8 streams."""
+    """Every extra at two sizes, then streams with small weights."""
     torch.manual_seed(0)
     budget = QUICK if quick else Budget(rounds=7, seconds=0.4)
     for batch, hidden, steps in ((2, 8, 5),) if quick else _SIZES:
         for extra in EXTRAS:
             yield measure(extra, Case(extra.cell, batch, hidden, steps), budget)
     for hidden in (8,) if quick else (64, 256, 1024):
-        yield int8(hidden, budget)
+        for weights in ("bf16", "int8"):
+            yield small_weights(weights, hidden, budget)
 
 
 def measure(extra: Extra, case: Case, budget: Budget) -> Row:
@@ -275,13 +276,13 @@ def compared(row: Row, calls: dict[str, Call], budget: Budget) -> Row:
     return {**row, "seconds": median, "relative": relative, "against_torch": against}
 
 
-def int8(hidden: int, budget: Budget) -> Row:
-    """One step of a stream with weights of 8 bits, of one with all bits (`plain`), and of nn.LSTM."""
+def small_weights(weights: str, hidden: int, budget: Budget) -> Row:
+    """One step of a stream with weights of 16 or 8 bits, of one with all bits (`plain`), and of nn.LSTM."""
     layer: Any = longhold.LSTM(hidden, hidden)
-    row: Row = {"extra": "int8 stream, a step", "cell": "LSTM", "batch": 1, "hidden": hidden, "steps": 1}
+    row: Row = {"extra": f"{weights} stream, a step", "cell": "LSTM", "batch": 1, "hidden": hidden, "steps": 1}
     x, x_t = torch.randn(50, 1, hidden), torch.randn(1, 1, hidden)
     try:
-        full, small = layer.stream(batch=1), layer.stream(batch=1, weights="int8")
+        full, small = layer.stream(batch=1), layer.stream(batch=1, weights=weights)
     except ABSENT as error:
         return {**row, "missing": " ".join(str(error).split())}
     theirs = nn.LSTM(hidden, hidden)

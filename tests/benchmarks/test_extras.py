@@ -30,8 +30,9 @@ def test_what_must_be_there_is_there() -> None:
         theirs()
 
 
-def test_int8_is_a_step() -> None:
-    row = extras.int8(8, QUICK)
+@pytest.mark.parametrize("weights", ["bf16", "int8"])
+def test_small_weights_are_a_step(weights: str) -> None:
+    row = extras.small_weights(weights, 8, QUICK)
     assert "missing" in row or 0 < row["seconds"]["torch"] < 0.1
 
 

@@ -125,8 +125,10 @@ def cases(draw_from: st.DrawFn) -> tuple[Case, int, int, str]:
     flag, rate = st.booleans(), st.sampled_from([0.0, 0.1, 0.5, 1.0])
     size = st.one_of(st.integers(1, 9), st.integers(1, 40), st.sampled_from([15, 16, 17, 31, 32, 33, 63, 64, 65]))
     kind, hidden = draw_from(st.sampled_from(KINDS)), draw_from(st.one_of(size, st.integers(1, 150)))
-    # with one input layer norm hides its size: the exact gradient is nearly 0, and roundings are no measure
+    # of one input, be it x or a projected h, layer norm hides the size: the exact gradient is nearly 0, and roundings
+    # are no measure
     lstm, layer_norm = is_lstm(kind), hidden > 2 and draw_from(flag)
+    projected = lstm and hidden > 1 and draw_from(flag)
     case = Case(
         kind=kind,
         T=draw_from(st.integers(1, 12)),
@@ -134,7 +136,7 @@ def cases(draw_from: st.DrawFn) -> tuple[Case, int, int, str]:
         H=hidden,
         I=draw_from(size) + 2 * layer_norm,
         layer_norm=layer_norm,
-        projection=draw_from(st.integers(0, hidden - 1)) if lstm and draw_from(flag) else 0,
+        projection=draw_from(st.integers(1 + layer_norm, hidden - 1)) if projected else 0,
         peephole=lstm and draw_from(flag),
         zone_masks=draw_from(flag),
         zone_rates=(draw_from(rate), draw_from(rate)),
@@ -151,7 +153,8 @@ def cases(draw_from: st.DrawFn) -> tuple[Case, int, int, str]:
 
 
 ROUNDING = 3e-6
-"""What float32 may leave of a sum of hundreds of terms near 1 whose exact value happens to be small."""
+"""What float32 may leave of a sum of hundreds of terms near 1 whose exact value happens to be small, and as a share of
+the largest gradient of the case where that is above 1: it has passed through the others."""
 
 
 @settings(max_examples=random_cases(200), suppress_health_check=[HealthCheck.too_slow])
@@ -170,10 +173,36 @@ def test_any_case_is_the_references(drawn: tuple[Case, int, int, str]) -> None:
         assert_all_close(actual, exact, case)
         return
     torchs = with_gradients(by_reference, case.kind, arguments, alone=False)
+    rounding = ROUNDING * max(1.0, *(value.abs().max().item() for value in exact.values()))
     for name, value in actual.items():
         ours, theirs = ((v.double() - exact[name]).abs().max().item() for v in (value, torchs[name]))
-        limit = max(1e-5 * exact[name].abs().max().item(), 2 * theirs, ROUNDING)
+        limit = max(1e-5 * exact[name].abs().max().item(), 2 * theirs, rounding)
+        limit = limit if ours <= limit else ROUNDINGS * change_by_rounding(case.kind, arguments, exact)[name]
         assert ours <= limit, f"{case} {name}: error {ours:.3g}, torch's own {theirs:.3g}, allowed {limit:.3g}"
+
+
+ROUNDINGS = 16
+"""Roundings on the way from the arguments to a result that may each move it as far as one of the arguments does."""
+
+
+def change_by_rounding(kind: str, arguments: Arguments, exact: dict[str, Tensor]) -> dict[str, float]:
+    """How far each exact result moves when every number goes to a float32 neighbour's half way: its conditioning.
+
+    A layer norm over three nearly equal numbers multiplies a rounding by hundreds, torch's or ours.
+    """
+    found = dict.fromkeys(exact, 0.0)
+    for _ in range(4):
+        moved = [
+            (v.detach() * (1 + (torch.rand(v.shape, dtype=torch.float64) - 0.5) * 2**-23)).requires_grad_(
+                v.requires_grad
+            )
+            if isinstance(v, Tensor) and v.is_floating_point()
+            else v
+            for v in to(arguments, torch.float64)
+        ]
+        for name, value in with_gradients(by_reference, kind, Arguments(*moved), alone=False).items():
+            found[name] = max(found[name], (value - exact[name]).abs().max().item())
+    return found
 
 
 def forward(kind: str) -> Any:

@@ -237,6 +237,18 @@ def test_the_same_bits_every_time(kind: str, size: tuple[int, int, int], threads
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(40, 1, 128), (70, 2, 257), (30, 5, 300)], ids=str)
+def test_sharing_units_changes_no_bit(kind: str, size: tuple[int, int, int]) -> None:
+    """So a call may run on fewer threads than it could, where another program has a core."""
+    sequence = draw(Case(kind, *size, **RICH, dtype=torch.float32))
+    found = []
+    for threads in (1, 2, 3):
+        with machine(threads):
+            found.append(with_gradients(by_operator, kind, sequence, alone=False))
+    assert all(torch.equal(other[name], value) for other in found[1:] for name, value in found[0].items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [(1, 1, 5), (40, 3, 257), (61, 33, 64), (5, 100, 17)], ids=str)
 @pytest.mark.parametrize("threads", [1, 3])
 def test_keeping_nothing_changes_no_bit(kind: str, size: tuple[int, int, int], threads: int) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import longhold
 from longhold.kernels import stream as stream_module
 from longhold.kernels.extension import loaded
-from longhold.kernels.stream import NativeStream, StreamWeights, fold_embedding, quantize_rows
+from longhold.kernels.stream import NativeStream, Storage, StreamWeights, fold_embedding, quantize_rows
 from longhold.layers.stream import stream_weights
 from tests.helpers import assert_close
 from tests.kernels.sequences import machine
@@ -47,9 +47,9 @@ def test_every_instruction_set(name: str, option: str, hidden: int, dtype: torch
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize("storage", ["full", "bf16", "int8"])
 @pytest.mark.usefixtures("all_threads")
-def test_threads_change_no_bit(option: str, int8: bool) -> None:
+def test_threads_change_no_bit(option: str, storage: Storage) -> None:
     cell, options = OPTIONS[option]
     layer = make(cell, 6, 70, num_layers=2, dtype=torch.float32, **options)
     x, ids = torch.randn(10, 3, 6), torch.randint(6, (10, 3))
@@ -57,7 +57,7 @@ def test_threads_change_no_bit(option: str, int8: bool) -> None:
         found = []
         for threads in (1, 2, 3):
             with machine(threads):
-                found.append(outputs(layer, given, int8=int8))
+                found.append(outputs(layer, given, storage=storage))
         assert torch.equal(found[0], found[1])
         assert torch.equal(found[0], found[2])
 
@@ -114,10 +114,10 @@ def test_int8_is_the_same_on_every_instruction_set() -> None:
     """Sums of whole numbers have no order; what is left is the rounding of the activations."""
     layer, x = make("lstm", 41, 70, dtype=torch.float32), torch.randn(9, 2, 41)
     with machine(1, "plain"):
-        expected = outputs(layer, x, int8=True)
+        expected = outputs(layer, x, storage="int8")
     for name in SETS:
         with machine(1, name):
-            assert (outputs(layer, x, int8=True) - expected).abs().max() < 1e-3 * expected.abs().max()
+            assert (outputs(layer, x, storage="int8") - expected).abs().max() < 1e-3 * expected.abs().max()
 
 
 def test_a_quantized_row_is_off_by_at_most_half_its_scale() -> None:
@@ -137,7 +137,7 @@ def test_sums_of_int8_products_stay_in_32_bits(K: int) -> None:
     with torch.no_grad():
         layer.weight_ih_l0.fill_(0.25)
         layer.weight_hh_l0.zero_()
-    assert outputs(layer, torch.full((1, 1, K), 3.0), int8=True)[0, 0].tolist() == pytest.approx(
+    assert outputs(layer, torch.full((1, 1, K), 3.0), storage="int8")[0, 0].tolist() == pytest.approx(
         [0.75 * K] * 2, rel=1e-4
     )
 

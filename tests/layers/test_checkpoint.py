@@ -11,6 +11,7 @@ from torch import Tensor
 import longhold
 from longhold.kernels.backends import BackendRefused
 from longhold.kernels.operators import RECURRENCES
+from tests.helpers import assert_all_close
 from tests.kernels.sequences import machine
 
 KINDS = tuple(RECURRENCES)
@@ -97,14 +98,79 @@ def test_second_derivatives_do_not_notice() -> None:
     torch.testing.assert_close(penalty(checkpoint_every=3), penalty(), rtol=1e-12, atol=1e-12)
 
 
-def test_refused_where_nothing_is_computed_again() -> None:
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "layer norm": ("gru", {"layer_norm": True}),
+    "zoneout": ("rnn_tanh", {"zoneout": 0.3}),
+    "gru of 2014": ("gru", {"reset_after": False, "recurrent_dropout": 0.2}),
+    "everything": (
+        "lstm",
+        {"layer_norm": True, "peephole": True, "proj_size": 3, "zoneout": (0.1, 0.4), "learn_initial_state": True},
+    ),
+    "coupled": ("lstm", {"coupled_gates": True}),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("every", [1, 4, 5, 100])
+@pytest.mark.parametrize("training", [True, False])
+def test_options_in_chunks(option: str, backend: str, every: int, training: bool) -> None:
+    kind, options = OPTIONS[option]
+    layer = build(kind, 6, bidirectional=True, num_layers=2, dtype=torch.float64, **options).train(training)
+    x, reset = torch.randn(13, 4, 6, dtype=torch.float64), torch.rand(13, 4) < 0.2
+    lengths = torch.tensor([13, 3, 8, 5])
+    for given in ({}, {"reset": reset}, {"lengths": lengths, "reset": reset}):
+        with longhold.use_backend(backend):
+            whole = everything(layer, x, **given)
+            again = everything(layer, x, checkpoint_every=every, **given)
+        for name, value in whole.items():
+            if name.startswith(("output", "end")):
+                assert torch.equal(again[name], value), name
+            torch.testing.assert_close(
+                again[name], value, rtol=1e-9, atol=1e-11, msg=lambda m, name=name: f"{name}: {m}"
+            )
+
+
+def test_chunks_keep_little_and_have_second_derivatives() -> None:
+    layer = longhold.LSTM(5, 7, layer_norm=True).double()
+    x = torch.randn(400, 2, 5, dtype=torch.float64, requires_grad=True)
+
+    def kept(**options: Any) -> int:
+        sizes: list[int] = []
+        hooks = torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t)
+        with hooks:
+            layer(x, **options)
+        return sum(sizes)
+
+    assert kept(checkpoint_every=20) < kept() / 4
+
+    def penalty(**options: Any) -> Tensor:
+        (first,) = torch.autograd.grad(layer(x, **options)[0].sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad(first.pow(2).sum(), layer.weight_hh_l0)
+        return second
+
+    torch.testing.assert_close(penalty(checkpoint_every=70), penalty(), rtol=1e-9, atol=1e-9)
+
+
+def test_torchs_operators_refuse() -> None:
     x = torch.randn(4, 2, 3)
-    for layer in (longhold.LSTM(3, 5, layer_norm=True), longhold.GRU(3, 5, dtype=torch.bfloat16)):
-        with pytest.raises(BackendRefused, match="checkpoint_every needs backend 'cpu'"):
-            layer(x.to(layer.weight_ih_l0.dtype), checkpoint_every=2)
-    for backend in ("torch", "reference"):
-        with longhold.use_backend(backend), pytest.raises(BackendRefused, match="checkpoint_every"):
-            longhold.LSTM(3, 5)(x, checkpoint_every=2)
+    with longhold.use_backend("torch"), pytest.raises(BackendRefused, match="keep everything for the backward pass"):
+        longhold.LSTM(3, 5)(x, checkpoint_every=2)
+    half = longhold.GRU(3, 5, dtype=torch.bfloat16)
+    assert torch.equal(half(x.bfloat16(), checkpoint_every=2)[0], half_by_reference(half, x))
+
+
+def half_by_reference(layer: Any, x: Tensor) -> Tensor:
+    """The whole sequence at once where no other backend keeps as little."""
+    with longhold.use_backend("reference"):
+        output: Tensor = layer(x.bfloat16())[0]
+    return output
+
+
+def test_a_transform_sees_through() -> None:
+    layer, x = longhold.GRU(3, 5), torch.randn(4, 2, 3)
+    found = torch.func.grad(lambda given: layer(given, checkpoint_every=2)[0].sum())(x)
+    assert_all_close({"d_x": found}, {"d_x": torch.func.grad(lambda given: layer(given)[0].sum())(x)})
 
 
 @pytest.mark.parametrize("wrong", [0, -3, 2.5, "8"])

@@ -115,7 +115,7 @@ def test_more_rows_than_a_tile_holds_and_chunks_longer_than_the_scratch(name: st
         assert_close("output", layer.stream(batch).run(x), whole(layer, x)[0])
 
 
-@pytest.mark.parametrize("weights", ["full", "int8"])
+@pytest.mark.parametrize("weights", ["full", "bf16", "int8"])
 def test_a_row_has_the_same_bits_in_steps_chunks_and_any_batch(weights: Any) -> None:
     layer = lively("lstm, projection", 9, 70, num_layers=2, dtype=torch.float32)
     x = torch.randn(T, 5, 9)
@@ -282,6 +282,27 @@ def test_int8_is_the_layer_with_rounded_weights(name: str) -> None:
     assert "int8" in stream.explain().reason
 
 
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("hidden", [5, 33, 64])
+def test_bf16_is_the_layer_with_rounded_weights(name: str, hidden: int) -> None:
+    layer = lively(name, 19, hidden, num_layers=2, dtype=torch.float32)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.mul_(0.3)
+    stream = layer.stream(4, weights="bf16")
+    exact = layer.double()
+    with torch.no_grad():
+        for key, parameter in exact.named_parameters():
+            if key.startswith(("weight_ih", "weight_hh", "weight_hr")):
+                parameter.copy_(parameter.float().bfloat16())
+    x, ids = torch.randn(T, 4, 19), torch.randint(19, (T, 4))
+    for given, features in ((x, x), (ids, F.one_hot(ids, 19))):
+        stream.reset()
+        expected, _ = whole(exact, features.double())
+        assert (stream.run(given) - expected).abs().max() <= 2e-5 * expected.abs().max()
+    assert "bf16" in stream.explain().reason
+
+
 def test_int8_passes_what_is_not_a_number_on() -> None:
     stream = make("rnn_tanh", 4, 3, dtype=torch.float32).stream(weights="int8")
     assert stream.step(torch.tensor([[0.0, torch.nan, 1.0, 1.0]])).isnan().all()
@@ -355,8 +376,9 @@ def build(name: str = "lstm", **options: Any) -> Any:
         (lambda: build(bidirectional=True).stream(), ValueError, "bidirectional"),
         (lambda: build().stream(0), ValueError, "batch .* 0"),
         (lambda: build().stream(True), ValueError, "batch .* True"),
-        (lambda: build().stream(weights="int4"), ValueError, "'int8', got 'int4'"),
+        (lambda: build().stream(weights="int4"), ValueError, "'bf16' or 'int8', got 'int4'"),
         (lambda: build().double().stream(weights="int8"), ValueError, "float64"),
+        (lambda: build().double().stream(weights="bf16"), ValueError, "bf16 weights go with float32"),
         (lambda: build().stream().step(torch.zeros(2, 5)), ValueError, r"\(1, 5\), or \(1\) for ids, got \[2, 5\]"),
         (lambda: build().stream().step(torch.zeros(5)), ValueError, r"got \[5\]"),
         (lambda: build().stream(None).step(torch.zeros(1, 5)), ValueError, r"\(5\), or \(\) for ids, got \[1, 5\]"),

@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from longhold.errors import InputError
-from longhold.tasks import NOT_ASKED, Recall
+from longhold.tasks import NOT_ASKED, MixedRecall, Recall
 
 
 def slow_answer(sequence, task):
-    """Walk the sequence: keep the one id that is a symbol, give it up when the question comes."""
-    held, answers = None, []
-    for token in sequence:
+    """Walk the sequence: keep the one id that is a symbol, give it up when the question first comes."""
+    held, answers, question = None, [], task.symbols + task.distractors
+    for step, token in enumerate(sequence):
         if token < task.symbols:
             assert held is None, "a second symbol"
             held = token
-        answers.append(held if token == task.symbols + task.distractors else NOT_ASKED)
+        answers.append(held if token == question and question not in sequence[:step] else NOT_ASKED)
     return answers
 
 
@@ -66,3 +66,42 @@ def test_nothing_after_the_first_step_tells_the_answer():
 def test_bad_sizes_are_named(arguments, message):
     with pytest.raises(InputError, match=message):
         Recall(*arguments)
+
+
+MIXED = [MixedRecall(), MixedRecall(0, 0), MixedRecall(3, 9, 4, 1), MixedRecall(5, 5)]
+
+
+@pytest.mark.parametrize("task", MIXED)
+def test_every_sequence_of_a_mixture_has_a_lag_of_its_own(task):
+    batch = task.batches(seed=2, batch_size=65).at(3)
+    for b in range(65):
+        assert batch.targets[:, b].tolist() == slow_answer(batch.inputs[:, b].tolist(), task)
+    asked = batch.mask.long().argmax(0)
+    assert (batch.mask.sum(0) == 1).all()
+    assert asked.min() - 1 >= task.shortest
+    assert asked.max() - 1 <= task.longest
+    assert len(batch.inputs) == asked.max() + 1 <= task.length
+
+
+def test_the_lags_of_a_mixture_are_uniform_and_independent_of_the_symbol():
+    task, n = MixedRecall(2, 5, symbols=3), 12_000
+    batch = task.batches(seed=1, batch_size=n).at(0)
+    lags, symbols = batch.mask.long().argmax(0) - 1, batch.inputs[0]
+    for lag in range(2, 6):
+        for symbol in range(3):
+            share = ((lags == lag) & (symbols == symbol)).double().mean().item()
+            assert abs(share - 1 / 12) < 4 * math.sqrt(1 / 12 * 11 / 12 / n)
+
+
+def test_a_mixture_is_tested_at_one_lag_with_the_same_sizes():
+    task = MixedRecall(1, 8, 5, 3)
+    alone = task.at_lag(20)
+    assert alone == Recall(20, 5, 3)
+    assert (alone.input_size, alone.output_size, alone.chance) == (task.input_size, task.output_size, task.chance)
+
+
+def test_a_mixture_of_one_lag_is_recall():
+    mixed, plain = MixedRecall(4, 4, 3, 2), Recall(4, 3, 2)
+    a, b = mixed.batches(0, 999).at(0), plain.batches(0, 999).at(0)
+    assert torch.equal(a.mask, b.mask)
+    assert [set(row.tolist()) for row in a.inputs] == [set(row.tolist()) for row in b.inputs]

@@ -34,7 +34,7 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if x.dtype != torch.int64:
         return F.linear(x, weight, bias)
     device = x.device.type
-    if torch.is_autocast_enabled(device):  # as the product that this stands for
+    if device != "meta" and torch.is_autocast_enabled(device):  # as the product that this stands for
         weight = weight.to(torch.get_autocast_dtype(device))
         bias = None if bias is None else bias.to(weight.dtype)
     columns = F.embedding(x, weight.T)

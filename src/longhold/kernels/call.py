@@ -1,12 +1,12 @@
 """One call of a stack of recurrent layers, as every backend receives it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from longhold.cells import GRUWeights, LSTMWeights, Recurrence, RNNWeights
+from longhold.cells import GRUWeights, LSTMWeights, Recurrence, RNNWeights, Unrolled
 from longhold.cells.recurrence import Zoneout
 
 
@@ -161,3 +161,7 @@ class StackResult:
     """when traced: each state field of every step, (L*D, T, B, .)"""
     gates: tuple[Tensor, ...] = ()
     """when traced: each gate of every step, (L*D, T, B, H)"""
+
+
+Direction = Callable[[StackCall, Tensor, Tensor | None, int], Unrolled]
+"""Runs one layer and direction: the call, the layer's input (T, B, .), the lengths (B,), and which of the L*D it is."""

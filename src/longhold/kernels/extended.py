@@ -16,6 +16,7 @@ from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, Unrolled, product, unroll
 from longhold.cells.recurrence import NORM_EPS
+from longhold.kernels.by_cells import differentiate_again, first_gradients, forward_like
 from longhold.kernels.call import DirectionNoise, StackCall
 from longhold.kernels.extended_call import (
     EXTENDED,
@@ -34,8 +35,8 @@ from longhold.kernels.extended_call import (
     split_backward,
     with_states,
 )
-from longhold.kernels.extension import loaded
-from longhold.kernels.operators import DTYPES, as_given, autograd_rule, differentiate_again
+from longhold.kernels.extension import loaded, why_missing
+from longhold.kernels.operators import DTYPES, as_given, autograd_rule
 
 
 def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
@@ -59,6 +60,8 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     a = Arguments(*arguments)
     n, normed = shape_of(kind, a), a.weight_norm_ih is not None
     check(n, a)
+    if why_missing() is not None:
+        return forward_like(_fake_forward(kind, *arguments), _reference(kind, a))
     a = with_states(n, a)
     share = F.linear(a.input, a.weight_ih, None if normed else _bias(n, a)).contiguous()
     gates = _normed(n, share, a) if normed else share
@@ -115,6 +118,8 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     n, new = shape_of(kind, a), a.weight_hh.new_empty
     check(n, a)
     check_kept(n, a, upstream, kept)
+    if why_missing() is not None:
+        return _backward_by_cells(kind, upstream, needs_input, a)
     leaves, a = a.leaves, with_states(n, a)
 
     def sums(like: Tensor | None) -> Tensor | None:
@@ -149,6 +154,18 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
         *d_initial,
     )
     return tuple(new(0) if d is None or leaf is None else d for d, leaf in zip(found, leaves, strict=True))
+
+
+def _backward_by_cells(kind: str, upstream: Upstream, needs_input: bool, a: Arguments) -> tuple[Tensor, ...]:
+    rest = a[LEAVES:]
+    leaves = [t if needs_input or i > 0 else None for i, t in enumerate(a.leaves)]
+
+    def run(given: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        return _reference(kind, Arguments._make((a.input if given[0] is None else given[0], *given[1:], *rest)))
+
+    found = first_gradients(run, upstream, leaves)
+    told = [d if i < LEAVES - 2 or a.reset is not None else None for i, d in enumerate(found)]
+    return tuple(no_numbers(a.weight_hh) if d is None else d for d in told)
 
 
 def _state_gradient(given: Tensor | None, state: Tensor | None) -> Tensor | None:
@@ -220,7 +237,8 @@ def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Te
 
 
 def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    kept, tensors = ctx.saved_tensors[: len(KEPT)], ctx.saved_tensors[len(KEPT) :]
+    saved = ctx.saved_tensors  # once: what is computed again is handed out once
+    kept, tensors = saved[: len(KEPT)], saved[len(KEPT) :]
     above = Upstream(*grads[:5])
     if "c" not in EXTENDED[kind].state_names:
         above = above._replace(c=None, c_n=None)

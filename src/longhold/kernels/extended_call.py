@@ -42,7 +42,7 @@ class Arguments(NamedTuple):
     h_initial: Tensor | None
     c_initial: Tensor | None
     lengths: Tensor | None
-    """(B,) int64"""
+    """(B,) int64; of a row of length 0 the state goes on as it is"""
     reset: Tensor | None
     """(T, B) bool"""
     mask: Tensor | None

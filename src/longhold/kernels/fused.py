@@ -25,6 +25,8 @@ def torch_refusal(call: StackCall) -> str | None:
             return "it cannot pack an empty batch"
         if call.data.is_meta:
             return "it cannot pack on the meta device"
+    if call.checkpoint_every is not None:
+        return "its operators keep everything for the backward pass"
     if call.trace:
         return "its operators return neither cell states nor gates of every step"
     if _has_norm(p):

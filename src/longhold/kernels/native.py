@@ -6,6 +6,7 @@ from torch import Tensor
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled
 from longhold.kernels import operators
 from longhold.kernels.call import StackCall, StackResult
+from longhold.kernels.chunked import in_chunks
 from longhold.kernels.extended import is_extended, run_extended
 from longhold.kernels.extension import why_missing
 from longhold.kernels.lookup import is_ids
@@ -24,8 +25,6 @@ def cpu_refusal(call: StackCall) -> str | None:
         return "autocast is active, and it casts nothing"
     if call.batch == 0:
         return "the batch is empty"
-    if call.checkpoint_every is not None and is_extended(call):
-        return "it computes again for plain cells only, not with options"
     return why_missing()
 
 
@@ -38,7 +37,7 @@ def run_cpu(call: StackCall) -> StackResult:
 
 def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:
     if is_extended(call):
-        return run_extended(call, x, lengths, row)
+        return _run_extended(call, x, lengths, row)
     p = call.parameters[row]
     h0, c0 = call.fields(call.start, row)
     h_initial, c_initial = call.fields(call.learned, row) if call.reset is not None else (None, None)
@@ -62,6 +61,9 @@ def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int)
     if len(call.recurrence.state_names) == 2:
         return Unrolled((h, c), (), call.recurrence.make_state(h_n, c_n))
     return Unrolled((h,), (), call.recurrence.make_state(h_n))
+
+
+_run_extended = in_chunks(run_extended)  # the plain cells do this inside, without rounding a gradient differently
 
 
 def kind_of(cell: Recurrence) -> str:

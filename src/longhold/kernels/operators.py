@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, product, unroll
+from longhold.kernels.by_cells import differentiate_again, first_gradients, forward_like
 from longhold.kernels.call import DirectionParameters
-from longhold.kernels.extension import loaded
+from longhold.kernels.extension import loaded, why_missing
 from longhold.kernels.lookup import is_ids
 
 RECURRENCES: dict[str, Recurrence] = {
@@ -58,6 +59,10 @@ def _none(like: Tensor) -> Tensor:
 
 def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     _check(kind, arguments)
+    if why_missing() is not None:
+        return forward_like(
+            _fake_forward(kind, *arguments), _reference(kind, arguments[:9], arguments[9:12], arguments[12])
+        )
     x, weight_hh, reverse, every = arguments[0], arguments[2], *arguments[12:]
     (steps, batch), hidden = x.shape[:2], weight_hh.shape[1]
     h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
@@ -163,6 +168,8 @@ def _backward(
                 f"{tuple(tensor.shape)}"
             )
     gradients = _gradients(kind, needs_input, arguments)
+    if why_missing() is not None:
+        return _backward_by_cells(kind, (d_h, d_c, d_h_n, d_c_n), gradients, arguments)
     kept = (gates if gates.numel() else None, extra if extra.numel() else None, h, c if c.numel() else None, None, None)
     above = [t if t is None else t.contiguous() for t in (d_h, d_c, d_h_n, d_c_n)]
     function = getattr(loaded(), f"backward_{DTYPES[weight_hh.dtype]}")
@@ -170,6 +177,15 @@ def _backward(
     addresses = _addresses((*read, *kept)), _addresses((*above, *gradients))
     function(_CODES[kind], _sizes(arguments), reverse, *addresses, torch.get_num_threads())
     return tuple(_or_none(d, h) for d in gradients)
+
+
+def _backward_by_cells(
+    kind: str, above: Sequence[Tensor | None], gradients: Sequence[Tensor | None], arguments: Sequence[Any]
+) -> tuple[Tensor, ...]:
+    like, zeros = arguments[2], arguments[2].new_zeros(arguments[0].shape[1], arguments[2].shape[1])
+    leaves = [zeros if t is None and d is not None else t for t, d in zip(arguments[:9], gradients, strict=True)]
+    found = first_gradients(lambda given: _reference(kind, given, arguments[9:12], arguments[12]), above, leaves)
+    return tuple(_none(like) if d is None or made is None else d for d, made in zip(found, gradients, strict=True))
 
 
 def _gradients(kind: str, needs_input: bool, arguments: Sequence[Any]) -> list[Tensor | None]:
@@ -241,58 +257,6 @@ def _differentiate_backward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple
         lambda leaves: _reference(kind, leaves, rest, ctx.reverse), saved[:4], saved[4 : 4 + _DIFFERENTIABLE], grads
     )
     return (*d_above, None, None, None, None, None, *d_leaves, None, None, None, None, None)
-
-
-Tensors = Sequence[Tensor | None]
-
-
-def differentiate_again(
-    run: Callable[[list[Tensor | None]], Tensors], above: Tensors, leaves: Tensors, grads: Tensors
-) -> tuple[list[Tensor | None], list[Tensor | None]]:
-    """Gradients of the first gradients, which are taken again through `run`, this time with a graph.
-
-    Arguments:
-        run: the outputs as a differentiable function of the leaves.
-        above: the gradient of each output that the first gradients were taken with; None where there was none.
-        leaves: what the first gradients were taken of; what is not of floating point has none.
-        grads: the gradient of each first gradient.
-
-    Returns:
-        The gradients of `above` and of `leaves`.
-    """
-    higher = torch.is_grad_enabled()
-    with torch.enable_grad():
-        above, leaves = [aliased(t) for t in above], [aliased(t) for t in leaves]
-        outputs = run(leaves)
-        pairs = [(o, d) for o, d in zip(outputs, above, strict=True) if o is not None and d is not None]
-        inputs = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
-        first = torch.autograd.grad(
-            [o for o, _ in pairs],
-            inputs,
-            [d for _, d in pairs],
-            create_graph=True,
-            allow_unused=True,
-            materialize_grads=True,
-        )
-        by_leaf = dict(zip(map(id, inputs), first, strict=True))
-        told = [
-            (by_leaf[id(leaf)], g)
-            for leaf, g in zip(leaves, grads, strict=True)
-            if leaf is not None and id(leaf) in by_leaf and g is not None and g.shape == leaf.shape
-        ]
-        sources = [t for t in above if t is not None] + inputs
-        second = torch.autograd.grad(
-            [f for f, _ in told], sources, [g for _, g in told], create_graph=higher, allow_unused=True
-        )
-    found = dict(zip(map(id, sources), second, strict=True))
-    return [found.get(id(t)) for t in above], [found.get(id(t)) for t in leaves]
-
-
-def aliased(tensor: Tensor | None) -> Tensor | None:
-    """The same tensor as something to differentiate by, still part of the graph it came from; ids as they are."""
-    if tensor is None or not tensor.is_floating_point():
-        return tensor
-    return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
 
 
 def _reference(

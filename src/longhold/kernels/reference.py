@@ -1,6 +1,5 @@
 """The `reference` backend: the cells and the loop over time, for everything that can be asked."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -9,11 +8,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from longhold.cells import Unrolled, product, unroll
-from longhold.kernels.call import DirectionNoise, StackCall, StackResult
+from longhold.kernels.call import Direction, DirectionNoise, StackCall, StackResult
+from longhold.kernels.chunked import in_chunks
 from longhold.kernels.lookup import check_ids, is_ids, one_hot
-
-Direction = Callable[[StackCall, Tensor, Tensor | None, int], Unrolled]
-"""Runs one layer and direction: the call, the layer's input (T, B, .), the lengths (B,), and which of the L*D it is."""
 
 
 def run_reference(call: StackCall) -> StackResult:
@@ -21,7 +18,7 @@ def run_reference(call: StackCall) -> StackResult:
     call = without_padding(call)
     if is_ids(call.data):
         check_ids(call.data, call.parameters[0].weight_ih.shape[1])
-    return run_layers(call, _run_direction)
+    return run_layers(call, in_chunks(_run_direction))
 
 
 def run_layers(call: StackCall, direction: Direction) -> StackResult:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
@@ -23,6 +23,12 @@ QUICK = 1_000_000
 
 _DTYPES = (torch.float32, torch.float64)
 _CELLS = ("rnn_tanh", "rnn_relu", "gru", "gru_before", "lstm", "lstm_coupled")
+
+
+Storage = Literal["full", "bf16", "int8"]
+"""How the matrices are held: in the weights' own type; float32 rounded to bfloat16; or to 8 bits, row by row."""
+
+_STORAGES: tuple[Storage, ...] = ("full", "bf16", "int8")
 
 
 @dataclass(frozen=True)
@@ -80,18 +86,19 @@ class NativeStream:
         quick: whether a single step is better done at once, by `stepper.step`.
     """
 
-    def __init__(self, weights: StreamWeights, batch: int, *, int8: bool = False) -> None:
+    def __init__(self, weights: StreamWeights, batch: int, *, storage: Storage = "full") -> None:
         first, last = weights.layers[0], weights.layers[-1]
         hidden = weights.initial[-1].shape[1]
         vocabulary = first.weight_ih.shape[1] if weights.embedding is None else weights.embedding.shape[0]
         self._dtype, self._batch, self._output_size = first.weight_ih.dtype, batch, last.weight_hh.shape[1]
         self.fields = [(len(weights.layers), batch, field.shape[1]) for field in weights.initial]
-        held = _Addresses(self._dtype, int8)
+        held = _Addresses(self._dtype, storage)
         layers = [held.layer(p, [field[row] for field in weights.initial]) for row, p in enumerate(weights.layers)]
         output = (None, None) if weights.output is None else weights.output
         self.stepper: Any = loaded().make_stepper(
             _CELLS.index(_cell(weights.recurrence)),
             self._dtype == torch.float64,
+            _STORAGES.index(storage),
             batch,
             hidden,
             self._output_size,
@@ -215,15 +222,17 @@ def _cell(recurrence: Recurrence) -> str:
 class _Addresses:
     """Addresses of tensors, which live as long as this does."""
 
-    def __init__(self, dtype: torch.dtype, int8: bool) -> None:
-        self._dtype, self._int8, self._held = dtype, int8, list[Tensor]()
+    def __init__(self, dtype: torch.dtype, storage: Storage) -> None:
+        self._dtype, self._storage, self._held = dtype, storage, list[Tensor]()
 
     def address(self, tensor: Tensor | None) -> int:
         return 0 if tensor is None else self._hold(tensor.detach().to(self._dtype))
 
     def matrix(self, weight: Tensor | None) -> list[int]:
-        if weight is None or not self._int8:
+        if weight is None or self._storage == "full":
             return [self.address(weight), 0]
+        if self._storage == "bf16":
+            return [self._hold(weight.detach().bfloat16()), 0]
         quantized, scale = quantize_rows(weight.detach())
         return [self._hold(quantized), self._hold(scale)]
 

@@ -156,7 +156,8 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             masks: masks drawn before by `draw_masks(T, B)`. Default: drawn here.
             checkpoint_every: keep for the backward pass, besides the output, the cell state of every so many steps only
                 (rounded up to some 512 / B steps in float32), and compute the gates again: less memory, more time, the
-                same bits. Only the `cpu` backend does it, and only for plain cells.
+                same bits. With layer norm, peepholes, projection, zoneout, and on the `reference` backend, the sequence
+                is run in chunks of so many steps, and sums over time may round differently. Not on `torch`.
 
         Returns:
             The output, (T, B, D*P) in the input's layout (packed if the input was), and the final state in hx's form.
@@ -206,12 +207,13 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
 
         Arguments:
             batch: rows of every step; None: unbatched.
-            weights: `full`, as they are; `int8`: each row of every matrix rounded to whole multiples, up to 127, of a
-                scale of its own, a quarter of the bytes to read at every step: `longhold.kernels.stream.quantize_rows`.
+            weights: `full`, as they are; `bf16`: every matrix rounded to bfloat16, half of the bytes to read at every
+                step; `int8`: each row rounded to whole multiples, up to 127, of a scale of its own, a quarter of the
+                bytes: `longhold.kernels.stream.quantize_rows`. Sums and states stay float32.
 
         Raises:
-            ValueError: the layer is bidirectional or holds values that are not finite, or int8 was asked for where the
-                C++ stepper cannot run.
+            ValueError: the layer is bidirectional or holds values that are not finite, or bf16 or int8 was asked for
+                where the C++ stepper cannot run or the layer is not float32.
         """
         return Stream(self, batch, weights)
 

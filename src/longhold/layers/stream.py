@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, cast, final, overload
+from typing import TYPE_CHECKING, Any, Generic, cast, final, overload
 
 import numpy as np
 import torch
@@ -13,15 +13,15 @@ from torch.nn import functional as F
 
 from longhold.kernels import Choice, use_backend
 from longhold.kernels.backends import requested
-from longhold.kernels.stream import NativeStream, StreamWeights, stream_refusal
+from longhold.kernels.stream import NativeStream, Storage, StreamWeights, stream_refusal
 from longhold.layers.inputs import check_features
 from longhold.layers.parameters import HiddenT
 
 if TYPE_CHECKING:
     from longhold.layers.base import RecurrentLayer
 
-Weights = Literal["full", "int8"]
-"""As the layer has them, or rounded row by row to 8 bits."""
+Weights = Storage
+"""As the layer has them, rounded to bfloat16, or row by row to 8 bits."""
 
 _BLOCK_BYTES = 65536
 _NUMPY = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
@@ -304,12 +304,12 @@ def stream_weights(layer: "RecurrentLayer[Any, Any]") -> StreamWeights:
 
 def _choose(layer: "RecurrentLayer[Any, Any]", rows: int, weights: Weights) -> _Runner:
     refusal = stream_refusal(layer._parameters_by_direction())
-    if weights == "int8" and layer._flat_weights[0].dtype != torch.float32:
-        refusal = f"its int8 weights go with float32, not with {layer._flat_weights[0].dtype}"
+    if weights != "full" and layer._flat_weights[0].dtype != torch.float32:
+        refusal = f"its {weights} weights go with float32, not with {layer._flat_weights[0].dtype}"
     if refusal is None:
-        return _InNative(NativeStream(stream_weights(layer), rows, int8=weights == "int8"), weights)
-    if weights == "int8":
-        raise ValueError(f"weights='int8' needs longhold's own stepper in C++: {refusal}")
+        return _InNative(NativeStream(stream_weights(layer), rows, storage=weights), weights)
+    if weights != "full":
+        raise ValueError(f"weights={weights!r} needs longhold's own stepper in C++: {refusal}")
     return _ByLayer(layer, rows, refusal)
 
 
@@ -318,8 +318,8 @@ def _check(layer: "RecurrentLayer[Any, Any]", batch: object, weights: object) ->
         raise ValueError("a bidirectional layer cannot be streamed: its backward direction begins at the last step")
     if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
         raise ValueError(f"batch should be a whole number above 0, or None for unbatched steps, got {batch!r}")
-    if weights not in ("full", "int8"):
-        raise ValueError(f"weights should be 'full' or 'int8', got {weights!r}")
+    if weights not in ("full", "bf16", "int8"):
+        raise ValueError(f"weights should be 'full', 'bf16' or 'int8', got {weights!r}")
     for name, parameter in layer.named_parameters():
         if not torch.isfinite(parameter).all():
             raise ValueError(f"{name} holds values that are not finite; a stream takes finite weights only")

@@ -1,10 +1,10 @@
 """The parameter budget: which hidden size gives a network of a wanted size."""
 
 from longhold.errors import InputError
-from longhold.models.recurrent import RecurrentConfig
+from longhold.models.model_config import ModelConfig
 
 
-def parameter_count(config: RecurrentConfig) -> int:
+def parameter_count(config: ModelConfig) -> int:
     """Trainable numbers in a model of this configuration; tied weights count once.
 
     Counted on the built model, on the meta device: no memory is taken and no random number drawn.
@@ -12,7 +12,12 @@ def parameter_count(config: RecurrentConfig) -> int:
     return sum(parameter.numel() for parameter in config.build(device="meta").parameters())
 
 
-def solve_hidden_size(config: RecurrentConfig, target_parameters: int) -> int:
+def fixed_count(config: ModelConfig) -> int:
+    """Numbers of the model that are drawn once and never trained, such as an echo state network's reservoir."""
+    return sum(buffer.numel() for buffer in config.build(device="meta").buffers())
+
+
+def solve_hidden_size(config: ModelConfig, target_parameters: int) -> int:
     """The hidden size at which `config` has the number of parameters closest to the target; of two the smaller.
 
     The count grows with the hidden size, so bisection finds the two sizes around the target. `config`'s own hidden size

@@ -1,6 +1,5 @@
 """What the language model and the classifier share: ids in, recurrent layers, one linear map out."""
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal, Self, cast
 
@@ -12,10 +11,8 @@ from torch.nn import functional as F
 from longhold.errors import InputError
 from longhold.layers import GRU, LSTM, RNN
 from longhold.layers.init import Tutorial, by_name
-from longhold.models.config import Config
 from longhold.models.contract import SequenceModel, State
-
-_LARGEST = 2**24  # sizes beyond this are typing errors, and their products would overflow
+from longhold.models.model_config import LARGEST, ModelConfig
 
 LAYERS: dict[str, type[RNN] | type[GRU] | type[LSTM]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 """The layer of each cell."""
@@ -28,18 +25,16 @@ CELL_OPTIONS: dict[str, tuple[str, ...]] = {
 """The fields of a configuration that only one cell has."""
 
 
-class RecurrentConfig(Config):
+class RecurrentConfig(ModelConfig):
     """Shape and options of a recurrent network over token ids."""
 
     cell: Literal["rnn", "gru", "lstm"]
     """which recurrence"""
-    vocab_size: int = Field(ge=1, le=_LARGEST)
+    vocab_size: int = Field(ge=1, le=LARGEST)
     """V, number of token ids that may come in"""
-    hidden_size: int = Field(ge=1, le=_LARGEST)
-    """H, width of each recurrent layer"""
     num_layers: int = Field(default=1, ge=1, le=1000)
     """L, recurrent layers on top of each other"""
-    embedding_size: int | None = Field(default=None, ge=1, le=_LARGEST)
+    embedding_size: int | None = Field(default=None, ge=1, le=LARGEST)
     """width of the learned vector that stands for an id; None: the id goes in as a one-hot vector of width V"""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """rate at which the output of every recurrent layer is dropped, so between layers and before the output layer;
@@ -65,7 +60,7 @@ class RecurrentConfig(Config):
     """LSTM only: the gates see the cell state (Gers et al. 2002)"""
     coupled_gates: bool = False
     """LSTM only: the forget gate is 1 - the input gate"""
-    proj_size: int = Field(default=0, ge=0, le=_LARGEST)
+    proj_size: int = Field(default=0, ge=0, le=LARGEST)
     """LSTM only: width to which h is projected; 0: no projection"""
 
     @property
@@ -77,14 +72,6 @@ class RecurrentConfig(Config):
     def smallest_hidden_size(self) -> int:
         """The least `hidden_size` that goes with the other fields."""
         return self.proj_size + 1
-
-    def with_hidden_size(self, hidden_size: int) -> Self:
-        """The same network at another width, checked anew."""
-        return type(self)(**{**self.model_dump(), "hidden_size": hidden_size})
-
-    @abstractmethod
-    def build(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> SequenceModel:
-        """A freshly initialised model of this configuration."""
 
     @model_validator(mode="after")
     def _options_fit_the_cell(self) -> Self:

@@ -280,6 +280,7 @@ template <class Cell, class Real> struct Engine {
       }
       finish(mine, scratch);
     });
+    if (!plan.by_rows) company.note(barrier, p.T);
   }
 
   void check_ids() const {
@@ -420,6 +421,7 @@ template <class Cell, class Real> struct Engine {
       }
       if (back.d_table) empty_table(g, back, gates);
     });
+    if (!plan.by_rows) company.note(barrier, p.T);
   }
 
   // The gradients of the last states, and zeros where nothing will be written.

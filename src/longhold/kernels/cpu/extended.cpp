@@ -117,7 +117,7 @@ template <class Cell, class Real> class Walk {
   bool two_products() const { return Cell::before || p.weight_hr; }
   Buffer<Real> rows_of(bool needed, int64_t size) const { return needed ? allocate<Real>(B * size) : nullptr; }
 
-  int64_t length(int64_t b) const { return p.lengths ? std::clamp<int64_t>(p.lengths[b], 1, p.T) : p.T; }
+  int64_t length(int64_t b) const { return p.lengths ? std::clamp<int64_t>(p.lengths[b], 0, p.T) : p.T; }
   bool active(int64_t t, int64_t b) const { return t < length(b); }
   int64_t time(int64_t step) const { return p.reverse ? p.T - 1 - step : step; }
   Before before(int64_t t, int64_t b) const {
@@ -212,8 +212,9 @@ template <class Cell, class Real> class Walk {
     });
     for (int64_t b = 0; b < B; ++b) {
       const int64_t last = (p.reverse ? 0 : length(b) - 1) * B + b;
-      std::copy_n(p.h + last * P, P, p.h_n + b * P);
-      if (Cell::has_c) std::copy_n(p.c + last * H, H, p.c_n + b * H);
+      const bool none = length(b) == 0;
+      std::copy_n(none ? p.h0 + b * P : p.h + last * P, P, p.h_n + b * P);
+      if (Cell::has_c) std::copy_n(none ? p.c0 + b * H : p.c + last * H, H, p.c_n + b * H);
     }
   }
 

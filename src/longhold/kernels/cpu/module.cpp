@@ -12,6 +12,7 @@
 #include "extended_module.h"
 #include "loss.h"
 #include "optimizer.h"
+#include "team.h"
 
 namespace nb = nanobind;
 
@@ -39,7 +40,7 @@ template <class Real> Gradients<Real> make_gradients(const std::vector<Address>&
 Plan plan_for(int64_t T, int64_t B, int64_t H, int lanes, int threads) {
   if (threads <= 1 || T * B * H * H < 200000) return {1, true};
   if (B >= 4 * threads) return {threads, true};
-  if (H >= 8 * lanes) return {threads, false};
+  if (H >= 8 * lanes) return company.keeps_up() ? Plan{threads, false} : Plan{1, true};  // which changes no bit
   return {static_cast<int>(B >= threads && H >= 4 * lanes ? threads : 1), true};
 }
 

@@ -47,15 +47,24 @@ template <class Real> inline Real quantize(const Real* a, int64_t K, int32_t* wo
   return largest / bound + poison;
 }
 
-// (blocks * size, K), each block of rows padded to whole vectors, so that gates begin at one. Layout [panel][k][row], or
-// for int8 [panel][k / 4][row] with four k in a lane. Rows of padding are zero.
+// A matrix (blocks * size, K) as it comes in: Real; bfloat16, the upper half of a float; or int8 with a scale per row.
+template <class Real> struct Source {
+  const Real* numbers = nullptr;
+  const uint16_t* halves = nullptr;
+  const int8_t* bytes = nullptr;
+  const Real* scales = nullptr;
+};
+
+// Each block of rows is padded to whole vectors, so that gates begin at one. Layout [panel][k][row], or for 16 and 8 bits
+// [panel][k / 2][row] and [panel][k / 4][row] with two and four k in a lane, the first lowest. Rows of padding are zero.
 template <class Real> class Panels {
   static constexpr int W = Lanes<Real>::count;
   static constexpr int N = LONGHOLD_BYTES == 64 ? 8 : 4;  // vectors in a panel
   static constexpr int M = registers / N;                 // vectors multiplied at once
   Buffer<Real> values;
-  Buffer<int32_t> bytes;
-  Buffer<Real> scale;
+  Buffer<int32_t> packed;
+  Buffer<Real> scale;                                     // of int8
+  int in_lane = 1;                                        // numbers
 
  public:
   int64_t K = 0, vectors = 0;
@@ -63,27 +72,26 @@ template <class Real> class Panels {
   int64_t rows() const { return vectors * W; }
 
   Panels() = default;
-  Panels(const Real* source, const int8_t* quantized, const Real* scales, int64_t blocks, int64_t size, int64_t K) : K(K), vectors(blocks * padded<Real>(size) / W) {
-    const int64_t depth = quantized ? (K + 3) / 4 : K;
-    if (quantized) {
-      bytes = allocate<int32_t>(vectors * W * depth);
-      scale = allocate<Real>(vectors * W);
-      std::memset(bytes.get(), 0, vectors * W * depth * sizeof(int32_t));
+  Panels(const Source<Real>& source, int64_t blocks, int64_t size, int64_t K) : in_lane(source.bytes ? 4 : source.halves ? 2 : 1), K(K), vectors(blocks * padded<Real>(size) / W) {
+    const int64_t depth = lanes();
+    if (in_lane > 1) {
+      packed = allocate<int32_t>(rows() * depth);
+      std::memset(packed.get(), 0, rows() * depth * sizeof(int32_t));
     } else {
-      values = allocate<Real>(vectors * W * depth);
+      values = allocate<Real>(rows() * depth);
     }
+    if (source.bytes) scale = allocate<Real>(rows());
     for (int64_t r = 0; r < rows(); ++r) {
       const int64_t block = r / padded<Real>(size), unit = r % padded<Real>(size), row = block * size + unit;
       const int64_t j = r / (N * W), step = count_at(j) * W, at = j * N * W * depth + r % (N * W);
-      if (quantized) {
-        scale[r] = unit < size ? scales[row] : 0;
-        if (unit >= size) continue;
+      if (source.bytes) scale[r] = unit < size ? source.scales[row] : 0;
+      if (in_lane == 1) {
+        for (int64_t k = 0; k < K; ++k) values[at + k * step] = unit < size ? source.numbers[row * K + k] : 0;
+      } else if (unit < size) {
         for (int64_t k = 0; k < K; ++k) {
-          const uint32_t byte = static_cast<uint8_t>(quantized[row * K + k]);
-          bytes[at + k / 4 * step] |= static_cast<int32_t>(byte << (8 * (k % 4)));
+          const uint32_t bits = source.bytes ? static_cast<uint8_t>(source.bytes[row * K + k]) : source.halves[row * K + k];
+          packed[at + k / in_lane * step] |= static_cast<int32_t>(bits << (32 / in_lane * (k % in_lane)));
         }
-      } else {
-        for (int64_t k = 0; k < K; ++k) values[at + k * step] = unit < size ? source[row * K + k] : 0;
       }
     }
   }
@@ -91,9 +99,13 @@ template <class Real> class Panels {
   // out[m] = bias + W a[m], rows of this thread; bias may be null.
   void multiply(int64_t rows, const Real* a, int64_t a_stride, const Real* bias, Real* out, int64_t out_stride, int me, int team) const {
     const int64_t panels = (vectors + N - 1) / N, from = panels * me / team, to = panels * (me + 1) / team;
-    if (values) {
+    if (in_lane == 1) {
       for (int64_t j = from; j < to; ++j) panel<N>(j, rows, [&](int64_t m) { return a + m * a_stride; }, bias, out, out_stride);
     } else if constexpr (sizeof(Real) == 4) {
+      if (in_lane == 2) {
+        for (int64_t j = from; j < to; ++j) panel<N>(j, rows, [&](int64_t m) { return Halved{a + m * a_stride}; }, bias, out, out_stride);
+        return;
+      }
       const int64_t words = (K + 3) / 4 * 2;
       const Buffer<int32_t> quantized = allocate<int32_t>(rows * words);
       const Buffer<Real> unit = allocate<Real>(rows);
@@ -104,11 +116,11 @@ template <class Real> class Panels {
 
   // out = bias + column k of W; bias may be null.
   void column(int64_t k, const Real* bias, Real* out) const {
-    const int64_t depth = values ? K : (K + 3) / 4;
+    const int64_t depth = lanes();
     for (int64_t v = 0; v < vectors; ++v) {
-      const int64_t j = v / N, at = (j * N * depth + (values ? k : k / 4) * count_at(j) + v % N) * W;
+      const int64_t j = v / N, at = (j * N * depth + k / in_lane * count_at(j) + v % N) * W;
       Vector<Real> found;
-      if constexpr (sizeof(Real) == 4) found = values ? load(values.get() + at) : load(scale.get() + v * W) * __builtin_convertvector((load_lanes(at) << (24 - 8 * (k % 4))) >> 24, vfloat);
+      if constexpr (sizeof(Real) == 4) found = in_lane == 1 ? load(values.get() + at) : in_lane == 2 ? half(load_lanes(at), k) : load(scale.get() + v * W) * __builtin_convertvector((load_lanes(at) << (24 - 8 * (k % 4))) >> 24, vfloat);
       else found = load(values.get() + at);
       store(out + v * W, bias ? found + load(bias + v * W) : found);
     }
@@ -116,12 +128,19 @@ template <class Real> class Panels {
 
  private:
   int count_at(int64_t j) const { return static_cast<int>(std::min<int64_t>(N, vectors - j * N)); }
+  int64_t lanes() const { return (K + in_lane - 1) / in_lane; }
 
   vint load_lanes(int64_t at) const {
     vint lanes;
-    std::memcpy(&lanes, bytes.get() + at, sizeof lanes);
+    std::memcpy(&lanes, packed.get() + at, sizeof lanes);
     return lanes;
   }
+  // The even or the odd one of two bfloat16 in each lane.
+  static vfloat half(vint lanes, int64_t k) { return (vfloat)(k % 2 ? lanes & (vint{} - 65536) : lanes << 16); }
+
+  struct Halved {
+    const Real* a;
+  };
 
   struct Quantized {
     const int32_t* words;
@@ -185,8 +204,29 @@ template <class Real> class Panels {
     }
   }
 
+  template <int m, int n> void product(int64_t j, const Halved (&a)[m], Vector<Real> (&sums)[m][n]) const {
+    const int64_t depth = lanes(), from = j * N * depth;
+    Vector<Real> even[m][n] = {}, odd[m][n] = {};
+    for (int64_t k = 0; k < depth; ++k) {
+      const bool pair = 2 * k + 1 < K;
+#pragma GCC unroll 16
+      for (int v = 0; v < n; ++v) {
+        const vint two = load_lanes((from + k * n + v) * W);
+#pragma GCC unroll 16
+        for (int i = 0; i < m; ++i) {
+          even[i][v] += splat(a[i].a[2 * k]) * half(two, 0);
+          odd[i][v] += splat(pair ? a[i].a[2 * k + 1] : Real{}) * half(two, 1);
+        }
+      }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < m; ++i)
+#pragma GCC unroll 16
+      for (int v = 0; v < n; ++v) sums[i][v] = even[i][v] + odd[i][v];
+  }
+
   template <int m, int n> void product(int64_t j, const Quantized (&a)[m], Vector<Real> (&sums)[m][n]) const {
-    const int64_t depth = (K + 3) / 4, from = j * N * depth;
+    const int64_t depth = lanes(), from = j * N * depth;
     vint acc[m][n] = {};
     for (int64_t k = 0; k < depth; ++k)
 #pragma GCC unroll 16

@@ -55,8 +55,9 @@ template <class Real> class Stack final : public Stepper {
   static Panels<Real> pack(const MatrixView& m, int64_t first_block, int64_t blocks, int64_t size, int64_t K) {
     if (!m.values) return {};
     const int64_t at = first_block * size;
-    if (!m.scale) return {static_cast<const Real*>(m.values) + at * K, nullptr, nullptr, blocks, size, K};
-    return {nullptr, static_cast<const int8_t*>(m.values) + at * K, static_cast<const Real*>(m.scale) + at, blocks, size, K};
+    if (m.storage == storage_bfloat16) return {{.halves = static_cast<const uint16_t*>(m.values) + at * K}, blocks, size, K};
+    if (m.storage == storage_int8) return {{.bytes = static_cast<const int8_t*>(m.values) + at * K, .scales = static_cast<const Real*>(m.scale) + at}, blocks, size, K};
+    return {{.numbers = static_cast<const Real*>(m.values) + at * K}, blocks, size, K};
   }
 
   // Both biases go in with the input's share, but what stands inside the reset product, and what follows a layer norm.

@@ -11,10 +11,13 @@ namespace longhold {
 
 enum StreamCell { stream_rnn_tanh, stream_rnn_relu, stream_gru, stream_gru_before, stream_lstm, stream_lstm_coupled };
 
-// A matrix by address: Real, or with a scale per row int8. Null: there is none.
+enum Storage { storage_real, storage_bfloat16, storage_int8 };  // of a matrix; but the first they go with float
+
+// A matrix by address, with int8 a scale per row. Null: there is none.
 struct MatrixView {
   const void* values;
   const void* scale;
+  Storage storage;
 };
 
 // One layer by addresses, which are read while a stepper is made and not after. Null: the option is off.

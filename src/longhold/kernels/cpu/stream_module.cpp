@@ -38,15 +38,16 @@ void check_ids(const Stepper& s, int64_t count, const int64_t* ids) {
     if (ids[i] < 0 || ids[i] >= s.V) throw nb::index_error(("id " + std::to_string(ids[i]) + " is outside 0.." + std::to_string(s.V - 1)).c_str());
 }
 
-LayerView layer_view(int64_t I, const std::vector<Address>& a) {
+LayerView layer_view(int64_t I, const std::vector<Address>& a, Storage storage) {
   auto in = [&](int i) { return at<const void>(a[i]); };
-  return {I, {in(0), in(1)}, {in(2), in(3)}, {in(4), in(5)}, in(6), in(7), in(8), in(9), in(10), in(11), in(12), in(13), in(14)};
+  return {I, {in(0), in(1), storage}, {in(2), in(3), storage}, {in(4), in(5), storage}, in(6), in(7), in(8), in(9), in(10), in(11), in(12), in(13), in(14)};
 }
 
-std::unique_ptr<Stepper> make_stepper(int cell, bool is_double, int64_t B, int64_t H, int64_t P, double zoneout_h, double zoneout_c, const std::vector<int64_t>& widths, const std::vector<std::vector<Address>>& layers, int64_t V, Address embedding, const std::vector<Address>& output, int64_t outputs) {
+std::unique_ptr<Stepper> make_stepper(int cell, bool is_double, int storage, int64_t B, int64_t H, int64_t P, double zoneout_h, double zoneout_c, const std::vector<int64_t>& widths, const std::vector<std::vector<Address>>& layers, int64_t V, Address embedding, const std::vector<Address>& output, int64_t outputs) {
+  const auto held = static_cast<Storage>(storage);
   std::vector<LayerView> views;
-  for (size_t l = 0; l < layers.size(); ++l) views.push_back(layer_view(widths[l], layers[l]));
-  const StackView stack{static_cast<StreamCell>(cell), B, H, P, zoneout_h, zoneout_c, views.data(), static_cast<int64_t>(views.size()), at<const void>(embedding), V, {at<const void>(output[0]), at<const void>(output[1])}, at<const void>(output[2]), outputs};
+  for (size_t l = 0; l < layers.size(); ++l) views.push_back(layer_view(widths[l], layers[l], held));
+  const StackView stack{static_cast<StreamCell>(cell), B, H, P, zoneout_h, zoneout_c, views.data(), static_cast<int64_t>(views.size()), at<const void>(embedding), V, {at<const void>(output[0]), at<const void>(output[1]), held}, at<const void>(output[2]), outputs};
   return std::unique_ptr<Stepper>(steppers().make[is_double](stack));
 }
 

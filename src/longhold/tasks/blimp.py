@@ -1,0 +1,91 @@
+"""BLiMP's agreement sets: pairs of sentences that differ in grammaticality alone, read from files."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from longhold.errors import InputError
+
+PARADIGMS = (
+    "anaphor_number_agreement",
+    "distractor_agreement_relational_noun",
+    "distractor_agreement_relative_clause",
+    "irregular_plural_subject_verb_agreement_1",
+    "irregular_plural_subject_verb_agreement_2",
+    "regular_plural_subject_verb_agreement_1",
+    "regular_plural_subject_verb_agreement_2",
+)
+"""The sets about agreement in number, 1,000 pairs each. Two have a noun of the other number before the verb."""
+
+CHANCE = 1 / 2
+"""The share of pairs that a coin gets right."""
+
+
+@final
+@dataclass(frozen=True)
+class MinimalPair:
+    """Two sentences of which a model should find the first likelier (Warstadt et al. 2020).
+
+    The comparison is between the summed log-probabilities of the whole sentences.
+    """
+
+    good: str
+    """The grammatical sentence."""
+    bad: str
+    """The other one."""
+    paradigm: str
+    """The set that it belongs to, BLiMP's `UID`."""
+    number: int
+    """Its place in the set, from 0, BLiMP's `pairID`."""
+
+
+def paradigm_path(paradigm: str, folder: str | os.PathLike[str] | None = None) -> Path:
+    """Where a set lies: `<paradigm>.jsonl` in the folder, or in `blimp` of the folder that `LONGHOLD_DATA` names.
+
+    Raises:
+        InputError: the set is not one of `PARADIGMS`, no folder is named, or the file is not there.
+    """
+    if paradigm not in PARADIGMS:
+        raise InputError(f"{paradigm!r:.60} is no agreement set of BLiMP: expected one of {', '.join(PARADIGMS)}")
+    data = os.environ.get("LONGHOLD_DATA")
+    if folder is None and not data:
+        raise InputError(f"{paradigm} is read from blimp/{paradigm}.jsonl in LONGHOLD_DATA, which names no folder")
+    path = (Path(data or "") / "blimp" if folder is None else Path(folder)) / f"{paradigm}.jsonl"
+    if not path.is_file():
+        raise InputError(f"{path} is missing: expected BLiMP's {paradigm}.jsonl there")
+    return path
+
+
+def read_pairs(path: str | os.PathLike[str]) -> tuple[MinimalPair, ...]:
+    """The pairs of one file in BLiMP's form, a JSON object a line.
+
+    Raises:
+        InputError: the file cannot be read or is empty, or a line is not such an object.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"cannot read {path}: expected UTF-8") from None
+    pairs = tuple(_pair(line, f"{path}, line {place}") for place, line in enumerate(lines, 1) if line.strip())
+    if not pairs:
+        raise InputError(f"{path} has no pairs: expected a JSON object a line")
+    return pairs
+
+
+def _pair(line: str, where: str) -> MinimalPair:
+    try:
+        values: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where}: {error.msg}: expected a JSON object") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: {line.strip():.60}: expected a JSON object")
+    for key in ("sentence_good", "sentence_bad", "UID", "pairID"):
+        if not isinstance(values.get(key), str) or not values[key]:
+            raise InputError(f"{where}: {key}={values.get(key)!r:.60}: expected text")
+    if not values["pairID"].isdecimal():
+        raise InputError(f"{where}: pairID={values['pairID']!r:.60}: expected a whole number")
+    return MinimalPair(values["sentence_good"], values["sentence_bad"], values["UID"], int(values["pairID"]))
