@@ -116,7 +116,7 @@ class Experiment(Config):
         sizes = {(exam.task.input_size, exam.task.output_size): exam for exam in self.protocol.exams()}
         for cell, init in self.arm_names():
             for exam in sizes.values():
-                network(self.spec("check", cell, init, exam, self.seeds[0], self.lr or 1.0))
+                network(self.spec("check", cell, init, exam, self.seeds[0], self.some_rate))
         return self
 
     def arm_names(self) -> tuple[tuple[str, str], ...]:
@@ -126,6 +126,14 @@ class Experiment(Config):
     def labels(self) -> tuple[str, ...]:
         """The arms as rows name them."""
         return tuple(arm_label(cell, init) for cell, init in self.arm_names())
+
+    @property
+    def some_rate(self) -> float:
+        """The learning rate, or the middle of the grid where it is to be tuned."""
+        if self.tuning is not None:
+            return self.tuning.grid[len(self.tuning.grid) // 2]
+        assert self.lr is not None  # `_is_complete` asks for one of the two
+        return self.lr
 
     def tuning_exam(self) -> Exam:
         """The exam at which learning rates are tuned.
