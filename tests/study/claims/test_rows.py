@@ -43,6 +43,7 @@ def test_steps_are_censored_where_a_run_did_not_solve() -> None:
 
 def test_recall_by_lag_comes_in_order() -> None:
     tests = [{"lag": lag, "score": 0, "recall": lag / 100} for lag in (64, 8, 32)]
+    tests.append({"lag": None, "score": 0, "recall": 1.0})
     assert runs([row("a", 0, by_lag=tests)])[0].by_lag == [(8, 0.08), (32, 0.32), (64, 0.64)]
 
 
