@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from longhold.study.baselines import Baseline
-from longhold.study.comparison import CellRow, Comparison, CurvePoint, Machine, Source
+from longhold.study.comparison import CellRow, Comparison, CurvePoint, Source
+from longhold.study.machine import Machine
 from longhold.study.recall import RecallConfig, RecallRow
 
 SIZES = {"rnn": (289, 217_999), "gru": (183, 217_549), "lstm": (160, 217_990)}

@@ -14,7 +14,7 @@ from longhold.models.budget import parameter_count, solve_hidden_size
 from longhold.models.language_model import LanguageModelConfig
 from longhold.study.baselines import baselines
 from longhold.study.compare import CompareConfig, compare, solve_text_model
-from longhold.study.comparison import Machine
+from longhold.study.machine import Machine
 from longhold.study.recall import ARMS, Arm, RecallConfig
 from longhold.study.report import render_page
 from longhold.training import TrainConfig

@@ -6,7 +6,9 @@ import torch
 
 from longhold.errors import InputError
 from longhold.models.budget import parameter_count
-from longhold.study.recall import ARMS, Arm, RecallConfig, RecallRow, RecallRun, fit_steps, run_recall, run_study
+from longhold.study.recall import ARMS, Arm, RecallConfig, RecallRow, fit_steps, run_recall, run_study
+from longhold.study.row import TrialSpec
+from longhold.study.trial import network
 from longhold.study.workers import Job, Workers
 
 EASY = RecallConfig(
@@ -20,7 +22,7 @@ def run_of(**changes):
 
 
 def test_every_arm_has_the_same_number_of_parameters_within_two_percent():
-    counts = [parameter_count(run.classifier()) for run in RecallConfig().runs()]
+    counts = [parameter_count(network(run.spec())) for run in RecallConfig().runs()]
     assert len(counts) == len(ARMS) * 3 * 3
     assert max(counts) / min(counts) < 1.02
     assert max(abs(count - RecallConfig().parameters) for count in counts) < 0.02 * RecallConfig().parameters
@@ -35,7 +37,7 @@ def test_chrono_alone_is_told_the_length_of_the_task():
     assert Arm(cell="gru", init="chrono").told(32) == "chrono:34"
     assert Arm(cell="gru", init="chrono:99").told(32) == "chrono:99"
     assert Arm(cell="rnn", init="orthogonal").told(32) == "orthogonal"
-    assert run_of().classifier().init == "chrono:5"
+    assert run_of().spec().initialisation == "chrono:5"
     assert run_of().task.length == 5
 
 
@@ -46,7 +48,7 @@ def test_an_easy_lag_is_learnt_and_training_stops_there():
     assert 20 <= row.steps < 300
     assert row.accuracy > 0.97
     assert row.recall == pytest.approx((row.accuracy - 1 / 8) / (7 / 8))
-    assert row.parameters == parameter_count(row.run.classifier())
+    assert row.parameters == parameter_count(network(row.run.spec()))
 
 
 def test_an_untrained_model_guesses():
@@ -104,9 +106,9 @@ class FakeWorkers:
 
     def map(self, jobs):
         for i, job in enumerate(jobs):
-            assert job.name == "recall_seconds_per_step"
-            run = RecallRun(**job.argument)
-            yield i, run.lag * (2 if run.arm.cell == "gru" else 1)
+            assert job.name == "step_time"
+            run = TrialSpec(**job.argument)
+            yield i, (run.level * (2 if run.cell == "gru" else 1), 1e-9)
 
 
 def test_steps_fit_the_time_of_all_workers_and_never_exceed_the_limit():

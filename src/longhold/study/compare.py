@@ -21,7 +21,8 @@ from longhold.models.budget import parameter_count, solve_hidden_size
 from longhold.models.config import Config
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.study.baselines import baselines
-from longhold.study.comparison import CellRow, Comparison, CurvePoint, Machine, Source
+from longhold.study.comparison import CellRow, Comparison, CurvePoint, Source
+from longhold.study.machine import Machine
 from longhold.study.recall import Cell, RecallConfig, RecallRow, fit_steps, run_study
 from longhold.study.workers import Workers, available_cores
 from longhold.text import TextModel

@@ -1,35 +1,23 @@
 """One-symbol recall, trained afresh at every lag: which cell and which initialisation can hold a symbol how long."""
 
-import math
-import statistics
-import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, Self, final
 
-import torch
 from pydantic import Field
-from torch import nn
-from torch.nn import functional
 
-from longhold.models.budget import parameter_count, solve_hidden_size
-from longhold.models.classifier import ClassifierConfig
+from longhold.models.budget import solve_hidden_size
 from longhold.models.config import Config
+from longhold.study.row import TrialSpec
+from longhold.study.trial import StepTime, network, run_trial
 from longhold.study.workers import Job, Workers
 from longhold.tasks import Recall
 
 SOLVED = 0.9
 """The recall from which a run counts as having solved its lag."""
 
-_RECENT, _CERTAIN = 20, 0.97
-"""A run stops when its last 20 batches, each new to it, were answered this well on average."""
-
 _PACKED = 0.9
 """The share of the workers' time that runs of unequal length are expected to fill."""
-
-_TEST_STREAM = 2**32
-"""Added to a run's seed to name the sequences it is tested on; no training seed is as large."""
 
 Cell = Literal["rnn", "gru", "lstm"]
 
@@ -101,7 +89,7 @@ class RecallConfig(Config):
     def hidden_size(self, arm: Arm) -> int:
         """The width at which this cell has the wanted number of parameters."""
         narrow = RecallRun(config=self, arm=arm, lag=max(self.lags), seed=0, hidden_size=1)
-        return solve_hidden_size(narrow.classifier(), self.parameters)
+        return solve_hidden_size(network(narrow.spec()), self.parameters)
 
 
 @final
@@ -124,15 +112,26 @@ class RecallRun(Config):
         """What is trained and asked."""
         return Recall(self.lag, self.config.symbols, self.config.distractors)
 
-    def classifier(self) -> ClassifierConfig:
-        """The network."""
-        return ClassifierConfig(
+    def spec(self) -> TrialSpec:
+        """The run as any study has it."""
+        return TrialSpec(
+            plan="compare",
+            experiment="recall",
+            protocol="trained",
             cell=self.arm.cell,
             init=self.arm.told(self.lag),
-            vocab_size=self.task.input_size,
-            num_classes=self.task.output_size,
-            hidden_size=self.hidden_size,
             embedding_size=self.config.embedding_size,
+            hidden_size=self.hidden_size,
+            task=self.task.to_json(),
+            tests=(self.task.to_json(),),
+            vary="lag",
+            level=self.lag,
+            lr=self.config.lr,
+            clip_norm=self.config.clip_norm,
+            batch_size=self.config.batch_size,
+            steps=self.config.steps,
+            seed=self.seed,
+            test_sequences=self.config.test_sequences,
         )
 
 
@@ -179,62 +178,8 @@ def run_recall(run: RecallRun) -> RecallRow:
 
     The result depends on the run alone, not on what was run before in this process.
     """
-    started = time.perf_counter()
-    learner = _Learner(run)
-    parameters = parameter_count(run.classifier())
-    for step in range(run.config.steps):
-        if not math.isfinite(learner.step(step)):
-            failure = f"the loss became non-finite in step {step + 1}"
-            return RecallRow(run, parameters, step + 1, None, failure, time.perf_counter() - started)
-        if learner.seems_solved():
-            break
-    return RecallRow(run, parameters, step + 1, learner.test(), None, time.perf_counter() - started)
-
-
-def seconds_per_step(run: RecallRun, steps: int = 7) -> float:
-    """The median time of an optimizer step of a run, after two that are not counted."""
-    learner, taken = _Learner(run), []
-    for step in range(steps + 2):
-        started = time.perf_counter()
-        learner.step(step)
-        taken.append(time.perf_counter() - started)
-    return statistics.median(taken[2:])
-
-
-class _Learner:
-    """A model in training on its task."""
-
-    def __init__(self, run: RecallRun) -> None:
-        torch.manual_seed(run.seed)
-        self.run = run
-        self.model = run.classifier().build()
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=run.config.lr)
-        self.batches = run.task.batches(run.seed, run.config.batch_size)
-        self.recent: deque[float] = deque(maxlen=_RECENT)
-
-    def step(self, step: int) -> float:
-        """One update; the loss before it, which is a fresh batch's and so an honest one."""
-        batch = self.batches.at(step)
-        answers = self.model(batch.inputs)[0][batch.mask]  # (B, K)
-        loss = functional.cross_entropy(answers, batch.targets[batch.mask])
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.run.config.clip_norm)
-        self.optimizer.step()
-        self.recent.append(float((answers.argmax(-1) == batch.targets[batch.mask]).double().mean()))
-        return float(loss.detach())
-
-    def seems_solved(self) -> bool:
-        return len(self.recent) == _RECENT and statistics.fmean(self.recent) >= _CERTAIN
-
-    @torch.no_grad()
-    def test(self) -> float:
-        """Accuracy on the run's test sequences."""
-        self.model.eval()
-        wanted, size = self.run.config.test_sequences, min(256, self.run.config.test_sequences)
-        batches = self.run.task.batches(self.run.seed + _TEST_STREAM, size)
-        parts = [batches.at(i) for i in range(math.ceil(wanted / size))]
-        return statistics.fmean(self.run.task.accuracy(self.model(b.inputs)[0], b) for b in parts)
+    row = run_trial(run.spec())
+    return RecallRow(run, row.parameters, row.steps_used, row.score, row.error, row.seconds)
 
 
 def run_study(
@@ -269,8 +214,8 @@ def fit_steps(config: RecallConfig, seconds_left: Callable[[], float], workers: 
     number of steps.
     """
     runs = {(run.arm.cell, run.lag): run for run in config.runs()}
-    jobs = [Job("recall_seconds_per_step", run.model_dump(mode="json")) for run in runs.values()]
-    timed = dict(workers.map(jobs))
+    jobs = [Job("step_time", run.spec().model_dump(mode="json")) for run in runs.values()]
+    timed = {place: StepTime(*times).wall for place, times in workers.map(jobs)}
     per_step = {key: timed[i] for i, key in enumerate(runs)}
     total = sum(per_step[run.arm.cell, run.lag] for run in config.runs())
     test = config.test_sequences / config.batch_size / 3  # a forward pass is about a third of a step

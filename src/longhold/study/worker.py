@@ -1,26 +1,41 @@
 """The other end of `longhold.study.workers`: one JSON job per line in, one JSON answer per line out."""
 
 import json
+import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any, TextIO
 
 import torch
 
-from longhold.study.recall import RecallRun, run_recall, seconds_per_step
+from longhold.study.recall import RecallRun, run_recall
+from longhold.study.row import TrialSpec
+from longhold.study.trial import StepTime, run_trial, step_time
 
 
-def _run(argument: dict[str, Any]) -> dict[str, Any]:
+def _recall(argument: dict[str, Any]) -> dict[str, Any]:
     return run_recall(RecallRun(**argument)).to_json()
 
 
-def _time(argument: dict[str, Any]) -> float:
-    return seconds_per_step(RecallRun(**argument))
+def _trial(argument: dict[str, Any]) -> dict[str, Any]:
+    return run_trial(TrialSpec(**argument)).to_json()
 
 
-FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {"recall": _run, "recall_seconds_per_step": _time}
+def _step_time(argument: dict[str, Any]) -> StepTime:
+    return step_time(TrialSpec(**argument))
+
+
+FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "recall": _recall,
+    "trial": _trial,
+    "step_time": _step_time,
+}
 """What a job may name."""
+
+_WATCH_SECONDS = 0.5
 
 
 def serve(jobs: TextIO, answers: TextIO) -> None:
@@ -35,7 +50,19 @@ def serve(jobs: TextIO, answers: TextIO) -> None:
         answers.flush()
 
 
+def end_with(parent: int) -> None:
+    """End this process once `parent` is not its parent any more, even in the middle of a run; watched by a thread."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 if __name__ == "__main__":
+    end_with(int(sys.argv[1]))
     torch.set_num_threads(1)
     answers, sys.stdout = sys.stdout, sys.stderr  # so that a stray print cannot break the protocol
     serve(sys.stdin, answers)

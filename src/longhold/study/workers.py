@@ -5,6 +5,7 @@ worker's thread count is settled before it imports torch.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import queue
@@ -12,15 +13,17 @@ import subprocess
 import sys
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, final
+from typing import IO, Any, Self, final
 
 from longhold.errors import InputError
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Environment variables that settle how many threads a process computes with."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,40 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+class Pool(ABC):
+    """Processes that take jobs, wherever they are. A context manager; leaving it ends what is still running."""
+
+    count: int
+    """How many jobs run at a time."""
+
+    @abstractmethod
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    @abstractmethod
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every job that is running."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> int:
+        """Put a job behind those that wait; its ticket."""
+
+    @abstractmethod
+    def collect(self, timeout: float | None = None) -> tuple[int, Any] | None:
+        """Wait for a job to end: its ticket and its result; None after `timeout` seconds.
+
+        Raises:
+            RuntimeError: the job raised or its process died, with what it said.
+        """
+
+
 @final
-class Workers:
+class Workers(Pool):
     """A set of worker processes, to be used as a context manager; leaving it ends every one of them.
 
-    A worker whose parent was killed sees its input end and stops after the run in hand. Terminal signals reach the
-    parent only.
+    A worker whose parent was killed ends within a second or so. Terminal signals reach the parent only.
 
     Example:
         >>> with Workers(2) as workers:
@@ -60,18 +91,23 @@ class Workers:
         """How many processes."""
         self._processes: list[subprocess.Popen[str]] = []
         self._threads: list[threading.Thread] = []
+        self._tickets = itertools.count()
+        self._jobs: dict[int, Job] = {}
+        self._waiting: _Waiting = queue.SimpleQueue()
+        self._done: _Done = queue.Queue()
         self._changing = threading.Lock()
         self._left = False
-        self._complaints = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self._complaints: IO[str]
 
     def __enter__(self) -> Self:
+        self._complaints = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-        environment = {**os.environ, **dict.fromkeys(_THREADS, "1"), "PYTHONPATH": path}
+        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": path}
         for _ in range(self.count):
             self._processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "longhold.study.worker"],
+                    [sys.executable, "-m", "longhold.study.worker", str(os.getpid())],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=self._complaints,
@@ -89,6 +125,8 @@ class Workers:
             self._left = True
         for process in self._processes:
             process.kill()
+        for _ in self._threads:
+            self._waiting.put(None)
         for process in self._processes:
             process.wait()
         for thread in self._threads:
@@ -100,53 +138,64 @@ class Workers:
                     pipe.close()
         self._complaints.close()
 
+    def submit(self, job: Job) -> int:
+        with self._changing:  # leaving joins every thread, so none may begin meanwhile
+            if self._left:
+                raise RuntimeError("the workers were ended before their jobs began")
+            self._serve()
+            ticket = next(self._tickets)
+            self._jobs[ticket] = job
+            self._waiting.put((ticket, job))
+        return ticket
+
+    def collect(self, timeout: float | None = None) -> tuple[int, Any] | None:
+        try:
+            ticket, answer = self._done.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        job = self._jobs.pop(ticket)
+        if "error" in answer:
+            raise RuntimeError(f"job {job.name} failed in a worker: {answer['error'] or self._tail()}")
+        return ticket, answer["result"]
+
     def map(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Any]]:
         """Start the jobs in the given order and yield `(index, result)` in the order in which they end.
 
         Raises:
             RuntimeError: when a job raised or a worker died, with what it said.
         """
-        waiting: queue.SimpleQueue[tuple[int, Job]] = queue.SimpleQueue()
-        done: queue.Queue[tuple[int, dict[str, Any]]] = queue.Queue()
-        for numbered in enumerate(jobs):
-            waiting.put(numbered)
-        with self._changing:  # leaving joins every thread, so none may begin meanwhile
-            if self._left:
-                raise RuntimeError("the workers were ended before their jobs began")
-            for process in self._processes:
-                thread = threading.Thread(target=_serve, args=(process, waiting, done), daemon=True)
-                thread.start()
-                self._threads.append(thread)
-        for _ in jobs:
-            index, answer = done.get()
-            if "error" in answer:
-                raise RuntimeError(f"job {jobs[index].name} failed in a worker: {answer['error'] or self._tail()}")
-            yield index, answer["result"]
+        places = {self.submit(job): place for place, job in enumerate(jobs)}
+        while places:
+            ended = self.collect()
+            if ended is not None and ended[0] in places:  # else it is left over from jobs that were given up
+                yield places.pop(ended[0]), ended[1]
+
+    def _serve(self) -> None:
+        """A thread for each process, from the first job on."""
+        for process in self._processes[len(self._threads) :]:
+            thread = threading.Thread(target=_serve, args=(process, self._waiting, self._done), daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def _tail(self) -> str:
         self._complaints.seek(0)
         return self._complaints.read()[-2000:] or "the process ended without a word"
 
 
-def _serve(
-    process: subprocess.Popen[str],
-    waiting: "queue.SimpleQueue[tuple[int, Job]]",
-    done: "queue.Queue[tuple[int, dict[str, Any]]]",
-) -> None:
-    """Feed one worker until no job is left or it ends."""
+_Waiting = queue.SimpleQueue[tuple[int, Job] | None]
+_Done = queue.Queue[tuple[int, dict[str, Any]]]
+
+
+def _serve(process: subprocess.Popen[str], waiting: _Waiting, done: _Done) -> None:
+    """Feed one worker until the end is signed. A worker that died answers each job with an error."""
     assert process.stdin is not None
     assert process.stdout is not None
-    while True:
-        try:
-            index, job = waiting.get_nowait()
-        except queue.Empty:
-            return
+    while (taken := waiting.get()) is not None:
+        ticket, job = taken
         try:
             process.stdin.write(json.dumps({"name": job.name, "argument": job.argument}) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except (OSError, ValueError):  # a pipe that broke, or was closed, because the process ended
             line = ""
-        done.put((index, json.loads(line) if line else {"error": ""}))
-        if not line:
-            return
+        done.put((ticket, json.loads(line) if line else {"error": ""}))

@@ -1,0 +1,117 @@
+"""`longhold study`: plans, what they cost, running them, their rows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="A plan's name, or a .toml file.")]
+StorePath = Annotated[Path, typer.Option(help="The SQLite file that keeps the rows.")]
+Workers = Annotated[int | None, typer.Option(help="Processes, one thread each; default: one for each core.")]
+On = Annotated[str, typer.Option("--executor", "--on", help="local: processes here; ray: a Ray cluster.")]
+
+STORE = Path("longhold-study.sqlite")
+
+
+def show_plans() -> None:
+    """The plans that come with longhold, and the question of each."""
+    from longhold.study.listing import show_shipped
+
+    show_shipped()
+
+
+def plan(name: PlanName) -> None:
+    """What a plan runs and compares, and what it predicts."""
+    from longhold.study.listing import show_plan
+    from longhold.study.plan import load_plan
+
+    show_plan(load_plan(name))
+
+
+def cost(name: PlanName, store: StorePath = STORE, workers: Workers = None, executor: On = "local") -> None:
+    """What is left of a plan costs, in core-seconds, from a few timed steps of each kind of run."""
+    from longhold.study.executor import cost_of, pool_named
+    from longhold.study.listing import show_cost
+    from longhold.study.plan import load_plan
+    from longhold.study.store import Store
+
+    chosen = load_plan(name)
+    with Store(store) as rows, pool_named(executor, workers) as pool:
+        show_cost(chosen, cost_of(chosen, rows, pool), pool.count)
+
+
+def run(
+    name: PlanName,
+    store: StorePath = STORE,
+    workers: Workers = None,
+    budget: Annotated[str | None, typer.Option(help="Stop after this time, such as 90s or 2h.")] = None,
+    core_seconds: Annotated[
+        float | None, typer.Option(help="Core-seconds that the plan may take, instead of its own budget.")
+    ] = None,
+    executor: On = "local",
+) -> None:
+    """Run a plan, or what is left of it. Whatever ends it early, the same command goes on where it stopped."""
+    from longhold.cli.studying import study_progress
+    from longhold.study.executor import pool_named, run_study
+    from longhold.study.plan import load_plan
+    from longhold.study.store import Store
+    from longhold.training import parse_duration
+
+    chosen = load_plan(name).with_core_seconds(core_seconds)
+    seconds = None if budget is None else parse_duration(budget)
+    with study_progress(chosen, store) as watch, Store(store) as rows, pool_named(executor, workers) as pool:
+        run_study(chosen, rows, pool, seconds=seconds, on_progress=watch)
+
+
+def status(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[PLAN]", help="A plan's name, or a .toml file; default: all in the store.")
+    ] = None,
+    store: StorePath = STORE,
+) -> None:
+    """How far a study is, and how long it may still take."""
+    from longhold.study.listing import show_status
+    from longhold.study.store import Store
+
+    with Store(store) as rows:
+        show_status(name, rows)
+
+
+def rows(
+    name: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="A plan's name; default: all.")] = None,
+    store: StorePath = STORE,
+    form: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
+    tuning: Annotated[bool, typer.Option("--tuning", help="Also the runs that only chose a learning rate.")] = False,
+) -> None:
+    """Print the rows of a study."""
+    from longhold.study.store import Store, written
+
+    with Store(store) as kept:
+        for line in written(form, kept.rows(name, stage=None if tuning else "result")):
+            print(line, end="")
+
+
+def take(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of rows in JSON lines.")],
+    store: StorePath = STORE,
+) -> None:
+    """Read rows from JSON lines into a store."""
+    from longhold.cli.output import say
+    from longhold.study.store import Store, from_jsonl
+
+    found = [row for file in files for row in from_jsonl(file)]
+    with Store(store) as kept:
+        say(f"{kept.write_all(found)} of {len(found)} rows are new in {store}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": show_plans,
+    "plan": plan,
+    "cost": cost,
+    "run": run,
+    "status": status,
+    "rows": rows,
+    "import": take,
+}
+"""The subcommands by name."""

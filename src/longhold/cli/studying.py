@@ -1,0 +1,38 @@
+"""The live picture of a study."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from longhold.cli.output import say
+from longhold.study.executor import StudyProgress
+from longhold.study.listing import duration, outcome
+from longhold.study.plan import Plan
+
+
+@contextmanager
+def study_progress(plan: Plan, store: Path) -> Iterator[Callable[[StudyProgress], None]]:
+    """A bar, or a line for each row where there is no terminal; at the end, how it ended and how to go on."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    last: list[StudyProgress] = []
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task("timing a few steps", total=None)
+
+            def watch(progress: StudyProgress) -> None:
+                last[:] = [progress]
+                text = "goes on" if progress.row is None else outcome(progress.row)
+                left = "" if progress.seconds_left is None else f", at most {duration(progress.seconds_left)} left"
+                bar.update(task, completed=progress.done, total=progress.done + progress.left, description=text + left)
+                if not console.is_terminal:
+                    say(f"{progress.done} of at most {progress.done + progress.left} runs{left}: {text}")
+
+            yield watch
+    finally:
+        if last:
+            again = f"; the rest: longhold study run {plan.name} --store {store}" if last[0].left else ""
+            say(f"{last[0].done} rows in {store}{again}")

@@ -1,0 +1,239 @@
+"""What a run is told and what it comes to: a specification and a row, both plain JSON."""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self, TypeAlias, final
+
+from pydantic import Field, JsonValue, model_validator
+
+from longhold.models.config import Config
+
+_MEANING = 1
+"""Part of every digest. It grows when the same specification comes to mean another run, so that no old row is taken
+for a new one."""
+
+TaskValues: TypeAlias = dict[str, JsonValue]
+"""A task as `Task.to_json` gives it."""
+
+ProtocolName: TypeAlias = Literal["trained", "extrapolated", "capacity", "readable", "plain"]
+"""Under which protocol a run was made; rows of two protocols are never merged."""
+
+Stage: TypeAlias = Literal["tuning", "result"]
+"""`tuning`: the run only helps to choose a learning rate. `result`: the run is reported."""
+
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+"""Of a run: its initial weights and its sequences."""
+
+
+def digest_of(values: JsonValue) -> str:
+    """32 hexadecimal digits of the SHA-256 of a JSON value, whatever the order of its keys."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@final
+class TrialSpec(Config):
+    """Everything that decides the numbers of one run."""
+
+    plan: str
+    """The plan it belongs to."""
+    experiment: str
+    """The experiment of that plan."""
+    stage: Stage = "result"
+    """What the run is for."""
+    protocol: ProtocolName
+    """How the horizon, if any, is to be read."""
+    cell: str
+    """The architecture, as `longhold.models.network` names it."""
+    init: str
+    """Its initialisation as the plan names it; `chrono` alone is told the longest sequence in training."""
+    told: Annotated[int, Field(ge=1)] | None = None
+    """The number of steps that the initialisation was told, where it was."""
+    num_layers: Annotated[int, Field(ge=1)] | None = None
+    """Layers on top of each other; None: what the architecture has by itself."""
+    embedding_size: Annotated[int, Field(ge=1)] | None = None
+    """Width of the learned vector that stands for an id, where the architecture leaves it open; None: one-hot."""
+    hidden_size: Annotated[int, Field(ge=1)] | None = None
+    """Units; None where `parameters` decides."""
+    parameters: Annotated[int, Field(ge=1)] | None = None
+    """Trainable numbers, for which the hidden size is solved; None where `hidden_size` decides."""
+    task: TaskValues
+    """What it is trained on."""
+    tests: Annotated[tuple[TaskValues, ...], Field(min_length=1)]
+    """What it is tested on, each on sequences of its own."""
+    examine: str | None = None
+    """The field in which the tests differ, where it is not their lag."""
+    probed: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Lags at which a linear probe reads the trained model's frozen state; the task's inputs are what is read."""
+    vary: str | None = None
+    """The field of the task in which the runs of an arm differ, such as `lag`; None: in none."""
+    level: int | None = None
+    """That field's value in this run."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """The update rule; `sgd` is without momentum."""
+    lr: Annotated[float, Field(gt=0)]
+    """Learning rate, constant."""
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Largest total 2-norm of the gradients."""
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Fresh sequences in each step."""
+    steps: Annotated[int, Field(ge=1)]
+    """Optimizer steps after which the run ends."""
+    stop_at: Annotated[float, Field(gt=0, le=1)] | None = 0.97
+    """A run ends early when the recall on its last 20 batches, each new to it, was at least this on average. None: it
+    takes all its steps."""
+    seed: Seed
+    """Decides the initial weights, the batches and the test sequences."""
+    test_sequences: Annotated[int, Field(ge=1000)] = 1024
+    """Fresh sequences of each test; more where the task asks for more."""
+    shuffled_labels: bool = False
+    """The control: in training, the answers of a batch are dealt out among its sequences."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if (self.hidden_size is None) == (self.parameters is None):
+            raise ValueError("expected one of hidden_size and parameters")
+        return self
+
+    @property
+    def arm(self) -> str:
+        """The cell and its initialisation as they are called in a report."""
+        return arm_label(self.cell, self.init)
+
+    @property
+    def initialisation(self) -> str:
+        """The initialisation with the number that it was told, such as `chrono:66`."""
+        return self.init if self.told is None else f"{self.init}:{self.told}"
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the run: two specifications have the same digest if and only if they say the same."""
+        return digest_of({"meaning": _MEANING, **self.model_dump(mode="json")})
+
+
+def arm_label(cell: str, init: str) -> str:
+    """`lstm forget:1`; a prior that is told the longest lag is labelled so: `lstm chrono (told the lag)`."""
+    return f"{cell} {init} (told the lag)" if is_told(init) else f"{cell} {init}"
+
+
+def is_told(init: str) -> bool:
+    """Whether an initialisation of this name is given the length of the task: `chrono` without a number of its own."""
+    return init == "chrono"
+
+
+@final
+class LagScore(Config):
+    """How one test of a run went."""
+
+    lag: int | None
+    """The lag that is tested, where there is one."""
+    level: int | None = None
+    """The value of the field in which the tests differ, where it is not their lag."""
+    score: float
+    """In the task's own unit, the mean over test sequences; of a probe the accuracy."""
+    recall: float
+    """0 for guessing, 1 for perfect."""
+    solved: bool
+    """Whether that counts as solved."""
+
+
+@final
+class Row(Config):
+    """What one run came to. All fields but those in `MEASURED` follow from `spec`, on the same machine and build."""
+
+    digest: str
+    """Of `spec`."""
+    plan: str
+    """As in `spec`."""
+    experiment: str
+    """As in `spec`."""
+    stage: Stage
+    """As in `spec`."""
+    protocol: ProtocolName
+    """As in `spec`."""
+    task: TaskValues
+    """What it was trained on: its name and its fields."""
+    cell: str
+    """As in `spec`."""
+    init: str
+    """As in `spec`."""
+    told: int | None
+    """As in `spec`."""
+    arm: str
+    """Cell and initialisation in one label."""
+    vary: str | None
+    """As in `spec`."""
+    level: int | None
+    """As in `spec`."""
+    lag: int | None
+    """The lag that it was trained at, where there is one."""
+    hidden_size: int
+    """Units."""
+    parameters: int
+    """Trainable numbers."""
+    state_bytes: int
+    """Bytes of the state of one sequence."""
+    flops_per_token: int
+    """Floating-point operations of one step of one sequence, forward."""
+    lr: float
+    """As in `spec`."""
+    steps: int
+    """Optimizer steps allowed."""
+    steps_used: int
+    """Optimizer steps made."""
+    solved: bool
+    """Whether every test was solved."""
+    solved_step: int | None
+    """For a run that solved its tests: the first step after which its last 20 batches counted as solved, or
+    `steps_used` if none did. None: censored at `steps_used`."""
+    score: float | None
+    """Mean over the tests; None for a run that failed."""
+    chance: float
+    """The score of guessing, mean over the tests."""
+    recall: float | None
+    """Mean over the tests."""
+    unit: str
+    """What a score is."""
+    test_sequences: int
+    """Fresh sequences in each test, the fewest where they differ."""
+    by_lag: tuple[LagScore, ...]
+    """Test by test, where there are several; what a probe reads of the state, lag by lag, where one was asked for."""
+    control: tuple[LagScore, ...]
+    """The same for probes that were taught shuffled labels; empty where there is no probe."""
+    curve: tuple[tuple[int, float, float], ...]
+    """`(step, loss, recall)` on the run's own new batches, each the mean since the point before."""
+    tokens_per_second: float | None
+    """Steps of sequences trained on per second of one core; None where it was too short to tell."""
+    seconds: float
+    """Time from beginning to end."""
+    core_seconds: float
+    """Processor time of the same."""
+    seed: int
+    """As in `spec`."""
+    machine: str
+    """Where it ran."""
+    versions: dict[str, str]
+    """Of Python, torch and longhold."""
+    error: str | None
+    """One line on why there is no score; None for a run that did not fail."""
+    spec: TrialSpec
+    """The whole specification."""
+
+    @model_validator(mode="after")
+    def _is_of_its_spec(self) -> Self:
+        if self.digest != self.spec.digest:
+            raise ValueError(f"digest={self.digest!r} is not that of the row's spec, {self.spec.digest!r}")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as plain values; `Row(**values)` reads them."""
+        return self.model_dump(mode="json")
+
+    def result(self) -> dict[str, Any]:
+        """The row without what depends on the machine and the moment: equal for two runs of the same `spec`."""
+        return {name: value for name, value in self.to_json().items() if name not in MEASURED}
+
+
+MEASURED = frozenset({"tokens_per_second", "seconds", "core_seconds", "machine", "versions"})
+"""The fields of a row that may differ between two runs of the same specification."""

@@ -1,0 +1,202 @@
+"""Rows on disk: one SQLite file, a transaction for each run; JSON lines and CSV for everyone else."""
+
+import contextlib
+import csv
+import io
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, final
+
+from longhold.errors import InputError
+from longhold.study.row import Row, Stage
+
+FORMAT = 1
+"""The version of the schema; it stands in the file's `user_version`."""
+
+_APPLICATION = 0x4C484C44  # "LHLD", in the file's `application_id`
+
+_FLAT = tuple(name for name in Row.model_fields if name not in {"by_lag", "curve", "spec"})
+
+_COLUMNS = ", ".join(f"json_extract(row, '$.{name}') AS {name}" for name in _FLAT)
+
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS rows (
+  digest TEXT PRIMARY KEY,
+  plan TEXT NOT NULL,
+  row TEXT NOT NULL CHECK (json_valid(row))
+) WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS results AS SELECT {_COLUMNS} FROM rows;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {FORMAT};
+"""
+
+
+@final
+class Store:
+    """The rows of any number of plans. A context manager; the file is made when the first row is written.
+
+    Each row is in the file when `write` returns, whatever happens to the process afterwards. Two processes may write
+    into one file.
+
+    Example:
+        >>> with Store("study.sqlite") as store:  # doctest: +SKIP
+        ...     store.write(row)
+        ...     print(len(store.rows("standard")))
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        """The file."""
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def write(self, row: Row) -> None:
+        """Keep a row. One that is there already stays as it is, since it says the same.
+
+        Raises:
+            InputError: the file cannot be written, or is no store.
+        """
+        self.write_all([row])
+
+    def write_all(self, rows: Iterable[Row]) -> int:
+        """Keep rows, all or none of them; how many were new."""
+        values = [(row.digest, row.plan, json.dumps(row.to_json())) for row in rows]
+        with self._told(), self._open() as connection:
+            before = connection.total_changes
+            connection.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", values)
+            return connection.total_changes - before
+
+    def rows(self, plan: str | None = None, stage: Stage | None = "result") -> tuple[Row, ...]:
+        """Rows in a fixed order: by plan, experiment, arm, level, seed.
+
+        Args:
+            plan: of one plan only; None: of all.
+            stage: `result` leaves out the runs that only chose a learning rate; None: all.
+
+        Raises:
+            InputError: the file is damaged, newer than this longhold, or no store. A file that is missing has no rows.
+        """
+        if not self.path.exists():
+            return ()
+        with self._told():
+            found = self._open().execute("SELECT row FROM rows WHERE plan = ? OR ? IS NULL", (plan, plan)).fetchall()
+        rows = [self._row(text) for (text,) in found]
+        return tuple(sorted((row for row in rows if stage in (None, row.stage)), key=_place))
+
+    def plans(self) -> tuple[str, ...]:
+        """The plans that have rows."""
+        if not self.path.exists():
+            return ()
+        with self._told():
+            return tuple(name for (name,) in self._open().execute("SELECT DISTINCT plan FROM rows ORDER BY plan"))
+
+    def _row(self, text: str) -> Row:
+        try:
+            return Row(**json.loads(text))
+        except ValueError as error:  # both JSONDecodeError and InputError
+            raise InputError(f"{self.path}: a row cannot be read ({error})") from None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = sqlite3.connect(self.path, timeout=60)
+            self._prepare(self._connection)
+        return self._connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        if application == _APPLICATION and version == FORMAT:
+            return
+        if application == _APPLICATION and version > FORMAT:
+            raise InputError(f"{self.path}: written by a newer longhold (format {version}), expected {FORMAT}")
+        with contextlib.closing(connection.execute("SELECT count(*) FROM sqlite_master")) as names:
+            if application or names.fetchone()[0]:
+                raise InputError(f"{self.path}: an SQLite file, but not a study of longhold")
+        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What SQLite finds wrong, in one line."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise InputError(f"{self.path}: cannot be used as a study ({error})") from None
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    return (row.plan, row.experiment, row.arm, -1 if row.level is None else row.level, row.stage, row.lr, row.seed)
+
+
+def written(form: str, rows: Iterable[Row]) -> Iterator[str]:
+    """Rows as text, line by line, in a form by its name: `csv` or `jsonl`.
+
+    Raises:
+        InputError: another name.
+    """
+    forms = {"csv": to_csv, "jsonl": to_jsonl}
+    if form not in forms:
+        raise InputError(f"format {form!r}: expected csv or jsonl")
+    return forms[form](rows)
+
+
+def to_jsonl(rows: Iterable[Row]) -> Iterator[str]:
+    """A line of JSON for each row."""
+    for row in rows:
+        yield json.dumps(row.to_json()) + "\n"
+
+
+def from_jsonl(path: str | Path) -> tuple[Row, ...]:
+    """The rows of a file of JSON lines.
+
+    Raises:
+        InputError: the file cannot be read, or a line is no row; the line is named.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read rows ({error})") from None
+    return tuple(_parsed(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
+
+
+def _parsed(path: str | Path, number: int, line: str) -> Row:
+    try:
+        values = json.loads(line)
+        if not isinstance(values, dict):
+            raise InputError("expected an object")
+        return Row(**values)
+    except ValueError as error:
+        raise InputError(f"{path}, line {number}: not a row ({error})") from None
+
+
+def to_csv(rows: Iterable[Row]) -> Iterator[str]:
+    """A header and a line for each row; values that are not numbers, words or dates stand as JSON."""
+    line = io.StringIO()
+    writer = csv.DictWriter(line, list(Row.model_fields), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(value) for name, value in row.to_json().items()})
+        yield _drained(line)
+    yield _drained(line)
+
+
+def _cell(value: object) -> object:
+    return json.dumps(value) if isinstance(value, dict | list | bool) else value
+
+
+def _drained(line: io.StringIO) -> str:
+    text = line.getvalue()
+    line.seek(0)
+    line.truncate()
+    return text
