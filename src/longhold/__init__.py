@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from longhold._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from longhold import inspection as inspection
     from longhold.errors import InputError as InputError
     from longhold.kernels import use_backend as use_backend
     from longhold.layers import GRU as GRU
@@ -37,7 +38,7 @@ _HOMES = {
     "load": "longhold.text",
     "train": "longhold.text",
 }
-_ROOMS = {"init": "longhold.layers.init"}
+_ROOMS = {"init": "longhold.layers.init", "inspection": "longhold.inspection"}
 
 __all__ = ["__version__", *_HOMES, *_ROOMS]
 

@@ -42,15 +42,15 @@ def orthogonal(size: int) -> Tensor:
 def test_the_spectrum_of_a_linear_recurrence_is_its_eigenvalues() -> None:
     weight = torch.randn(6, 6) / math.sqrt(6)
     expected = torch.linalg.eigvals(weight.double()).abs().log().sort(descending=True).values
-    found = lyapunov_spectrum(LinearRecurrence(weight), torch.zeros(3000, 2, 6), burn_in=10, warm_up=300)
+    found = lyapunov_spectrum(LinearRecurrence(weight), torch.zeros(1500, 1, 6), burn_in=10, warm_up=290)
     assert found.exponents == pytest.approx(expected.tolist(), rel=0.01)
-    assert (found.steps, found.rows) == (2690, 2)
+    assert (found.steps, found.rows) == (1200, 1)
 
 
 def test_our_rnn_at_rest_has_the_spectrum_of_its_matrix() -> None:
     basis = torch.randn(5, 5)
     weight = basis @ torch.diag(torch.tensor([0.95, 0.8, -0.6, 0.4, 0.2])) @ basis.inverse()
-    found = lyapunov_spectrum(rnn(weight, "tanh"), torch.zeros(600, 1, 1), exponents=3, burn_in=0, warm_up=200)
+    found = lyapunov_spectrum(rnn(weight, "tanh"), torch.zeros(300, 1, 1), exponents=3, burn_in=0, warm_up=100)
     assert found.exponents == pytest.approx([math.log(0.95), math.log(0.8), math.log(0.6)], rel=0.01)
 
 

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
+import longhold
 from longhold.errors import InputError
 from longhold.inspection import bias_time_constants, gates, gradient_by_lag, time_constants
-from longhold.models import LanguageModelConfig
+from longhold.models import LanguageModelConfig, SequenceModel
 from longhold.models.language_model import LanguageModel
 
 
@@ -58,9 +59,6 @@ def test_chrono_spreads_them_up_to_the_longest_lag() -> None:
 
 
 def test_without_biases_a_gate_stands_at_one_half() -> None:
-    import longhold
-    from longhold.models import SequenceModel
-
     class Bare(SequenceModel):
         def __init__(self) -> None:
             super().__init__()

@@ -37,6 +37,14 @@ def test_plain_is_examined_as_its_task_says() -> None:
     assert Plain(task={"name": "parity"}).varies is None
 
 
+def test_an_examination_may_be_at_several_values_of_a_field() -> None:
+    protocol = Plain(task={"name": "agreement"}, examined={"modifiers": 4}, examine="attractors", examine_values=(0, 4))
+    (exam,) = protocol.exams()
+    assert exam.examine == "attractors"
+    assert [(test.split, test.modifiers, test.attractors) for test in exam.tests] == [("test", 4, 0), ("test", 4, 4)]
+    assert exam.task.modifiers is None
+
+
 def test_readable_asks_the_state_at_lags_the_sequence_has() -> None:
     task = {"name": "stream_recall", "lag": 3, "asked": 5}
     (exam,) = Readable(task=task, lags=(1, 7)).exams()
@@ -60,6 +68,8 @@ def test_readable_asks_the_state_at_lags_the_sequence_has() -> None:
         (lambda: Capacity(task=RECALL, vary="weight", values=(2,)), "weight"),
         (lambda: Plain(task={"name": "adding"}, vary="steps"), "rising"),
         (lambda: Plain(task={"name": "parity"}, values=(3,)), "without vary"),
+        (lambda: Plain(task={"name": "agreement"}, examine="attractors"), "both or neither"),
+        (lambda: Plain(task={"name": "parity"}, examined={"hue": 3}), "hue"),
     ],
 )
 def test_what_cannot_be_examined_is_refused_in_a_line(make, word: str) -> None:

@@ -158,6 +158,15 @@ def test_a_model_of_many_lags_is_tested_at_each() -> None:
     assert made.lag is None
 
 
+def test_an_examination_at_several_values_tells_them() -> None:
+    task, tests = (
+        {"name": "parity", "longest": 6, "tested": 6},
+        ({"name": "parity", "longest": n, "tested": n} for n in (3, 9)),
+    )
+    made = run_trial(spec(task=task, tests=tuple(tests), examine="longest", vary=None, level=None, steps=2))
+    assert [(test.level, test.lag) for test in made.by_lag] == [(3, None), (9, None)]
+
+
 def test_more_sequences_are_tested_where_the_task_asks_for_more() -> None:
     task = task_from_json({"name": "anbn"}).examination
     assert sequences(spec(), task) == max(1000, task.tested_sequences)

@@ -39,7 +39,9 @@ class Decay:
     variance unexplained and fits no worse than the power law"""
 
     def __str__(self) -> str:
-        if math.isinf(self.tau):
+        if abs(self.rate) < 1e-6:
+            law = "stays level"
+        elif math.isinf(self.tau):
             law = f"grows by {self.rate:.3g} nats per step"
         else:
             law = f"falls by a factor e in {self.tau:.3g} steps"

@@ -34,20 +34,22 @@ def jacobian_by_lag(
     lags: Sequence[int] = (1, 2, 4, 8, 16, 32, 64),
     *,
     positions: int = 4,
-    burn_in: int = 0,
+    burn_in: int = 1,
     dtype: torch.dtype | None = torch.float64,
 ) -> JacobianByLag:
     """Push all directions of the state along the model's trajectory and see how long they stay.
 
     From each of `positions` evenly spaced steps, `d s_(t+k) / d s_t` is carried forward as a product of the steps'
-    Jacobians, and its singular values are taken at the asked lags. Memory: `B N^2` numbers for a state of `N`.
+    Jacobians, and its singular values are taken at the asked lags. A state of `N` numbers takes memory for `B N^2` and
+    time for `N^3` at each lag: where N is in the thousands `lyapunov_spectrum` with few exponents is the instrument.
 
     Args:
         model: any `SequenceModel` with a state of real numbers and fixed size.
         inputs: `(T, B)` ids or `(T, B, F)` features.
         lags: in steps, positive and rising.
         positions: steps t to begin from, at most.
-        burn_in: steps before the first of them.
+        burn_in: steps before the first of them; at least one, since the initial state is a place of its own, where a
+            Jacobian may be 0.
         dtype: what to compute in; None: the model's own.
 
     Raises:

@@ -52,82 +52,105 @@ class Agenda:
 
 def agenda(plan: Plan, rows: Rows) -> Agenda:
     """Where a plan stands, given the rows there are. Rows that it does not ask for play no part."""
-    done: list[Row] = []
-    ready: list[Item] = []
-    later: list[TrialSpec] = []
-    rates: dict[tuple[str, str], float] = {}
-    for experiment in plan.experiments:
-        for cell, init in experiment.arm_names():
-            arm = _Arm(plan.name, experiment, cell, init, rows)
-            missing, lr = arm.tune()
-            ready += [Item(spec) for spec in missing]
-            for seed in experiment.seeds:
-                if missing:
-                    later += arm.specs(seed, lr)
-                    continue
-                chain = arm.chain(seed, lr)
-                begun = 1 if experiment.protocol.failures_to_stop is not None else len(chain)
-                ready += [Item(spec, tuple(chain[begun:])) for spec in chain[:begun]]
-                later += chain[begun:]
-            if experiment.tuning is not None and not missing:
-                rates[experiment.name, arm_label(cell, init)] = lr
-            done += arm.done.values()
-    return Agenda(tuple(done), tuple(ready), tuple(later), rates)
+    return Planner(plan).agenda(rows)
+
+
+@final
+class Planner:
+    """A plan that is asked again and again where it stands; what its runs are told is worked out once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._arms = [
+            _Arm(plan.name, experiment, cell, init)
+            for experiment in plan.experiments
+            for cell, init in experiment.arm_names()
+        ]
+
+    def agenda(self, rows: Rows) -> Agenda:
+        """As `longhold.study.agenda.agenda`."""
+        parts = [(arm, arm.stand(rows)) for arm in self._arms]
+        return Agenda(
+            done=tuple(row for _, part in parts for row in part.done),
+            ready=tuple(item for _, part in parts for item in part.ready),
+            later=tuple(spec for _, part in parts for spec in part.later),
+            rates={arm.name: part.tuned for arm, part in parts if part.tuned is not None},
+        )
+
+
+class _Standing:
+    """Where one arm stands."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.done: list[Row] = []
+        self.ready: list[Item] = []
+        self.later: list[TrialSpec] = []
+        self.tuned: float | None = None
+
+    def row(self, spec: TrialSpec) -> Row | None:
+        row = self._rows.get(spec.digest)
+        if row is not None:
+            self.done.append(row)
+        return row
 
 
 class _Arm:
     """One arm of one experiment."""
 
-    def __init__(self, plan: str, experiment: Experiment, cell: str, init: str, rows: Rows) -> None:
+    def __init__(self, plan: str, experiment: Experiment, cell: str, init: str) -> None:
+        self.name = experiment.name, arm_label(cell, init)
         self._plan, self._experiment, self._cell, self._init = plan, experiment, cell, init
-        self._rows = rows
-        self.done: dict[str, Row] = {}
-        """The rows that were asked for and found."""
         self._exams = experiment.protocol.exams()
+        self._known: dict[tuple[int | None, int, float, Stage], TrialSpec] = {}
 
-    def _spec(self, exam: Exam, seed: int, lr: float, *, tuning: bool = False) -> TrialSpec:
-        stage: Stage = "tuning" if tuning else "result"
-        return self._experiment.spec(self._plan, self._cell, self._init, exam, seed, lr, stage)
+    def stand(self, rows: Rows) -> _Standing:
+        standing = _Standing(rows)
+        rate = self._experiment.lr
+        if self._experiment.tuning is not None:
+            rate = standing.tuned = self._tune(self._experiment.tuning, standing)
+        for seed in self._experiment.seeds:
+            if rate is None:
+                standing.later += self._specs(seed, self._experiment.some_rate)
+            else:
+                self._climb(seed, rate, standing)
+        return standing
 
-    def _row(self, spec: TrialSpec) -> Row | None:
-        row = self._rows.get(spec.digest)
-        if row is not None:
-            self.done[row.digest] = row
-        return row
-
-    def tune(self) -> tuple[list[TrialSpec], float]:
-        """Tuning runs that are missing, and the rate: decided where none is missing, else what stands for it."""
-        tuning = self._experiment.tuning
-        if tuning is None:
-            assert self._experiment.lr is not None
-            return [], self._experiment.lr
+    def _tune(self, tuning: Tuning, standing: _Standing) -> float | None:
+        """The rate that tuning chooses; None while it lacks runs, which are then ready."""
+        exam, found = self._experiment.tuning_exam(), dict[float, list[Row]]()
         rates = list(tuning.grid)
-        while True:
-            found = {lr: [(spec, self._row(spec)) for spec in self._tuning_specs(tuning, lr)] for lr in rates}
-            if missing := [spec for pairs in found.values() for spec, row in pairs if row is None]:
-                return missing, tuning.grid[len(tuning.grid) // 2]
-            best = best_rate({lr: [row for _, row in pairs if row is not None] for lr, pairs in found.items()})
-            further = wider(tuning, rates, best)
-            if further is None:
-                return [], best
-            rates.append(further)
+        while len(found) < len(rates):
+            for lr in rates[len(found) :]:
+                specs = [self._spec(exam, seed, lr, "tuning") for seed in tuning.seeds]
+                rows = [standing.row(spec) for spec in specs]
+                standing.ready += [Item(spec) for spec, row in zip(specs, rows, strict=True) if row is None]
+                found[lr] = [row for row in rows if row is not None]
+            if standing.ready:
+                return None
+            further = wider(tuning, rates, best_rate(found))
+            if further is not None:
+                rates.append(further)
+        return best_rate(found)
 
-    def _tuning_specs(self, tuning: Tuning, lr: float) -> list[TrialSpec]:
-        exam = self._experiment.tuning_exam()
-        return [self._spec(exam, seed, lr, tuning=True) for seed in tuning.seeds]
-
-    def specs(self, seed: int, lr: float) -> list[TrialSpec]:
-        """Every run of a seed, in order."""
-        return [self._spec(exam, seed, lr) for exam in self._exams]
-
-    def chain(self, seed: int, lr: float) -> list[TrialSpec]:
-        """The runs of a seed that are left, in order: none after as many failures in a row as stop it."""
-        failures, left = 0, []
-        for spec in self.specs(seed, lr):
-            if failures == self._experiment.protocol.failures_to_stop:
+    def _climb(self, seed: int, lr: float, standing: _Standing) -> None:
+        """The runs of a seed, in order: none after as many failures in a row as end its ladder."""
+        failures, left, most = 0, list[TrialSpec](), self._experiment.protocol.failures_to_stop
+        for spec in self._specs(seed, lr):
+            if failures == most:
                 break
-            row = self._row(spec)
+            row = standing.row(spec)
             if row is None:
                 left.append(spec)
             failures = failures + 1 if row is not None and not row.solved else 0
-        return left
+        begun = len(left) if most is None else 1
+        standing.ready += [Item(spec, tuple(left[begun:])) for spec in left[:begun]]
+        standing.later += left[begun:]
+
+    def _specs(self, seed: int, lr: float) -> list[TrialSpec]:
+        return [self._spec(exam, seed, lr, "result") for exam in self._exams]
+
+    def _spec(self, exam: Exam, seed: int, lr: float, stage: Stage) -> TrialSpec:
+        key = exam.level, seed, lr, stage
+        if key not in self._known:
+            self._known[key] = self._experiment.spec(self._plan, self._cell, self._init, exam, seed, lr, stage)
+        return self._known[key]

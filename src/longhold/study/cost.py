@@ -4,7 +4,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from longhold.errors import InputError
@@ -42,9 +42,15 @@ class Costs:
 
     step_seconds: Mapping[str, float]
     """Processor time of an optimizer step, by the kind of run."""
+    _known: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     def at_most(self, spec: TrialSpec) -> float:
         """A run that takes all its steps, with its tests."""
+        if spec.digest not in self._known:
+            self._known[spec.digest] = self._worked_out(spec)
+        return self._known[spec.digest]
+
+    def _worked_out(self, spec: TrialSpec) -> float:
         batches = sum(sequences(spec, task) * task.length for task in map(task_from_json, spec.tests))
         trained = spec.batch_size * task_from_json(spec.task).length
         return self.step_seconds[kind_of(spec)] * (spec.steps + _FORWARD * batches / trained)

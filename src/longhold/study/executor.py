@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
 from longhold.errors import InputError
-from longhold.study.agenda import Agenda, Item, agenda
+from longhold.study.agenda import Agenda, Item, Planner, agenda
 from longhold.study.cost import Bill, Costs, Forecast, bills, measure, refuse_beyond_budget
 from longhold.study.plan import Plan
 from longhold.study.ray_pool import RayPool
@@ -113,7 +113,8 @@ class _Run:
         self._ends = None if seconds is None else self._began + seconds
         self._rows = _rows(plan, store)
         self._in_hand: dict[int, TrialSpec] = {}
-        self._left = agenda(plan, self._rows)
+        self._planner = Planner(plan)
+        self._left = self._planner.agenda(self._rows)
         self._costs = self._affordable()
 
     def _affordable(self) -> Costs:
@@ -152,7 +153,7 @@ class _Run:
         row = Row(**values)  # type: ignore[arg-type]
         self._store.write(row)
         self._rows[row.digest] = row
-        self._left = agenda(self._plan, self._rows)
+        self._left = self._planner.agenda(self._rows)
         self._tell(row)
 
     def _tell(self, row: Row | None) -> None:

@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.table import Table
 
 from longhold.study.agenda import Agenda
+from longhold.study.claims import Question
 from longhold.study.cost import Bill
 from longhold.study.executor import status
-from longhold.study.plan import Experiment, Hypothesis, Plan, load_plan, questions, shipped
+from longhold.study.plan import Experiment, Plan, load_plan, questions, shipped
 from longhold.study.row import Row
 from longhold.study.store import Store
 
@@ -48,8 +49,8 @@ def show_plan(plan: Plan) -> None:
     for experiment in plan.experiments:
         table.add_row(*_experiment(experiment))
     console.print(table)
-    for hypothesis in plan.hypotheses:
-        console.print(f"- {_hypothesis(hypothesis)}", markup=False, highlight=False)
+    for question in plan.family.questions if plan.family else ():
+        console.print(f"- {_question(question)}", markup=False, highlight=False)
 
 
 def _experiment(experiment: Experiment) -> tuple[str, ...]:
@@ -67,14 +68,14 @@ def _experiment(experiment: Experiment) -> tuple[str, ...]:
     )
 
 
-def _hypothesis(hypothesis: Hypothesis) -> str:
-    kind = "prediction" if hypothesis.predicted else "comparison"
-    at = "" if hypothesis.level is None else f" at {hypothesis.level}"
-    sign = ">" if hypothesis.predicted else "against"
-    because = f" ({hypothesis.because})" if hypothesis.because else ""
+def _question(question: Question) -> str:
+    kind, sign = ("prediction", ">") if question.predicted else ("question", "or")
+    at = f" at {', '.join(map(str, question.levels))}" if question.levels else ""
+    where = "".join(f", {name} {value}" for name, value in question.where.items())
+    unit = " times" if question.is_ratio else ""
     return (
-        f"{kind} {hypothesis.name!r}: {hypothesis.first} {sign} {hypothesis.second} in {hypothesis.metric}"
-        f"{at} of {hypothesis.experiment!r}, by at least {hypothesis.minimum_effect:g}{because}"
+        f"{kind} {question.name!r}: {question.a} {sign} {question.b} in {question.measure} "
+        f"({question.task}, {question.protocol}{at}{where}), by at least {question.minimum_effect:g}{unit}"
     )
 
 

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from longhold.errors import InputError
 from longhold.models.config import Config
+from longhold.study.claims import Family, Question
+from longhold.study.claims import Tuning as ToldTuning
 from longhold.study.protocols import Exam, Protocol
 from longhold.study.row import Seed, Stage, TrialSpec, arm_label, is_told
 from longhold.study.trial import network
@@ -21,7 +23,7 @@ LEAST_RATES = 5
 _OWN_EMBEDDING = ("rnn", "irnn", "gru", "lstm")  # where the width of the embedding is left open
 
 Seeds: TypeAlias = Annotated[tuple[Seed, ...], Field(min_length=1)]
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 _-]*$")]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\n]*$")]
 
 
 @final
@@ -114,7 +116,7 @@ class Experiment(Config):
         sizes = {(exam.task.input_size, exam.task.output_size): exam for exam in self.protocol.exams()}
         for cell, init in self.arm_names():
             for exam in sizes.values():
-                network(self.spec("check", cell, init, exam, self.seeds[0], self.lr or 1.0))
+                network(self.spec("check", cell, init, exam, self.seeds[0], self.some_rate))
         return self
 
     def arm_names(self) -> tuple[tuple[str, str], ...]:
@@ -124,6 +126,14 @@ class Experiment(Config):
     def labels(self) -> tuple[str, ...]:
         """The arms as rows name them."""
         return tuple(arm_label(cell, init) for cell, init in self.arm_names())
+
+    @property
+    def some_rate(self) -> float:
+        """The learning rate, or the middle of the grid where it is to be tuned."""
+        if self.tuning is not None:
+            return self.tuning.grid[len(self.tuning.grid) // 2]
+        assert self.lr is not None  # `_is_complete` asks for one of the two
+        return self.lr
 
     def tuning_exam(self) -> Exam:
         """The exam at which learning rates are tuned.
@@ -155,6 +165,7 @@ class Experiment(Config):
             parameters=self.parameters,
             task=exam.task.to_json(),
             tests=tuple(test.to_json() for test in exam.tests),
+            examine=exam.examine,
             probed=exam.probed,
             vary=self.protocol.varies,
             level=exam.level,
@@ -171,40 +182,6 @@ class Experiment(Config):
 
 
 @final
-class Hypothesis(Config):
-    """A comparison that the plan declares before it runs. Together they are the family of Holm's correction."""
-
-    name: Name
-    """What it is called in the report."""
-    experiment: str
-    """Where both arms are found."""
-    first: str
-    """One arm."""
-    second: str
-    """The other."""
-    metric: Literal["solved", "recall", "steps", "horizon"]
-    """What is compared: the share of seeds that solve, recall, steps to solve, or the horizon."""
-    level: int | None = None
-    """At one level of the protocol; None: over all of them."""
-    minimum_effect: Annotated[float, Field(gt=0)]
-    """The smallest difference that matters, in the metric's unit."""
-    predicted: bool = False
-    """Whether it was predicted that the first has more (of steps: fewer)."""
-    because: str = ""
-    """Why, for a prediction."""
-    seeds: Annotated[int, Field(ge=1)] | None = None
-    """Of a prediction: how many seeds each side has."""
-    steps: Annotated[int, Field(ge=1)] | None = None
-    """Of a prediction: the steps that each run is allowed."""
-
-    @model_validator(mode="after")
-    def _predictions_are_complete(self) -> Self:
-        if self.predicted and not (self.because and self.seeds and self.steps):
-            raise ValueError(f"{self.name}: a prediction states because, seeds and steps")
-        return self
-
-
-@final
 class Plan(Config):
     """A study."""
 
@@ -218,18 +195,40 @@ class Plan(Config):
     """Its budget: processor time, over all workers. A plan that is predicted to take more is not begun."""
     experiments: Annotated[tuple[Experiment, ...], Field(min_length=1)]
     """What is run."""
-    hypotheses: tuple[Hypothesis, ...] = ()
-    """What is compared, decided before the runs."""
+    family: Family | None = None
+    """What is compared and what was predicted, decided before the runs: one family for Holm's correction. Its `tuning`
+    is left open, since the experiments tell it."""
 
     @model_validator(mode="after")
     def _names_what_it_has(self) -> Self:
-        for kind, things in (("experiment", self.experiments), ("hypothesis", self.hypotheses)):
-            counts = Counter(thing.name for thing in things)
-            if twice := [name for name, count in counts.items() if count > 1]:
-                raise ValueError(f"two of the name {twice[0]!r}: expected each {kind} to have its own")
-        for hypothesis in self.hypotheses:
-            _check(hypothesis, self.experiment(hypothesis.experiment))
+        counts = Counter(experiment.name for experiment in self.experiments)
+        if twice := [name for name, count in counts.items() if count > 1]:
+            raise ValueError(f"two experiments of the name {twice[0]!r}: expected each to have its own")
+        for question in self.family.questions if self.family else ():
+            _check(question, self.experiments)
+        self.questions()
         return self
+
+    def questions(self) -> Family | None:
+        """The family, with how learning rates are chosen.
+
+        Raises:
+            InputError: the family tells of a tuning itself, or the experiments it asks about are not tuned alike.
+        """
+        if self.family is None:
+            return None
+        if self.family.tuning is not None:
+            raise InputError("family: tuning is told by the experiments, expected none here")
+        asked = [e for e in self.experiments if any(_is_about(q, e) for q in self.family.questions)]
+        tunings = {None if e.tuning is None else (e.tuning.grid, len(e.tuning.seeds)) for e in asked}
+        if len(tunings) > 1:
+            raise InputError(
+                "family: its experiments are not tuned alike: expected one grid and number of seeds for all"
+            )
+        chosen = tunings.pop()
+        if chosen is None:
+            return self.family
+        return self.family.model_copy(update={"tuning": ToldTuning(learning_rates=chosen[0], seeds=chosen[1])})
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of this name.
@@ -247,17 +246,30 @@ class Plan(Config):
         return self if core_seconds is None else type(self)(**{**self.model_dump(), "core_seconds": core_seconds})
 
 
-def _check(hypothesis: Hypothesis, experiment: Experiment) -> None:
-    for arm in (hypothesis.first, hypothesis.second):
-        if arm not in experiment.labels():
-            raise InputError(f"{hypothesis.name}: arm {arm!r}: expected one of {list(experiment.labels())}")
-    levels = [exam.level for exam in experiment.protocol.exams()]
-    if hypothesis.level is not None and hypothesis.level not in levels:
-        raise InputError(f"{hypothesis.name}: level={hypothesis.level}: expected one of {levels}")
-    if hypothesis.predicted and (hypothesis.seeds, hypothesis.steps) != (len(experiment.seeds), experiment.steps):
+def _is_about(question: Question, experiment: Experiment) -> bool:
+    """Whether a question is put to rows of an experiment."""
+    protocol = experiment.protocol
+    return (
+        (question.task, question.protocol) == (protocol.exams()[0].task.name, protocol.name)
+        and {question.a, question.b} <= set(experiment.labels())
+        and set(question.levels) <= {exam.level for exam in protocol.exams()}
+        and all(_told(experiment).get(name) == value for name, value in question.where.items())
+    )
+
+
+def _told(experiment: Experiment) -> dict[str, object]:
+    """What every run of an experiment says of itself."""
+    return {**experiment.model_dump(mode="json"), **experiment.protocol.exams()[0].task.to_json()}
+
+
+def _check(question: Question, experiments: tuple[Experiment, ...]) -> None:
+    found = [experiment.name for experiment in experiments if _is_about(question, experiment)]
+    if len(found) != 1:
+        at = f" at {list(question.levels)}" if question.levels else ""
+        where = f" where {question.where}" if question.where else ""
         raise InputError(
-            f"{hypothesis.name}: predicted for {hypothesis.seeds} seeds and {hypothesis.steps} steps, but "
-            f"{experiment.name!r} has {len(experiment.seeds)} and {experiment.steps}"
+            f"question {question.name!r} asks about {question.a!r} and {question.b!r} in {question.task!r}{at}{where} "
+            f"under {question.protocol!r}: expected one experiment that has it, found {len(found)}"
         )
 
 

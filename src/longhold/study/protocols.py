@@ -23,6 +23,8 @@ class Exam:
     """What is asked."""
     level: int | None
     """The value of the field that the protocol varies; None where it varies none."""
+    examine: str | None = None
+    """The field in which the tests differ, where it is not their lag."""
     probed: tuple[int, ...] = ()
     """Lags at which the frozen state is read."""
 
@@ -154,7 +156,7 @@ class Readable(_Base):
         task = task_from_json(self.task)
         if list(self.lags) != sorted(set(self.lags)) or self.lags[-1] >= task.length:
             raise InputError(f"lags={list(self.lags)}: expected rising lags below the {task.length} steps of the task")
-        return (Exam(task, (task.examination,), None, self.lags),)
+        return (Exam(task, (task.examination,), None, probed=self.lags),)
 
 
 @final
@@ -167,6 +169,12 @@ class Plain(_Ladder):
     """The field that grows from one fresh model to the next; None: one size."""
     values: tuple[int, ...] = ()
     """From the smallest to the largest."""
+    examined: TaskValues = Field(default_factory=dict)
+    """Fields of the examination that are to be otherwise than the task has them."""
+    examine: str | None = None
+    """A field of the examination in which several tests differ; None: one test."""
+    examine_values: tuple[int, ...] = ()
+    """Its values, a test each."""
 
     @property
     def varies(self) -> str | None:
@@ -177,15 +185,25 @@ class Plain(_Ladder):
         return self.values
 
     def exams(self) -> tuple[Exam, ...]:
-        if self.vary is not None:
-            return super().exams()
-        task = task_from_json(self.task)
-        return (Exam(task, (task.examination,), None),)
+        if self.vary is None:
+            task = task_from_json(self.task)
+            plain: tuple[Exam, ...] = (Exam(task, (task.examination,), None),)
+        else:
+            plain = super().exams()
+        return tuple(Exam(exam.task, self._tests(exam.task), exam.level, self.examine) for exam in plain)
+
+    def _tests(self, task: Task) -> tuple[Task, ...]:
+        values = {**task.examination.to_json(), **self.examined}
+        if self.examine is None:
+            return (task_from_json(values),)
+        return tuple(task_from_json({**values, self.examine: level}) for level in self.examine_values)
 
     @model_validator(mode="after")
     def _varies_by_values(self) -> Self:
         if self.vary is None and self.values:
             raise ValueError(f"values={list(self.values)} without vary: expected the field that takes them")
+        if (self.examine is None) != (not self.examine_values):
+            raise ValueError(f"examine={self.examine!r} with {list(self.examine_values)}: expected both or neither")
         return self
 
 

@@ -62,6 +62,8 @@ class TrialSpec(Config):
     """What it is trained on."""
     tests: Annotated[tuple[TaskValues, ...], Field(min_length=1)]
     """What it is tested on, each on sequences of its own."""
+    examine: str | None = None
+    """The field in which the tests differ, where it is not their lag."""
     probed: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Lags at which a linear probe reads the trained model's frozen state; the task's inputs are what is read."""
     vary: str | None = None
@@ -126,6 +128,8 @@ class LagScore(Config):
 
     lag: int | None
     """The lag that is tested, where there is one."""
+    level: int | None = None
+    """The value of the field in which the tests differ, where it is not their lag."""
     score: float
     """In the task's own unit, the mean over test sequences; of a probe the accuracy."""
     recall: float

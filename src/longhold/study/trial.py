@@ -199,8 +199,11 @@ class _Learner:
         batches = task.batches(stream, min(_TEST_BATCH, wanted))
         parts = (batches.at(i) for i in range(math.ceil(wanted / batches.batch_size)))
         score = float(torch.cat([task.scores(self.model(part.inputs)[0], part) for part in parts])[:wanted].mean())
+        level = None if self.spec.examine is None else task.to_json()[self.spec.examine]
         # not checked: a score may be non-finite, and then the row has none
-        return LagScore.model_construct(lag=task.lag, score=score, recall=task.recall(score), solved=task.solved(score))
+        return LagScore.model_construct(
+            lag=task.lag, level=level, score=score, recall=task.recall(score), solved=task.solved(score)
+        )
 
     def read(self) -> "ReadableHorizon":
         """What linear probes read of the state, with as many test sequences as the other tests have at least."""

@@ -62,8 +62,8 @@ class CountingStrings(Task):
 
     @final
     def solved(self, score: float) -> bool:
-        """Whether every verdict is right."""
-        return score >= 1
+        """Whether every verdict is right (up to the rounding of a mean)."""
+        return score > 1 - 1e-9
 
 
 @final

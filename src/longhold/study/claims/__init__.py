@@ -1,5 +1,10 @@
-"""Claims: a predicate on rows and a template, in English and Chinese. Without its rows a claim is gone."""
+"""Claims: a predicate on rows and a template, in English and Chinese. Without its rows a claim is gone.
 
+`claims(rows, family)` compares; `horizons(rows)` states what each arm reached.
+"""
+
+from longhold.study.claims.horizons import StatedHorizon as StatedHorizon
+from longhold.study.claims.horizons import horizons as horizons
 from longhold.study.claims.judge import LEAST_SEQUENCES as LEAST_SEQUENCES
 from longhold.study.claims.judge import Claim as Claim
 from longhold.study.claims.judge import Family as Family

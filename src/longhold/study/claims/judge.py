@@ -1,8 +1,10 @@
 """From rows to claims: one family of questions, judged together."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Self, final
 
 from pydantic import Field, model_validator
@@ -38,7 +40,7 @@ class Family(Config):
     tuning: Tuning | None = None
     """How learning rates were chosen; None: they were fixed beforehand."""
     resamples: Annotated[int, Field(ge=99)] = RESAMPLES
-    """Permutations of each test."""
+    """Permutations of each test, and the most draws of a bootstrap in one."""
 
     @model_validator(mode="after")
     def _told_apart(self) -> Self:
@@ -60,8 +62,6 @@ class Claim:
     """The family that it was judged in."""
     sides: tuple[Side, Side]
     """The rows of each arm."""
-    readings: tuple[Reading, Reading]
-    """What each side came to."""
     units: tuple[int, int]
     """Seeds compared."""
     verdict: Verdict
@@ -72,8 +72,18 @@ class Claim:
     """Of the difference, adjusted by Holm's procedure."""
     equivalence: float
     """Of the two one-sided tests, adjusted by Holm's procedure."""
-    missed: float
-    """The smallest effect that would have been seen, at the level the question was judged at."""
+    level: float
+    """The unadjusted p-value below which the question would have been answered."""
+
+    @cached_property
+    def readings(self) -> tuple[Reading, Reading]:
+        """What each side came to."""
+        return self.question.read(*self.sides)
+
+    @cached_property
+    def missed(self) -> float:
+        """The smallest effect that would have been seen at `level`, in the unit of `Finding.effect`."""
+        return math.inf if self.finding is None else self.finding.detectable(self.level)
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -146,7 +156,6 @@ def claims(rows: Iterable[Mapping[str, Any]], family: Family) -> list[Claim]:
             question,
             family,
             sides[question.name],
-            question.read(*sides[question.name]),
             units[question.name],
             _verdict(
                 question,
@@ -157,7 +166,7 @@ def claims(rows: Iterable[Mapping[str, Any]], family: Family) -> list[Claim]:
             findings.get(question.name),
             different.p_values[question.name],
             equal.p_values[question.name],
-            findings[question.name].detectable(different.level) if question.name in findings else float("inf"),
+            different.level,
         )
         for question in asked
     ]

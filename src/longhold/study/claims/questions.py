@@ -32,6 +32,7 @@ from longhold.study.claims.sides import (
 )
 from longhold.study.horizon import Outcomes, horizon_ratio, outcomes, trained_horizon
 from longhold.study.statistics import (
+    DRAWS,
     RESAMPLES,
     Estimate,
     Share,
@@ -295,7 +296,7 @@ class TrainedHorizonQuestion(_Ratio):
         return len(self._outcomes(a).solved), len(self._outcomes(b).solved)
 
     def weigh(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
-        found = horizon_ratio(self._outcomes(a), self._outcomes(b), resamples=resamples)
+        found = horizon_ratio(self._outcomes(a), self._outcomes(b), resamples=resamples, draws=min(DRAWS, resamples))
         return Finding(
             found.octaves,
             1.0 if found.blind else found.p_value,

@@ -60,8 +60,9 @@ class Run:
 
     @property
     def by_lag(self) -> list[tuple[int, float]]:
-        """(lag, recall) of one model tested at several lags, rising."""
-        return sorted((int(test["lag"]), float(test["recall"])) for test in self.columns.get("by_lag") or ())
+        """(lag, recall) of one model tested at several lags, rising; tests that probe no lag are passed over."""
+        tests = [test for test in self.columns.get("by_lag") or () if test["lag"] is not None]
+        return sorted((int(test["lag"]), float(test["recall"])) for test in tests)
 
 
 def runs(rows: Iterable[Mapping[str, Any]]) -> list[Run]:

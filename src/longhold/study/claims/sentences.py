@@ -1,7 +1,7 @@
 """The templates of claims, in English and Chinese. A sentence names everything that its claim depends on."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, final
@@ -11,6 +11,7 @@ from pydantic import Field
 from longhold.models.config import Config
 from longhold.study.claims.questions import Question
 from longhold.study.claims.readings import Language, between
+from longhold.study.claims.rows import Run
 from longhold.study.claims.sides import Side
 from longhold.study.statistics import LEAST_SEEDS
 
@@ -131,7 +132,7 @@ def sentence(claim: "Claim", language: Language) -> str:
 def _english(claim: "Claim") -> str:
     one, other = _ordered(claim)
     parts = [
-        f"{_place(claim, 'en')}: {_said(claim, 'en')}.",
+        f"{_where(claim, 'en')}: {_said(claim, 'en')}.",
         f"{one[0].arm}: {one[1]['en']}; {other[0].arm}: {other[1]['en']}{_numbers(claim, 'en')}.",
         f"{'; '.join(_settings(claim, 'en'))}; {_tuning(claim, 'en')}.",
     ]
@@ -143,7 +144,7 @@ def _english(claim: "Claim") -> str:
 def _chinese(claim: "Claim") -> str:
     one, other = _ordered(claim)
     parts = [
-        f"{_place(claim, 'zh')}：{_said(claim, 'zh')}。",
+        f"{_where(claim, 'zh')}：{_said(claim, 'zh')}。",
         f"{one[0].arm}：{one[1]['zh']}；{other[0].arm}：{other[1]['zh']}{_numbers(claim, 'zh')}。",
         f"{'；'.join(_settings(claim, 'zh'))}；{_tuning(claim, 'zh')}。",
     ]
@@ -158,18 +159,20 @@ def _ordered(claim: "Claim") -> list[tuple[Side, Mapping[Language, str]]]:
     return both[::-1] if claim.verdict is Verdict.SECOND else both
 
 
-def _place(claim: "Claim", language: Language) -> str:
-    everything = [run for side in claim.sides for run in side.runs]
-    tasks = "; ".join(sorted({run.task for run in everything}))
-    levels = sorted({run.level for run in everything if run.level is not None})
-    tested = sorted({lag for run in everything for lag, _ in run.by_lag})
-    lags, name = (levels, everything[0].vary) if levels else (tested, "lag")
-    if not lags:
-        return tasks
-    spread = f"{lags[0]}" if len(lags) == 1 else f"{lags[0]}-{lags[-1]}"
-    if language == "zh":
-        return f"{tasks}，{'延迟' if name == 'lag' else name} {spread}（协议 {claim.question.protocol}）"
-    return f"{tasks}, {name} {spread} (protocol {claim.question.protocol})"
+def _where(claim: "Claim", language: Language) -> str:
+    return place([run for side in claim.sides for run in side.runs], claim.question.protocol, language)
+
+
+def place(runs: Sequence[Run], protocol: str, language: Language) -> str:
+    """The tasks, the range of lags and the protocol of some rows."""
+    tasks = "; ".join(sorted({run.task for run in runs}))
+    levels = sorted({run.level for run in runs if run.level is not None})
+    tested = sorted({lag for run in runs for lag, _ in run.by_lag})
+    lags, name = (tested, "lag") if tested else (levels, runs[0].vary)
+    spread = f"{lags[0]}" if len(lags) == 1 else f"{lags[0]}-{lags[-1]}" if lags else ""
+    where = {"en": f"{name} {spread}", "zh": f"{'延迟' if name == 'lag' else name} {spread}"}[language]
+    parts = [tasks, where] if lags else [tasks]
+    return {"en": f"{', '.join(parts)} (protocol {protocol})", "zh": f"{'，'.join(parts)}（协议 {protocol}）"}[language]
 
 
 def _said(claim: "Claim", language: Language) -> str:
@@ -282,14 +285,14 @@ def _p(value: float) -> str:
 
 
 def _settings(claim: "Claim", language: Language) -> list[str]:
-    one, other = (_setting(side)[language] for side in claim.sides)
+    one, other = (setting(side)[language] for side in claim.sides)
     if one == other:
         return [{"en": f"Each arm: {one}", "zh": f"双方：{one}"}[language]]
     mark = {"en": ": ", "zh": "："}[language]
     return [f"{side.arm}{mark}{said}" for side, said in zip(claim.sides, (one, other), strict=True)]
 
 
-def _setting(side: Side) -> Mapping[Language, str]:
+def setting(side: Side) -> Mapping[Language, str]:
     """Size, learning rate, budget, seeds and plan of one side."""
     runs = side.runs
     seeds, failed = len({run.seed for run in runs}), sum(run.failed for run in runs)

@@ -3,12 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from longhold.errors import InputError
 from longhold.inspection.h50 import rising_p_value
@@ -129,7 +127,7 @@ def trained_horizon(
 
 def crossing(lags: tuple[int, ...], solved: Solved) -> float:
     """The horizon of one table `(n, K)`, in steps; 0 below the grid, infinite beyond it."""
-    return _crossing(lags, tuple(solved.sum(axis=0).tolist()), len(solved))
+    return float(crossings(lags, solved.sum(axis=0)[None], len(solved))[0])
 
 
 def bootstrapped(group: Outcomes, resamples: int = DRAWS, seed: int = 0) -> Floats:
@@ -142,18 +140,30 @@ def bootstrapped(group: Outcomes, resamples: int = DRAWS, seed: int = 0) -> Floa
 
 
 def crossings(lags: tuple[int, ...], counts: NDArray[np.int64], seeds: int) -> Floats:
-    """`(R,)` horizons from `(R, K)` counts of solving seeds; equal counts are looked at once."""
-    different, which = np.unique(counts, axis=0, return_inverse=True)
-    values: Floats = np.array([_crossing(lags, tuple(row), seeds) for row in different.tolist()])
-    return values[which.ravel()]
+    """`(R,)` horizons from `(R, K)` counts of solving seeds."""
+    falling = isotonic(counts / seeds)
+    held = (falling >= HALF - 1e-12).sum(axis=1)  # of a falling curve these are the first
+    last = np.clip(held, 1, len(lags) - 1)
+    rows, octaves = np.arange(len(counts)), np.log2(lags)
+    above, below = falling[rows, last - 1], falling[rows, last % len(lags)]
+    part = ((above - HALF) / np.where(above > below, above - below, 1.0)).clip(0, 1)
+    inside = 2 ** (octaves[last - 1] + part * (octaves[last % len(lags)] - octaves[last - 1]))
+    horizons: Floats = np.select([held == 0, held == len(lags)], [0.0, np.inf], inside)
+    return horizons
 
 
-@lru_cache(maxsize=1 << 16)
-def _crossing(lags: tuple[int, ...], counts: tuple[int, ...], seeds: int) -> float:
-    falling = isotonic_regression(np.array(counts) / seeds, increasing=False).x
-    held = int((falling >= HALF - 1e-12).sum())
-    if held in (0, len(lags)):
-        return 0.0 if held == 0 else math.inf
-    above, below = falling[held - 1], falling[held]
-    near, far = math.log2(lags[held - 1]), math.log2(lags[held])
-    return float(2 ** (near + (far - near) * (above - HALF) / (above - below)))
+def isotonic(rows: Floats) -> Floats:
+    r"""`(R, K)` the least-squares sequences that never rise, of many rows at once.
+
+    \(g_i = \min_{a \le i} \max_{b \ge i} \mathrm{mean}(y_a \ldots y_b)\) (Robertson, Wright and Dykstra 1988, section
+    1.4): what `scipy.optimize.isotonic_regression` gives for one row, without a call for each of thousands of draws.
+    """
+    size = rows.shape[1]
+    sums = np.concatenate([np.zeros((len(rows), 1)), rows.cumsum(axis=1)], axis=1)
+    means = np.full((size, size, len(rows)), -np.inf)  # (first, last, R)
+    for first in range(size):
+        for last in range(first, size):
+            means[first, last] = (sums[:, last + 1] - sums[:, first]) / (last + 1 - first)
+    best = np.maximum.accumulate(means[:, ::-1], axis=1)[:, ::-1]  # the largest with at least this last
+    levels = [best[: place + 1, place].min(axis=0) for place in range(size)]
+    return np.stack(levels, axis=1)

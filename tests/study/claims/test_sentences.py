@@ -1,0 +1,75 @@
+import re
+
+import pytest
+
+from longhold.study.claims import Claim, Family, SolvedQuestion, Tuning, claims
+from tests.study.claims.rows_made_up import rows, swapped
+from tests.study.claims.test_judge import ALL, SOLVED, A, B, clear_study
+
+FEW = [one for one in clear_study() if one["seed"] < 4]
+SAME = rows(A, [True] * 30) + rows(B, [True] * 30)
+OPEN = rows(A, [True] * 7 + [False] * 3) + rows(B, [True] * 5 + [False] * 5)
+
+
+def told(family: Family | None = None) -> list[Claim]:
+    """A claim of each verdict and each measure."""
+    known = family or Family(questions=ALL, resamples=99)
+    studies = (clear_study(), swapped(clear_study(), A, B), FEW, SAME, OPEN)
+    return [claim for study in studies for claim in claims(study, known)]
+
+
+def test_every_verdict_and_measure_has_words_in_both_languages() -> None:
+    known = told()
+    assert len({claim.verdict for claim in known}) == 5
+    assert len({claim.question.measure for claim in known}) == 5
+    for claim in known:
+        english, chinese = claim.text("en"), claim.text("zh")
+        assert not re.search(r"[\u4e00-\u9fff]", english)
+        assert re.search(r"[\u4e00-\u9fff]", chinese)
+        assert "{" not in english + chinese
+
+
+@pytest.mark.parametrize("claim", told(), ids=lambda claim: f"{claim.question.name}, {claim.verdict.value}")
+def test_both_languages_name_the_same_figures(claim: Claim) -> None:
+    figures = [sorted(re.findall(r"\d+(?:[.,]\d+)*", claim.text(language))) for language in ("en", "zh")]
+    assert figures[0] == figures[1]
+    for text in (claim.text("en"), claim.text("zh")):
+        assert A in text
+        assert B in text
+        assert "recall(symbols=8)" in text
+        assert claim.question.protocol in text
+
+
+def test_no_sentence_speaks_of_memory_or_of_horizons_it_is_not_about() -> None:
+    for claim in told():
+        assert "memory" not in claim.text("en")
+        if claim.question.name in ("solved", "recall", "steps"):
+            assert "horizon" not in claim.text("en")
+
+
+def test_the_tuning_is_named() -> None:
+    fixed = told()[0]
+    assert "learning rates were fixed, not tuned" in fixed.text("en")
+    tuned = told(Family(questions=(SOLVED,), tuning=Tuning(learning_rates=(1e-4, 1e-3, 1e-2), seeds=3)))[0]
+    assert "chosen from 3 between 0.0001 and 0.01 on 3 other seeds; intervals are given this tuning" in tuned.text("en")
+    assert "区间以此调优为前提" in tuned.text("zh")
+
+
+def test_equal_settings_are_told_once() -> None:
+    assert told()[0].text("en").count("7,012 parameters") == 1
+    other = rows(A, [True] * 10) + rows(B, [False] * 10, lr=0.01)
+    assert claims(other, Family(questions=(SOLVED,)))[0].text("en").count("7,012 parameters") == 2
+
+
+def test_the_equivalence_is_told_with_its_own_p_value() -> None:
+    found = claims(SAME, Family(questions=(SOLVED,)))[0]
+    assert "equivalence p < 0.001" in found.text("en")
+    assert "after Holm over 1 question." in found.text("en")
+
+
+def test_a_hostile_label_is_only_text() -> None:
+    """Escaping is the page's job; a sentence must not choke on it."""
+    name = "</script>{0}%s"
+    asked = SolvedQuestion(**{**SOLVED.model_dump(), "a": name})
+    found = claims(rows(name, [True] * 10) + rows(B, [False] * 10), Family(questions=(asked,)))
+    assert f"more seeds of {name} than of {B} solve it" in found[0].text("en")
