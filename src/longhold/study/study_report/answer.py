@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from longhold.study.claims import Claim, Prediction, Verdict
 from longhold.study.judged import Judgement
 from longhold.study.statistics import LEAST_SEEDS
-from longhold.study.study_report.document import Block, Paragraph, Section, Statement, Statements, Subheading
+from longhold.study.study_report.document import (
+    Block,
+    Entry,
+    Paragraph,
+    Section,
+    Statement,
+    Statements,
+    Subheading,
+    Table,
+)
 from longhold.study.study_report.groups import Group
 from longhold.study.study_report.horizons import arm_horizons, name_of
 from longhold.study.study_report.said import Said, two_digits
@@ -39,9 +48,9 @@ def answer(known: Sequence[Group], judgement: Judgement | None) -> Section:
         blocks += [Statements(tuple(map(_comparison, compared)))]
     if not claims:
         blocks.append(Paragraph(_NOTHING_CLAIMED))
-    told = [statement for group in known for statement in _told(group)]
+    told = [block for group in known for block in _told(group)]
     if told:
-        blocks += [Subheading(Said("What each arm came to", "各对象的结果")), Statements(tuple(told))]
+        blocks += [Subheading(Said("What each arm came to", "各对象的结果")), *told]
     return Section(Said("The answer", "答案"), (*blocks, Paragraph(_RULES, quiet=True)))
 
 
@@ -86,20 +95,20 @@ def _statement(claim: Claim, verdict: Said, kind: str) -> Statement:
     return Statement(Said(en + stop_en.strip(), zh + stop_zh), Said(rest_en, rest_zh), verdict, kind)
 
 
-def _told(group: Group) -> list[Statement]:
+def _told(group: Group) -> list[Block]:
     """How far the arms of a group go, or how many seeds solve, with what that depends on; no arm before another."""
-    name = name_of(group)
-    if name is not None:
-        found = [Said("{}: {}", "{}：{}").format(one.arm, one.text) for one in arm_horizons(group)]
-        what = Said("{} in {}", "{}（{}）").format(name, _unit(group))
-    else:
-        found = [text for arm in group.arms for text in _solved(group, arm)]
-        what = Said("seeds that solve", "解出的种子")
-    if not found:
+    name, found = name_of(group), arm_horizons(group)
+    rows: tuple[tuple[Entry, ...], ...] = tuple((one.arm, one.text) for one in found)
+    what = Said("{}, {}", "{}（{}）").format(name, _unit(group)) if name is not None else _SOLVED
+    if name is None:
+        rows = tuple((arm, text) for arm in group.arms for text in _solved(group, arm))
+    if not rows:
         return []
-    joined = Said("; ".join(text.en for text in found), "；".join(text.zh for text in found))
-    text = Said("{}, {}. {}.", "{}，{}。{}。").format(group.name, what, joined)
-    return [Statement(text, group.settings)]
+    caption = Said("{}: {}", "{}：{}").format(group.name, what)
+    return [Table(caption, (Said("arm", "对象"), what), rows), Paragraph(group.settings, quiet=True)]
+
+
+_SOLVED = Said("seeds that solve", "解出的种子")
 
 
 def _unit(group: Group) -> Said:
@@ -114,10 +123,10 @@ def _solved(group: Group, arm: str) -> list[Said]:
         share = group.share(arm, level)
         if share is not None:
             ends = share.estimate().interval
-            at = "" if level is None else f" ({group.vary} {level})"
+            at = "" if level is None else f"{group.scale} {level}: "
             found.append(
-                Said("{}{}: {} of {} (95 % interval {} to {})", "{}{}：{} / {}（95 % 区间 {} 至 {}）").format(
-                    arm, at, share.solved, share.seeds, two_digits(ends.low), two_digits(ends.high)
+                Said("{}{} of {} (95 % interval {} to {})", "{}{} / {}（95 % 区间 {} 至 {}）").format(
+                    at, share.solved, share.seeds, two_digits(ends.low), two_digits(ends.high)
                 )
             )
     return found

@@ -55,6 +55,8 @@ class Panel:
     """A line below the title."""
     plot: Markup
     """SVG."""
+    across: Said
+    """What its horizontal axis is."""
 
 
 @final

@@ -28,6 +28,33 @@ PROTOCOLS: dict[str, Said] = {
 
 @final
 @dataclass(frozen=True)
+class Result:
+    """How one model did in one of several tests."""
+
+    place: int
+    """The lag, or the value of the field in which the tests differ."""
+    recall: float
+    """0 for guessing, 1 for perfect."""
+    solved: bool
+    """Whether that counts as solved."""
+
+
+def results_of(run: Run, column: str = "by_lag") -> tuple[Result, ...]:
+    """The tests of a run, in order; `control` instead of `by_lag`: those of the probes taught shuffled labels."""
+    found = []
+    for test in run.columns.get(column) or ():
+        place = test["lag"] if test.get("level") is None else test["level"]
+        if place is not None:
+            found.append(Result(int(place), float(test["recall"]), bool(test["solved"])))
+    return tuple(sorted(found, key=lambda test: test.place))
+
+
+def _examined(run: Run) -> Any:
+    return (run.columns.get("spec") or {}).get("examine")
+
+
+@final
+@dataclass(frozen=True)
 class Group:
     """The runs of one experiment."""
 
@@ -56,17 +83,24 @@ class Group:
     @cached_property
     def levels(self) -> tuple[int, ...]:
         """What varies from one fresh model to the next; empty where nothing does."""
-        return () if self.by_lag else tuple(sorted({run.level for run in self.runs if run.level is not None}))
+        return () if self.by_test else tuple(sorted({run.level for run in self.runs if run.level is not None}))
+
+    @property
+    def by_test(self) -> bool:
+        """Whether each model was tested at several places."""
+        return bool(self.places)
 
     @cached_property
-    def by_lag(self) -> bool:
-        """Whether each model was tested at several lags."""
-        return any(run.by_lag for run in self.runs)
+    def places(self) -> tuple[int, ...]:
+        """Where models were tested, where each was at several lags or at several values of another field."""
+        return tuple(sorted({test.place for run in self.runs for test in results_of(run)}))
 
     @cached_property
-    def lags(self) -> tuple[int, ...]:
-        """The lags at which models were tested, where each was at several."""
-        return tuple(sorted({lag for run in self.runs for lag, _ in run.by_lag}))
+    def scale(self) -> str:
+        """The field that places or levels are values of."""
+        if not self.by_test:
+            return self.vary
+        return next((str(name) for run in self.runs if (name := _examined(run)) is not None), "lag")
 
     @cached_property
     def _of_arm(self) -> Mapping[str, tuple[Run, ...]]:
@@ -142,6 +176,11 @@ class Group:
             *([tested] if sequences else []),
         ]
         return Said("; ".join(part.en for part in parts) + ".", "；".join(part.zh for part in parts) + "。")
+
+
+def scale_name(group: Group) -> Said:
+    """What levels and places are values of."""
+    return Said("lag, steps", "延迟（步）") if group.scale == "lag" else Said.same(group.scale)
 
 
 def groups(rows: Iterable[Mapping[str, Any]], plan: Plan | None) -> tuple[Group, ...]:

@@ -14,7 +14,7 @@ from longhold.study.horizon.seeds import said as seed_said
 from longhold.study.horizon.trained import said as trained_said
 from longhold.study.statistics import LEAST_SEEDS, Interval
 from longhold.study.study_report.document import Block, Cell, Figure, Paragraph, Section, Subheading, Table
-from longhold.study.study_report.groups import Group
+from longhold.study.study_report.groups import Group, results_of
 from longhold.study.study_report.plots import horizon_strip, lag_scale
 from longhold.study.study_report.said import Said, counted, exact, spread
 from longhold.study.study_report.series import Series, key
@@ -55,7 +55,7 @@ class ArmHorizon:
 
 def name_of(group: Group) -> Said | None:
     """What the horizon of a group's protocol is called; None where it has none."""
-    if group.protocol not in HORIZONS or not (group.levels or group.lags):
+    if group.protocol not in HORIZONS or not (group.levels or group.places):
         return None
     name = HORIZONS[group.protocol]
     return Said(name["en"], name["zh"])
@@ -121,7 +121,7 @@ def _by_seed(group: Group, arm: str) -> ArmHorizon | None:
     curves = _curves(group, arm)
     if not curves:
         return None
-    accuracy = group.protocol == "extrapolated" and group.column("unit", arm)[:1] == ["accuracy"]
+    accuracy = group.column("unit", arm)[:1] == ["accuracy"]
     try:
         found = seed_horizons(
             curves,
@@ -130,7 +130,7 @@ def _by_seed(group: Group, arm: str) -> ArmHorizon | None:
         )
     except InputError:
         return None
-    grid, ends = group.lags or group.levels, found.median.interval
+    grid, ends = group.places or group.levels, found.median.interval
     shown = [seed_said(value, found.longest) for value in (found.median.value, ends.low, ends.high)]
     each = [math.inf if one.censored else float(one.value) for one in found.seeds.values()]
     remarks = []
@@ -145,9 +145,10 @@ def _by_seed(group: Group, arm: str) -> ArmHorizon | None:
 
 def _curves(group: Group, arm: str) -> dict[int, list[tuple[int, float]]]:
     """Recall by lag, or by level, of every seed; a run that failed holds nothing."""
-    if group.by_lag:
-        nothing = [(lag, 0.0) for lag in group.lags]
-        return {run.seed: run.by_lag if run.by_lag else nothing for run in group.at(arm)}
+    if group.by_test:
+        nothing = [(place, 0.0) for place in group.places]
+        found = {run.seed: [(test.place, test.recall) for test in results_of(run)] for run in group.at(arm)}
+        return {seed: curve or nothing for seed, curve in found.items()}
     curves: dict[int, list[tuple[int, float]]] = {}
     for run in group.at(arm):
         if run.level is not None:

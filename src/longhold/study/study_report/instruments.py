@@ -46,7 +46,13 @@ def _gradients(group: Group, series: Series) -> list[Block]:
     if not carrying:
         return []
     panels = tuple(
-        Panel(_titled(group, arm, level), key(style), Said.same(""), decades(_lines(found), style))
+        Panel(
+            _titled(group, arm, level),
+            key(style),
+            Said.same(""),
+            decades(_lines(found), style),
+            Said("lag, steps", "延迟（步）"),
+        )
         for arm, level, found in carrying
         for style in [series.style(group.cell(arm))]
     )

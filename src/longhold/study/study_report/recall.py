@@ -18,10 +18,11 @@ from longhold.study.study_report.document import (
     Subheading,
     Table,
 )
-from longhold.study.study_report.groups import Group
+from longhold.study.study_report.groups import Group, Result, results_of, scale_name
 from longhold.study.study_report.plots import Column, Dot, recall_panel, recall_scale, seed_strip
-from longhold.study.study_report.said import Said, exact, recall, two_digits
+from longhold.study.study_report.said import Said, exact, recall, spread, two_digits
 from longhold.study.study_report.series import Kind, Series, key
+from longhold.tasks import TASKS, Task
 from longhold.tasks.task import SOLVED
 
 _FEWEST = 4  # seeds from which it is asked whether they fall into two groups
@@ -51,7 +52,7 @@ _EXPLAINED = Said(
 
 
 def _figure(group: Group, series: Series) -> Figure:
-    drawn = _panels(group, series) if group.levels or group.by_lag else _strips(group, series)
+    drawn = _panels(group, series) if group.levels or group.by_test else _strips(group, series)
     return Figure(_legend(group), drawn, _numbers(group))
 
 
@@ -60,58 +61,62 @@ def _panels(group: Group, series: Series) -> tuple[Panel, ...]:
 
 
 def _panel(group: Group, arm: str, style: str) -> Panel:
-    columns = [_lag_column(group, arm, lag) for lag in group.lags] or [
+    columns = [_place_column(group, arm, place) for place in group.places] or [
         _level_column(group, arm, level) for level in group.levels
     ]
-    lines: list[tuple[Kind, list[float]]] = [
-        (_kind(run), [value for _, value in run.by_lag])
-        for run in group.at(arm)
-        if len(run.by_lag) == len(group.lags) > 0
-    ]
-    controls = [values for run in group.at(arm) if len(values := _control(run)) == len(group.lags) > 0]
-    lines += [("control", values) for values in controls]
     note = Said("{} hidden units, learning rate {}", "{} 个隐藏单元，学习率 {}").format(
-        exact(group.column("hidden_size", arm)), ", ".join(f"{lr:g}" for lr in sorted(set(group.column("lr", arm))))
+        exact(group.column("hidden_size", arm)), spread(group.column("lr", arm))
     )
-    return Panel(Said.same(arm), key(style), note, recall_panel(columns, style, _threshold(group), lines))
+    plot = recall_panel(columns, style, _threshold(group), _lines(group, arm))
+    return Panel(Said.same(arm), key(style), note, plot, scale_name(group))
+
+
+def _lines(group: Group, arm: str) -> list[tuple[Kind, list[float]]]:
+    """The recall of every model that was tested at all places, and of the probes that control it."""
+    if not group.by_test:
+        return []
+    found: list[tuple[Kind, list[float]]] = []
+    for run in group.at(arm):
+        for kind, column in ((_kind(run), "by_lag"), ("control", "control")):
+            values = [test.recall for test in results_of(run, column)]
+            if len(values) == len(group.places):
+                found.append((kind, values))
+    return found
 
 
 def _level_column(group: Group, arm: str, level: int) -> Column:
     spared = [
-        Dot(-0.1, "spared", _tip(arm, group.vary, level, seed, "not run")) for seed in group.spared(arm).get(level, ())
+        Dot(-0.1, "spared", _tip(arm, group.scale, level, seed, "not run")) for seed in group.spared(arm).get(level, ())
     ]
     dots = [
-        Dot(-0.1 if run.failed else run.recall, _kind(run), _tip(arm, group.vary, level, run.seed, _value(run)))
+        Dot(-0.1 if run.failed else run.recall, _kind(run), _tip(arm, group.scale, level, run.seed, _value(run)))
         for run in group.at(arm, level)
     ]
     return _column(str(level), [*dots, *spared], group.share(arm, level))
 
 
-def _lag_column(group: Group, arm: str, lag: int) -> Column:
+def _place_column(group: Group, arm: str, place: int) -> Column:
     dots = []
     for run in group.at(arm):
-        value = dict(run.by_lag).get(lag)
-        kind: Kind = "failed" if run.failed else "solved" if _solved(run, lag) else "unsolved"
-        if value is not None or run.failed:
-            at = -0.1 if value is None else value
-            dots.append(
-                Dot(at, kind, _tip(arm, "lag", lag, run.seed, "failed" if value is None else two_digits(value)))
-            )
-    return _column(str(lag), dots, lag_share(group, arm, lag))
+        test = _result(run, place)
+        if run.failed:
+            dots.append(Dot(-0.1, "failed", _tip(arm, group.scale, place, run.seed, "failed")))
+        elif test is not None:
+            kind: Kind = "solved" if test.solved else "unsolved"
+            dots.append(Dot(test.recall, kind, _tip(arm, group.scale, place, run.seed, two_digits(test.recall))))
+    return _column(str(place), dots, share_at(group, arm, place))
 
 
-def lag_share(group: Group, arm: str, lag: int) -> Share | None:
-    """Of models that were tested at several lags: those that solve one of them."""
-    known = [run for run in group.at(arm) if run.failed or lag in dict(run.by_lag)]
-    return Share(sum(_solved(run, lag) for run in known), len(known)) if known else None
+def share_at(group: Group, arm: str, place: int) -> Share | None:
+    """Of models that were tested at several places: those that solve one of them."""
+    known = [(run, _result(run, place)) for run in group.at(arm)]
+    known = [(run, test) for run, test in known if run.failed or test is not None]
+    solved = sum(test is not None and test.solved and not run.failed for run, test in known)
+    return Share(solved, len(known)) if known else None
 
 
-def _solved(run: Run, lag: int) -> bool:
-    return not run.failed and any(test["lag"] == lag and test["solved"] for test in run.columns["by_lag"])
-
-
-def _control(run: Run) -> list[float]:
-    return [float(test["recall"]) for test in run.columns.get("control") or ()]
+def _result(run: Run, place: int) -> Result | None:
+    return next((test for test in results_of(run) if test.place == place), None)
 
 
 def _column(label: str, dots: Sequence[Dot], share: Share | None) -> Column:
@@ -134,8 +139,9 @@ def _tip(arm: str, vary: str, level: int | None, seed: int, value: str) -> str:
 
 
 def _threshold(group: Group) -> float | None:
-    """Where a line may stand: tasks measured by squared error solve by another rule than recall."""
-    return SOLVED if set(group.column("unit")) == {"accuracy"} else None
+    """Where a line may stand; None for tasks that are solved by a rule of their own."""
+    task = TASKS.get(str(group.runs[0].fields["name"]))
+    return SOLVED if task is not None and task.solved is Task.solved else None
 
 
 def _strips(group: Group, series: Series) -> Table:
@@ -170,9 +176,9 @@ def _legend(group: Group) -> tuple[tuple[Markup, Said], ...]:
         legend.append((key("neutral", "failed"), Said("a run that failed", "失败的运行")))
     if any(group.spared(arm) for arm in group.arms):
         legend.append((key("neutral", "spared"), Said("not run after two failures", "连续两次失败后未运行")))
-    if group.levels or group.by_lag:
+    if group.levels or group.by_test:
         legend.append((_WHISKER, Said("share of seeds that solve, 95 % interval", "解出任务的种子比例，95 % 区间")))
-    if any(_control(run) for run in group.runs):
+    if any(run.columns.get("control") for run in group.runs):
         legend.append(
             (_LINE.format("control"), Said("control: probes taught shuffled labels", "对照：用打乱的标签训练的探针"))
         )
@@ -190,10 +196,10 @@ _LINE = Markup('<svg class="key" viewBox="-8 -8 16 16" aria-hidden="true"><line 
 
 
 def _numbers(group: Group) -> Table:
-    level = (Cell(Said("lag", "延迟") if group.by_lag or group.vary == "lag" else Said.same(group.vary), number=True),)
+    level = (Cell(scale_name(group), number=True),)
     head: tuple[Entry, ...] = (
         Said("arm", "对象"),
-        *(level if group.by_lag or group.levels else ()),
+        *(level if group.by_test or group.levels else ()),
         Cell(_SOLVED, number=True),
         Said("share, 95 % interval", "比例，95 % 区间"),
         Said("recall of every seed, in the order of seeds", "每个种子的回忆率（按种子顺序）"),
@@ -205,10 +211,10 @@ def _numbers(group: Group) -> Table:
 
 
 def _arm_rows(group: Group, arm: str) -> list[tuple[Entry, ...]]:
-    if group.by_lag:
+    if group.by_test:
         return [
-            _row(arm, lag, lag_share(group, arm, lag), [(run, dict(run.by_lag).get(lag)) for run in group.at(arm)], 0)
-            for lag in group.lags
+            _row(arm, place, share_at(group, arm, place), [(run, _recall(run, place)) for run in group.at(arm)], 0)
+            for place in group.places
         ]
     levels = group.levels or (None,)
     spared = group.spared(arm)
@@ -222,6 +228,11 @@ def _arm_rows(group: Group, arm: str) -> list[tuple[Entry, ...]]:
         )
         for level in levels
     ]
+
+
+def _recall(run: Run, place: int) -> float | None:
+    test = _result(run, place)
+    return None if test is None else test.recall
 
 
 def _row(

@@ -1,6 +1,6 @@
 """Rows of a study that nobody ran: seeds that solve or fail by lag, horizons beyond the grid, a run that failed.
 
-`python -m tests.study.study_rows FOLDER` writes the report of the large study, to be looked at.
+`python -m tests.study.study_report.rows_made_up FOLDER` writes the report of the large study, to be looked at.
 """
 
 import sys
@@ -44,11 +44,11 @@ def large() -> Plan:
     )  # fmt: skip
     mixed = _experiment(
         "mixed lags", {"name": "extrapolated", "task": {"name": "mixed_recall"}, "lags": [4, 16, 64, 256]},
-        arms={"gru": ["uniform"], "lstm": ["uniform"]},
+        arms={"gru": ["uniform"], "lstm": ["uniform"]}, lr=None, tuning=recall["tuning"] | {"level": None},
     )  # fmt: skip
     read = _experiment(
         "read the state",
-        {"name": "readable", "task": {"name": "stream_recall", "lag": 4, "symbols": 4, "asked": 60}, "lags": [1, 2, 4, 8, 16]},
+        {"name": "readable", "task": {"name": "stream_recall", "lag": 4, "asked": 60}, "lags": [1, 2, 4, 8, 16]},
         arms={"rnn": ["uniform"], "lstm": ["uniform"]},
     )  # fmt: skip
     amount = _experiment(
@@ -56,20 +56,28 @@ def large() -> Plan:
         {"name": "capacity", "task": {"name": "span_recall", "lag": 8}, "vary": "items", "values": [1, 2, 4, 8]},
         arms={"rnn": ["uniform"], "lstm": ["uniform"]},
     )
-    adding = _experiment("adding", {"name": "plain", "task": {"name": "adding", "steps": 50}},
-                         arms={"rnn": ["uniform"], "gru": ["uniform"], "lstm": ["uniform"], "transformer": ["uniform"]})  # fmt: skip
-    hypotheses = [
-        _hypothesis("chrono holds longer", "hold", "lstm chrono (told the lag)", "lstm forget:1", "horizon", 1.5,
-                    predicted=True, because="its gates start slow", seeds=10, steps=1500),
-        _hypothesis("chrono solves 256", "hold", "lstm chrono (told the lag)", "lstm uniform", "solved", 0.3, level=256,
-                    predicted=True, because="its gates start slow", seeds=10, steps=1500),
-        _hypothesis("uniform GRU over orthogonal RNN", "hold", "gru uniform", "rnn orthogonal", "solved", 0.2, level=32,
-                    predicted=True, because="gates", seeds=10, steps=1500),
-        _hypothesis("sooner", "hold", "gru chrono (told the lag)", "lstm chrono (told the lag)", "steps", 300, level=64),
-        _hypothesis("adding, GRU against LSTM", "adding", "gru uniform", "lstm uniform", "solved", 0.3),
-        _hypothesis("mixed, LSTM longer", "mixed lags", "lstm uniform", "gru uniform", "horizon", 1.5),
+    adding = _experiment(
+        "adding", {"name": "plain", "task": {"name": "adding", "steps": 50}},
+        arms={"rnn": ["uniform"], "gru": ["uniform"], "lstm": ["uniform"], "transformer": ["uniform"]},
+    )  # fmt: skip
+    agreement = _experiment(
+        "agreement",
+        {"name": "plain", "task": {"name": "agreement"}, "examined": {"modifiers": 4}, "examine": "attractors",
+         "examine_values": [0, 1, 2, 3, 4]},
+        arms={"gru": ["uniform"], "lstm": ["uniform"]},
+    )  # fmt: skip
+    chrono, solved = "lstm chrono (told the lag)", {"minimum_effect": 0.3, "margin": 0.2}
+    family = [
+        _question("longer", "trained horizon", "recall", "trained", chrono, "lstm forget:1", predicted=True),
+        _question("at 128", "solved", "recall", "trained", chrono, "lstm uniform", levels=[128], predicted=True,
+                  **solved),
+        _question("gates", "solved", "recall", "trained", "gru uniform", "rnn orthogonal", levels=[32], predicted=True,
+                  **solved),
+        _question("sooner", "steps", "recall", "trained", "gru chrono (told the lag)", chrono, levels=[64],
+                  minimum_effect=0.2, margin=0.2),
+        _question("mixed", "seed horizon", "mixed_recall", "extrapolated", "lstm uniform", "gru uniform"),
     ]  # fmt: skip
-    return Plan(**_plan([recall, mixed, read, amount, adding], hypotheses, name="large"))
+    return Plan(**_plan([recall, mixed, read, amount, adding, agreement], family, name="large"))
 
 
 def rows_of(plan: Plan, seed: int = 0) -> list[Row]:
@@ -96,7 +104,8 @@ def made(of: TrialSpec, rng: np.random.Generator, **changes: Any) -> Row:
         "parameters": 7000 + hidden, "state_bytes": 4 * hidden * (2 if of.cell == "lstm" else 1),
         "flops_per_token": 13_900 + 7 * hidden, "steps_used": used, "solved": solved, "solved_step": solved_step,
         "score": task.chance + recall * (task.perfect - task.chance), "chance": task.chance, "recall": recall,
-        "unit": task.unit, "by_lag": by_lag, "control": _control(of, rng), "curve": _curve(used, recall, solved_step, rng),
+        "unit": task.unit, "by_lag": by_lag, "control": _control(of, rng),
+        "curve": _curve(used, recall, solved_step, rng),
         "tokens_per_second": float(rng.normal(90_000, 4_000)), "seconds": used / 130, "core_seconds": used / 140,
         "machine": "Linux x86_64, Made-up Processor 9000, 2 cores",
         "versions": {"python": "3.11.7", "torch": "2.13.0+cpu", "longhold": "0.1.0"}, "error": None,
@@ -111,19 +120,17 @@ def failed(row: Row) -> Row:
     return row.model_copy(update={**lost, "by_lag": (), "control": (), "curve": ((12, 2.1, 0.0),)})
 
 
-def _plan(experiments: list[dict[str, Any]], hypotheses: Any = None, **changes: Any) -> dict[str, Any]:
-    told = [_hypothesis("chrono", "hold", "lstm chrono (told the lag)", "lstm uniform", "horizon", 1.5)]
+def _plan(experiments: list[dict[str, Any]], family: Any = None, **changes: Any) -> dict[str, Any]:
+    told = [_question("chrono", "trained horizon", "recall", "trained", "lstm chrono (told the lag)", "lstm uniform")]
     return {
         "name": "small", "question": "Who holds a symbol longer?", "core_seconds": 12_000,
-        "experiments": experiments, "hypotheses": told if hypotheses is None else hypotheses, **changes,
+        "experiments": experiments, "family": {"questions": family or told}, **changes,
     }  # fmt: skip
 
 
-def _hypothesis(
-    name: str, experiment: str, a: str, b: str, metric: str, effect: float, **changes: Any
-) -> dict[str, Any]:
-    told = {"name": name.lower().replace(",", ""), "experiment": experiment, "first": a, "second": b}
-    return {**told, "metric": metric, "minimum_effect": effect, **changes}
+def _question(name: str, measure: str, task: str, protocol: str, a: str, b: str, **changes: Any) -> dict[str, Any]:
+    values = {"name": name, "measure": measure, "task": task, "protocol": protocol, "a": a, "b": b}
+    return {**values, "minimum_effect": 1.5, "margin": 1.5, **changes}
 
 
 def _recall(lags: list[int], **changes: Any) -> dict[str, Any]:
@@ -175,6 +182,9 @@ def _recall_of(solved: bool, rng: np.random.Generator) -> float:
 
 
 def _by_lag(of: TrialSpec, ease: float, rng: np.random.Generator) -> tuple[LagScore, ...]:
+    if of.examine is not None:
+        seen = [(test[of.examine], float(rng.uniform(0.8, 1.0) - 0.15 * test[of.examine])) for test in of.tests]
+        return tuple(LagScore(lag=None, level=n, score=0.5 + r / 2, recall=r, solved=r >= 0.9) for n, r in seen)
     lags = [test["lag"] for test in of.tests] if of.protocol == "extrapolated" else list(of.probed)
     middle = float(rng.lognormal(np.log(64 * ease if of.protocol == "extrapolated" else 6), 0.5))
     return tuple(_lag_score(lag, 1 / (1 + (lag / middle) ** 4)) for lag in lags)
