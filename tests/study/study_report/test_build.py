@@ -131,7 +131,7 @@ def test_what_is_missing_is_counted_and_what_the_plan_spares_is_not(page, values
 
 def test_failed_runs_count_as_not_solving_and_are_named(page):
     words = page.words()
-    assert f"hold: 1 run failed and count as not solving. rnn uniform, lag 16, seed 1: {FAILURE}" in words
+    assert f"hold: 1 run failed and count as not solving. rnn uniform, lag 32, seed 0: {FAILURE}" in words
 
 
 def test_what_longhold_has_and_the_rows_have_not_is_listed(page):

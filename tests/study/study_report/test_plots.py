@@ -63,7 +63,7 @@ def test_a_track_of_one_lag_has_it_in_the_middle():
 def test_a_censored_horizon_has_an_arrow_and_a_hollow_sign():
     svg = horizon_strip(math.inf, Interval(64, math.inf), LAGS, "lstm")
     assert svg.count('class="arrow lstm"') == 1
-    assert marks(svg) == [("97.00%", "50%", "unsolved")]
+    assert marks(svg) == [("93.00%", "50%", "unsolved")]
     assert 'x1="50.00%" x2="97.00%"' in svg
 
 

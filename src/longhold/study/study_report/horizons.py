@@ -14,7 +14,7 @@ from longhold.study.horizon.seeds import said as seed_said
 from longhold.study.horizon.trained import said as trained_said
 from longhold.study.statistics import LEAST_SEEDS, Interval
 from longhold.study.study_report.document import Block, Cell, Figure, Paragraph, Section, Subheading, Table
-from longhold.study.study_report.groups import Group, results_of
+from longhold.study.study_report.groups import Group, results_of, scale_name
 from longhold.study.study_report.plots import horizon_strip, lag_scale
 from longhold.study.study_report.said import Said, counted, exact, spread
 from longhold.study.study_report.series import Series, key
@@ -189,7 +189,7 @@ def _shown(group: Group, found: Sequence[ArmHorizon], name: Said, series: Series
         for one in found
     )
     axis = _axis(group, name)
-    head = (_ARM, Cell(_unit(group), number=True), axis)
+    head = (_ARM, Cell(_unit(group), number=True), scale_name(group))
     drawn = Table(axis, head, rows, (Markup(""), Markup(""), lag_scale(grid)), "dots")
     return [Paragraph(group.settings, quiet=True), Figure(_legend(found), drawn, _numbers_table(group, found, axis))]
 

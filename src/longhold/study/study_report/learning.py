@@ -61,7 +61,7 @@ _TIMES = Said(
 def _grid(group: Group, series: Series, cell: Callable[[Sequence[Run], float, str], Cell], caption: Said) -> Table:
     levels: Sequence[int | None] = group.levels or (None,)
     head: list[Entry] = [Said("arm", "对象")]
-    head += [Said.same("" if level is None else f"{group.vary} {level}") for level in levels]
+    head += [_STEPS if level is None else Said.same(f"{group.vary} {level}") for level in levels]
     rows = []
     for arm in group.arms:
         style = series.style(group.cell(arm))
@@ -69,6 +69,9 @@ def _grid(group: Group, series: Series, cell: Callable[[Sequence[Run], float, st
         rows.append((Cell(Said.same(arm), key(style)), *cells))
     foot = (Markup(""), *[step_scale(_budget(group))] * len(levels))
     return Table(caption, tuple(head), tuple(rows), foot, "grid-few" if len(levels) < 3 else "grid-many")
+
+
+_STEPS = Said("by step", "按步")
 
 
 def _budget(group: Group) -> float:

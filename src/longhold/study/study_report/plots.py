@@ -91,7 +91,8 @@ def horizon_strip(
     )
     seeds = _NOTHING.join(_upright(track(tick, lags), f"tick {style}", "62%", "92%") for tick in ticks)
     off = value < lags[0] or math.isinf(value)
-    mark = _at(track(value, lags), "50%", path(style, "unsolved" if off else "solved"))
+    at = {"3.00%": "7.00%", "97.00%": "93.00%"}.get(track(value, lags), track(value, lags))  # beside the arrow
+    mark = _at(at, "50%", path(style, "unsolved" if off else "solved"))
     return Markup('<svg class="strip" aria-hidden="true">{0}{1}{2}{3}{4}</svg>').format(grid, line, seeds, arrows, mark)
 
 
