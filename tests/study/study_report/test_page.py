@@ -135,3 +135,28 @@ def test_control_characters_become_visible(few_rows):
     text = render_page(study_document(values, None, ""))
     assert not set("\x00\x1b\u202e") & set(text)
     assert r"a\x00b\x1b[31mc\u202ed" in text
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_colours_stand_out_as_wcag_asks_in_light_and_in_dark(text):
+    """4.5 for letters, 3 for signs and lines, against the page and against a card."""
+    shades = [
+        dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{(.*?)\}", text, re.DOTALL)
+    ]
+    light, dark = {**shades[0], **shades[3]}, {**shades[1], **shades[4]}
+    assert light["paper"] != dark["paper"]
+    for mode in (light, dark):
+        for name in ("ink", "soft", "accent", "yes", "no"):
+            assert min(contrast(mode[name], mode["paper"]), contrast(mode[name], mode["card"])) >= 4.5, name
+        for name in ("rnn", "gru", "lstm", *(f"other{n}" for n in range(6))):
+            assert contrast(mode[name], mode["card"]) >= 3, name
