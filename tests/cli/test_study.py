@@ -105,6 +105,20 @@ def test_rows_go_into_a_store_and_status_tells_of_a_plan_it_does_not_have(folder
     assert "not given" in shown.stdout
 
 
+def test_report_writes_the_page_and_says_where(folder: Path) -> None:
+    with Store(folder / "s.sqlite") as store:
+        store.write(row(spec()))
+    for name in ("tiny.toml", "tiny", "s.sqlite"):
+        told = study("report", name, "--store", "s.sqlite", "--output", "out")
+        assert told.exit_code == 0, told.output
+        assert told.stderr.splitlines() == [
+            f"report: {folder / 'out' / 'report.html'}, with report.md and rows.csv beside it"
+        ]
+        assert "lstm uniform" in (folder / "out" / "report.md").read_text(encoding="utf-8")
+        assert len((folder / "out" / "rows.csv").read_text(encoding="utf-8").splitlines()) == 2
+    assert study("report", "other", "--store", "s.sqlite").exit_code == 2
+
+
 def test_status_of_a_shipped_plan_is_found_by_its_rows(folder: Path) -> None:
     with Store(folder / "s.sqlite") as store:
         store.write(row(spec(plan="quick")))

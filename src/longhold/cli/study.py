@@ -1,4 +1,4 @@
-"""`longhold study`: plans, what they cost, running them, their rows."""
+"""`longhold study`: plans, what they cost, running them, their rows and their report."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +105,19 @@ def take(
         say(f"{kept.write_all(found)} of {len(found)} rows are new in {store}")
 
 
+def report(
+    name: Annotated[str, typer.Argument(metavar="PLAN", help="A plan's name, a .toml file, or a store of one plan.")],
+    store: StorePath = STORE,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path("longhold-study"),
+) -> None:
+    """Write what the rows say: one HTML page, the same as Markdown, and the rows as CSV."""
+    from longhold.cli.output import say
+    from longhold.study.study_report import report_of
+
+    files = report_of(name, store, output)
+    say(f"report: {files.page.resolve()}, with {files.markdown.name} and {files.rows.name} beside it")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": show_plans,
     "plan": plan,
@@ -113,5 +126,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "status": status,
     "rows": rows,
     "import": take,
+    "report": report,
 }
 """The subcommands by name."""

@@ -1,0 +1,132 @@
+"""The answer in sentences: what was predicted, what was compared, how far each arm goes."""
+
+from collections.abc import Sequence
+
+from longhold.study.claims import Claim, Prediction, Verdict
+from longhold.study.judged import Judgement
+from longhold.study.statistics import LEAST_SEEDS
+from longhold.study.study_report.document import (
+    Block,
+    Entry,
+    Paragraph,
+    Section,
+    Statement,
+    Statements,
+    Subheading,
+    Table,
+)
+from longhold.study.study_report.groups import Group
+from longhold.study.study_report.horizons import arm_horizons, name_of
+from longhold.study.study_report.said import Said, two_digits
+
+_PREDICTIONS = {
+    Prediction.CONFIRMED: (Said("✓ confirmed", "✓ 证实"), "yes"),
+    Prediction.CONTRADICTED: (Said("✗ contradicted", "✗ 推翻"), "no"),
+    Prediction.NOT_RESOLVED: (Said("? not resolved", "? 未定"), "open"),
+}
+
+_VERDICTS = {
+    Verdict.FIRST: (Said("> difference", "> 有差别"), "yes"),
+    Verdict.SECOND: (Said("> difference", "> 有差别"), "yes"),
+    Verdict.NO_DIFFERENCE: (Said("= no difference", "= 无差别"), "yes"),
+    Verdict.NOT_RESOLVED: (Said("? not resolved", "? 未定"), "open"),
+    Verdict.INDICATIVE: (Said("? indicative", "? 仅供参考"), "open"),
+}
+
+
+def answer(known: Sequence[Group], judgement: Judgement | None) -> Section:
+    """The first section, which is never missing: where nothing can be said it says that."""
+    blocks: list[Block] = []
+    claims = () if judgement is None else judgement.claims
+    predicted = [claim for claim in claims if claim.prediction is not None]
+    compared = [claim for claim in claims if claim.prediction is None]
+    if predicted:
+        blocks += [Subheading(Said("Predicted before the runs", "运行之前的预测"))]
+        blocks += [Paragraph(_count(predicted)), Statements(tuple(map(_prediction, predicted)))]
+    if compared:
+        blocks += [Subheading(Said("Compared, as the plan declares", "按计划声明的比较"))]
+        blocks += [Statements(tuple(map(_comparison, compared)))]
+    if not claims:
+        blocks.append(Paragraph(_NOTHING_CLAIMED))
+    told = [block for group in known for block in _told(group)]
+    if told:
+        blocks += [Subheading(Said("What each arm came to", "各对象的结果")), *told]
+    return Section(Said("The answer", "答案"), (*blocks, Paragraph(_RULES, quiet=True)))
+
+
+_NOTHING_CLAIMED = Said("Nothing is compared here, so nothing is claimed.", "这里没有可判断的比较，因此不作任何断言。")
+
+_RULES = Said(
+    "A claim of more needs p < 0.05 after Holm's correction over all that the plan compares, and at least the "
+    "smallest "
+    f"effect that the plan calls one. No difference needs a test of equivalence. Fewer than {LEAST_SEEDS} seeds "
+    f"on a side "
+    "claim nothing. Everything else is not resolved. The seed is the unit of every interval and test.",
+    "断言“更多”，需要对计划中的全部比较作 Holm 校正后 p < 0.05，且效应不小于计划规定的最小效应。断言“无差别”，"
+    "需要等价检验。"
+    f"任何一方不足 {LEAST_SEEDS} 个种子则不作断言。其余一律为未定。所有区间和检验均以种子为单位。",
+)
+
+
+def _count(predicted: Sequence[Claim]) -> Said:
+    fates = [claim.prediction for claim in predicted]
+    numbers = (str(fates.count(fate)) for fate in Prediction)
+    return Said(
+        "Of {} predictions with rows: {} confirmed, {} contradicted, {} not resolved.",
+        "有数据的 {} 项预测中：{} 项证实，{} 项推翻，{} 项未定。",
+    ).format(len(predicted), *numbers)
+
+
+def _prediction(claim: Claim) -> Statement:
+    assert claim.prediction is not None
+    return _statement(claim, *_PREDICTIONS[claim.prediction])
+
+
+def _comparison(claim: Claim) -> Statement:
+    return _statement(claim, *_VERDICTS[claim.verdict])
+
+
+def _statement(claim: Claim, verdict: Said, kind: str) -> Statement:
+    """The first sentence of a claim set before the figures and settings that it rests on."""
+    (en, stop_en, rest_en), (zh, stop_zh, rest_zh) = (
+        claim.text("en").partition(". "),
+        claim.text("zh").partition("。"),
+    )
+    return Statement(Said(en + stop_en.strip(), zh + stop_zh), Said(rest_en, rest_zh), verdict, kind)
+
+
+def _told(group: Group) -> list[Block]:
+    """How far the arms of a group go, or how many seeds solve, with what that depends on; no arm before another."""
+    name, found = name_of(group), arm_horizons(group)
+    rows: tuple[tuple[Entry, ...], ...] = tuple((one.arm, one.text) for one in found)
+    what = Said("{}, {}", "{}（{}）").format(name, _unit(group)) if name is not None else _SOLVED
+    if name is None:
+        rows = tuple((arm, text) for arm in group.arms for text in _solved(group, arm))
+    if not rows:
+        return []
+    caption = Said("{}: {}", "{}：{}").format(group.name, what)
+    return [Table(caption, (Said("arm", "对象"), what), rows), Paragraph(group.settings, quiet=True)]
+
+
+_SOLVED = Said("seeds that solve", "解出的种子")
+
+
+def _unit(group: Group) -> Said:
+    return Said("steps", "步") if group.vary == "lag" else Said.same(group.vary)
+
+
+def _solved(group: Group, arm: str) -> list[Said]:
+    """One text; at several levels all of them."""
+    levels: Sequence[int | None] = group.levels or (None,)
+    found = []
+    for level in levels:
+        share = group.share(arm, level)
+        if share is not None:
+            ends = share.estimate().interval
+            at = "" if level is None else f"{group.scale} {level}: "
+            found.append(
+                Said("{}{} of {} (95 % interval {} to {})", "{}{} / {}（95 % 区间 {} 至 {}）").format(
+                    at, share.solved, share.seeds, two_digits(ends.low), two_digits(ends.high)
+                )
+            )
+    return found

@@ -1,0 +1,88 @@
+"""The report's files."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from longhold.errors import InputError
+from longhold.models.file import atomic_write_bytes
+from longhold.study.plan import Plan, load_plan, shipped
+from longhold.study.row import Row
+from longhold.study.store import Store, to_csv
+from longhold.study.study_report.build import study_document
+from longhold.study.study_report.markdown import render_markdown
+from longhold.study.study_report.page import render_page
+
+
+@final
+@dataclass(frozen=True)
+class Files:
+    """Where the report lies."""
+
+    page: Path
+    """report.html"""
+    markdown: Path
+    """report.md"""
+    rows: Path
+    """rows.csv, those of tuning too."""
+
+
+def write_study_report(rows: Sequence[Row], plan: Plan | None, folder: str | Path, command: str = "") -> Files:
+    """Write report.html, report.md and rows.csv into a folder, which is made where it is missing.
+
+    Args:
+        rows: of one plan, those of tuning too.
+        plan: what was declared; None where its file is not at hand.
+        folder: where they go.
+        command: what makes the rows and the report again; default: the commands for this plan.
+
+    Raises:
+        InputError: a file cannot be written, or the rows make no report.
+    """
+    known = [row for row in rows if plan is None or row.plan == plan.name]
+    name = plan.name if plan is not None else next((row.plan for row in known), "")
+    again = command or f"longhold study run {shlex.quote(name)}\nlonghold study report {shlex.quote(name)}"
+    document = study_document([row.to_json() for row in known], plan, again)
+    files = Files(*(Path(folder) / part for part in ("report.html", "report.md", "rows.csv")))
+    try:
+        files.page.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder} for the report: {error.strerror or error}") from None
+    atomic_write_bytes(files.page, render_page(document).encode())
+    atomic_write_bytes(files.markdown, render_markdown(document).encode())
+    atomic_write_bytes(files.rows, "".join(to_csv(known)).encode())
+    return files
+
+
+def report_of(name: str, store: Path, folder: str | Path) -> Files:
+    """Write the report of a plan by its name or its .toml file, or of the only plan in a store given in its place.
+
+    Raises:
+        InputError: there are no rows, or the store holds several plans.
+    """
+    source = Path(name)
+    if source.suffix != ".toml" and name not in shipped() and source.is_file():
+        store, name = source, _only_plan(source)
+    plan = load_plan(name) if name in shipped() or source.suffix == ".toml" else None
+    wanted = name if plan is None else plan.name
+    with Store(store) as kept:
+        rows = kept.rows(wanted, stage=None)
+        others = kept.plans()
+    if not rows:
+        there = f"plans there: {', '.join(others)}" if others else "the store is empty or missing"
+        raise InputError(f"no rows of plan {wanted!r} in {store}: expected a study that was run ({there})")
+    told = f"{shlex.quote(name)} --store {shlex.quote(str(store))}"
+    command = f"longhold study run {told}\nlonghold study report {told}"
+    return write_study_report(rows, plan, folder, command)
+
+
+def _only_plan(store: Path) -> str:
+    with Store(store) as kept:
+        names = kept.plans()
+    if len(names) != 1:
+        raise InputError(
+            f"{store} holds the plans {', '.join(names) or '(none)'}: expected one, give its name and --store"
+        )
+    return names[0]
