@@ -22,6 +22,7 @@ from longhold.study.claims.readings import (
 from longhold.study.claims.rows import Run, Scalar
 from longhold.study.claims.sides import (
     Side,
+    at_level,
     complete,
     horizon,
     one_per_seed,
@@ -184,6 +185,14 @@ class SolvedQuestion(_Difference):
 
     measure: Literal["solved"] = "solved"
     """Share of seeds that solve."""
+
+    def sides(self, runs: Iterable[Run]) -> tuple[Side, Side]:
+        """At one named level also the seeds that were given up below it, which do not solve; see `Run.spared`."""
+        if len(self.levels) != 1:
+            return super().sides(runs)
+        anywhere = self.model_copy(update={"levels": ()})
+        known = at_level([run for run in runs if anywhere._asks(run)], self.levels[0])
+        return side_of(self.name, self.a, known), side_of(self.name, self.b, known)
 
     def read(self, a: Side, b: Side) -> tuple[Reading, Reading]:
         return share_reading(self._share(a)), share_reading(self._share(b))

@@ -44,6 +44,9 @@ class Run:
     """0 for guessing, 1 for perfect; 0 for a run that failed."""
     failed: bool
     """It ended in an error, such as a loss that became non-finite."""
+    spared: bool = False
+    """It stands for a run at this level that was not made, since those at two lower levels in a row did not solve; then
+    the other columns are those of the later of the two."""
 
     def has(self, name: str, value: Scalar) -> bool:
         """Whether a field of the task, or else a column of the row, has this value."""

@@ -303,13 +303,18 @@ def setting(side: Side) -> Mapping[Language, str]:
     )
     steps = f"{max(run.columns['steps'] for run in runs):,}"
     plans = ", ".join(sorted({str(run.columns["plan"]) for run in runs if run.columns.get("plan")}))
+    spared = len({run.seed for run in runs if run.spared})
+    given_up_en = (
+        f", {spared} of them given up after two failures in a row below, counted as not solving" if spared else ""
+    )
+    given_up_zh = f"（其中 {spared} 个此前连续两级失败、不再运行，计为未解出）" if spared else ""
     lost_en = f", {failed} runs failed and count as not solving" if failed else ""
     lost_zh = f"，{failed} 次运行失败、计为未解出" if failed else ""
     return {
         "en": f"{parameters} parameters, hidden size {sizes}, learning rate {rates}, at most {steps} steps, "
-        f"{seeds} seeds{lost_en}{f' (plan {plans})' if plans else ''}",
+        f"{seeds} seeds{given_up_en}{lost_en}{f' (plan {plans})' if plans else ''}",
         "zh": f"{parameters} 个参数，隐藏单元 {sizes}，学习率 {rates}，至多 {steps} 步，{seeds} 个种子"
-        f"{lost_zh}{f'（计划 {plans}）' if plans else ''}",
+        f"{given_up_zh}{lost_zh}{f'（计划 {plans}）' if plans else ''}",
     }
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -41,6 +41,28 @@ def side_of(question: str, arm: str, runs: Sequence[Run]) -> Side:
     if twice:
         raise InputError(f"{question}: several rows of {arm!r} for seed {twice[0][2]}: expected one each level")
     return Side(arm, tuple(mine))
+
+
+def at_level(runs: Sequence[Run], level: int) -> list[Run]:
+    """The rows at one level, and of the seeds that were given up below it what stands for their rows.
+
+    A study may stop an arm's seed after two failures in a row (`longhold.study.horizon.outcomes`). To leave such seeds
+    out would keep only those that did well.
+    """
+    ladders = defaultdict[tuple[str, str, int], list[Run]](list)
+    for run in runs:
+        if run.level is not None:
+            ladders[run.task, run.arm, run.seed].append(run)
+    found = []
+    for ladder in ladders.values():
+        ladder.sort(key=lambda run: run.level or 0)
+        there = [run for run in ladder if run.level == level]
+        last = ladder[-2:]
+        if there:
+            found += there
+        elif len(last) == 2 and all(not run.solved and (run.level or 0) < level for run in last):
+            found.append(replace(last[-1], level=level, spared=True))
+    return found
 
 
 def one_per_seed(question: str, side: Side) -> tuple[Run, ...]:
