@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import torch
 from torch import Tensor
@@ -28,7 +28,8 @@ _CELLS = ("rnn_tanh", "rnn_relu", "gru", "gru_before", "lstm", "lstm_coupled")
 Storage = Literal["full", "bf16", "int8"]
 """How the matrices are held: in the weights' own type; float32 rounded to bfloat16; or to 8 bits, row by row."""
 
-_STORAGES: tuple[Storage, ...] = ("full", "bf16", "int8")
+STORAGES: tuple[Storage, ...] = get_args(Storage)
+"""All of them, in the order of `Storage` in cpu/stream.h."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class NativeStream:
         self.stepper: Any = loaded().make_stepper(
             _CELLS.index(_cell(weights.recurrence)),
             self._dtype == torch.float64,
-            _STORAGES.index(storage),
+            STORAGES.index(storage),
             batch,
             hidden,
             self._output_size,

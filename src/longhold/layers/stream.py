@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from longhold.kernels import Choice, use_backend
 from longhold.kernels.backends import requested
-from longhold.kernels.stream import NativeStream, Storage, StreamWeights, stream_refusal
+from longhold.kernels.stream import STORAGES, NativeStream, Storage, StreamWeights, stream_refusal
 from longhold.layers.inputs import check_features
 from longhold.layers.parameters import HiddenT
 
@@ -318,7 +318,7 @@ def _check(layer: "RecurrentLayer[Any, Any]", batch: object, weights: object) ->
         raise ValueError("a bidirectional layer cannot be streamed: its backward direction begins at the last step")
     if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
         raise ValueError(f"batch should be a whole number above 0, or None for unbatched steps, got {batch!r}")
-    if weights not in ("full", "bf16", "int8"):
+    if weights not in STORAGES:
         raise ValueError(f"weights should be 'full', 'bf16' or 'int8', got {weights!r}")
     for name, parameter in layer.named_parameters():
         if not torch.isfinite(parameter).all():
