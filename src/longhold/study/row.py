@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from longhold.models.config import Config
 
-_MEANING = 1
+_MEANING = 2
 """Part of every digest. It grows when the same specification comes to mean another run, so that no old row is taken
 for a new one."""
 
@@ -139,6 +139,33 @@ class LagScore(Config):
 
 
 @final
+class GradientAt(Config):
+    """The norm of the gradient of the asked answer's loss by the state so many steps before, geometric mean over
+    sequences."""
+
+    lag: int
+    """Steps before the answer."""
+    start: float
+    """Before training."""
+    trained: float
+    """After it."""
+
+
+@final
+class TimeQuantiles(Config):
+    """Time constants of the gate that keeps the state, in steps: quantiles over units, at `inspection.LEVELS`."""
+
+    start: tuple[float, ...]
+    """Of the gate at its bias alone, before training."""
+    trained: tuple[float, ...]
+    """Along the path while the trained model reads the task's inputs."""
+    longest: float
+    """Of any unit, along the same path."""
+    caution: str
+    """Whether they may be read as memory, in a line."""
+
+
+@final
 class Row(Config):
     """What one run came to. All fields but those in `MEASURED` follow from `spec`, on the same machine and build."""
 
@@ -201,6 +228,10 @@ class Row(Config):
     """Test by test, where there are several; what a probe reads of the state, lag by lag, where one was asked for."""
     control: tuple[LagScore, ...]
     """The same for probes that were taught shuffled labels; empty where there is no probe."""
+    gradient_by_lag: tuple[GradientAt, ...] = ()
+    """What of the loss reaches the state at each lag, up to the task's own; empty where the task has no lag."""
+    time_constants: TimeQuantiles | None = None
+    """Of an LSTM's or GRU's units, where the task has a lag."""
     curve: tuple[tuple[int, float, float], ...]
     """`(step, loss, recall)` on the run's own new batches, each the mean since the point before."""
     tokens_per_second: float | None

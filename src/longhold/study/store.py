@@ -115,16 +115,28 @@ class Store:
         return self._connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        if application == _APPLICATION and version == FORMAT:
+        if self._is_ready(connection):
             return
+        connection.execute("BEGIN IMMEDIATE")  # another writer may have been faster, and is now waited for
+        if self._is_ready(connection):
+            connection.rollback()
+            return
+        with contextlib.closing(connection.execute("SELECT count(*) FROM sqlite_master")) as names:
+            if names.fetchone()[0]:
+                raise InputError(f"{self.path}: an SQLite file, but not a study of longhold")
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.commit()
+
+    def _is_ready(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file is a store of this format; False for one that is no store."""
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
         if application == _APPLICATION and version > FORMAT:
             raise InputError(f"{self.path}: written by a newer longhold (format {version}), expected {FORMAT}")
-        with contextlib.closing(connection.execute("SELECT count(*) FROM sqlite_master")) as names:
-            if application or names.fetchone()[0]:
-                raise InputError(f"{self.path}: an SQLite file, but not a study of longhold")
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        if application not in (0, _APPLICATION):
+            raise InputError(f"{self.path}: an SQLite file, but not a study of longhold")
+        return bool(application == _APPLICATION and version == FORMAT)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

@@ -16,8 +16,9 @@ from longhold.errors import InputError
 from longhold.models.budget import parameter_count, solve_hidden_size
 from longhold.models.cost import flops_per_token, state_bytes
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
+from longhold.study.inside import Inside
 from longhold.study.machine import Machine
-from longhold.study.row import LagScore, Row, TrialSpec
+from longhold.study.row import GradientAt, LagScore, Row, TimeQuantiles, TrialSpec
 from longhold.tasks import Task, TaskBatch, task_from_json
 from longhold.tasks.task import SOLVED
 from longhold.training.optim import clip_and_step
@@ -39,6 +40,9 @@ _PROBE_PARTS = 3  # one to test a probe, the others to fit it
 _SOME_WIDTH = 64  # of the configuration that a solver then gives another
 _SHUFFLE = 1  # besides seed and step: what a random number is for
 
+_Seen = tuple[tuple[GradientAt, ...], TimeQuantiles | None]
+_NOTHING_SEEN: _Seen = ((), None)
+
 _Optimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
 _OPTIMIZERS: dict[str, _Optimizer] = {
     "adam": lambda parameters, lr: torch.optim.AdamW(parameters, lr, weight_decay=0.0),  # without decay it is Adam
@@ -58,14 +62,16 @@ def run_trial(spec: TrialSpec) -> Row:
     with _alone(spec.seed):
         began = time.perf_counter(), time.thread_time()
         learner = _Learner(spec)
+        inside = learner.inside()
         error = learner.train()
         trained = time.thread_time() - began[1]
         tests = () if error else learner.test()
         if not all(math.isfinite(test.score) for test in tests):
             tests, error = (), "the score became non-finite"
         read = learner.read() if tests and spec.probed else None
+        seen = inside.look(learner.model) if inside is not None and tests else _NOTHING_SEEN
         taken = _Taken(time.perf_counter() - began[0], time.thread_time() - began[1], trained)
-        return _row(learner, tests, read, error, taken)
+        return _row(learner, tests, read, seen, error, taken)
 
 
 @final
@@ -205,6 +211,12 @@ class _Learner:
             lag=task.lag, level=level, score=score, recall=task.recall(score), solved=task.solved(score)
         )
 
+    def inside(self) -> Inside | None:
+        """The instruments that look into the model, of a run that is reported and whose task has a lag."""
+        if self.spec.stage != "result" or self.task.lag is None:
+            return None
+        return Inside(self.model, self.task, self.spec.seed + TEST_STREAM * (len(self.tests) + 2))
+
     def read(self) -> "ReadableHorizon":
         """What linear probes read of the state, with as many test sequences as the other tests have at least."""
         from longhold.inspection.memory_horizon import readable_horizon  # which imports scipy, for a second
@@ -257,7 +269,12 @@ class _Taken(NamedTuple):
 
 
 def _row(
-    learner: _Learner, tests: tuple[LagScore, ...], read: "ReadableHorizon | None", error: str | None, taken: _Taken
+    learner: _Learner,
+    tests: tuple[LagScore, ...],
+    read: "ReadableHorizon | None",
+    seen: _Seen,
+    error: str | None,
+    taken: _Taken,
 ) -> Row:
     spec, machine = learner.spec, Machine.here()
     by_lag = _lag_scores(read.read) if read is not None else tests if len(tests) > 1 else ()
@@ -292,6 +309,8 @@ def _row(
         test_sequences=min(sequences(spec, task) for task in learner.tests),
         by_lag=by_lag,
         control=() if read is None else _lag_scores(read.control),
+        gradient_by_lag=seen[0],
+        time_constants=seen[1],
         curve=tuple(learner.curve.points),
         tokens_per_second=learner.tokens / taken.training if taken.training > 0 else None,
         seconds=taken.wall,
