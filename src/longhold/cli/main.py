@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from longhold._version import __version__
-from longhold.cli import compare, demo, inspect, study, train, tutorial, write
+from longhold.cli import compare, demo, export, info, inspect, study, train, tutorial, write
 from longhold.errors import InputError
 
 app = typer.Typer(
@@ -61,6 +61,9 @@ def _answered(command: Callable[..., None]) -> Callable[..., None]:
 
 
 for _command in (demo.demo, tutorial.tutorial, train.train, write.write, compare.compare, inspect.inspect):
+    app.command(_command.__name__)(_answered(_command))
+
+for _command in (export.export, info.info):
     app.command(_command.__name__)(_answered(_command))
 
 _study = typer.Typer(name="study", help="The memory study: plans, their cost, their runs, their rows.")
