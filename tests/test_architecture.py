@@ -22,11 +22,25 @@ ARROWS: dict[str, set[str]] = {
     "tasks": set(),
     "sampling": {"models", "data"},
     "inspection": {"models", "layers"},
-    "export": {"models", "layers", "kernels", "data", "sampling", "integer"},
+    "integer": {"models", "data"},
+    "compression": {"integer", "models", "data"},
+    "export": {"integer", "models", "layers", "kernels", "data"},
     "training": {"models", "data", "sampling", "layers", "kernels"},
     "text": {"models", "data", "sampling", "training"},
     "study": {"text", "training", "models", "data", "tasks", "sampling", "layers", "inspection"},
-    "cli": {"text", "training", "models", "data", "tasks", "sampling", "layers", "study", "inspection", "export"},
+    "cli": {
+        "text",
+        "training",
+        "models",
+        "data",
+        "tasks",
+        "sampling",
+        "layers",
+        "study",
+        "inspection",
+        "compression",
+        "export",
+    },
 }
 """Besides `errors` and `_version`, which every room may import."""
 

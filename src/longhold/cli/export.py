@@ -18,8 +18,8 @@ def export(
     text: Annotated[
         str | None,
         typer.Option(
-            help="The training text (file, folder, glob pattern, known name, - for standard input), to show how much of "
-            "it the model recites."
+            help="The training text (file, folder, glob pattern, known name, - for standard input), to show how much "
+            "of it the model recites."
         ),
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="Of the text; default: UTF-8, else detected.")] = None,
