@@ -67,7 +67,7 @@ def test_no_more_is_written_than_is_needed() -> None:
 
     found = recitation(pieces(), "the clock says tick tock tick, no more", 104)
     assert (found.sampled, found.training, len(asked)) == (104, 38, 11)
-    assert found.run == "tick tock tick"
+    assert found.run == " tick tock tick"
 
 
 def test_a_model_that_stops_early_is_taken_as_it_is() -> None:

@@ -93,7 +93,6 @@ def _lines(found: Information) -> Iterator[tuple[str, str]]:
     model, tokenizer, facts = found.model, found.tokenizer, found.facts
     layers = "1 layer" if model["num_layers"] == 1 else f"{model['num_layers']} layers"
     yield "file", f"{found.file}, {found.bytes:,} bytes, format {found.format}, undamaged"
-    yield "sha256", found.sha256
     yield "model", f"{model['cell'].upper()}, {layers} of {model['hidden_size']:,} units"
     yield "reads", _reads(model)
     yield from (("option", f"{name} = {value}") for name, value in _unusual(model))
@@ -107,8 +106,14 @@ def _lines(found: Information) -> Iterator[tuple[str, str]]:
     yield "held out", "not known" if bits is None else f"{bits:.3f} bits per character on text it was not trained on"
     for name, value in facts.items():
         if value is not None and name != "held_out_bits_per_character":
-            yield name.replace("_", " "), f"{value:,}" if isinstance(value, int | float) else str(value)
+            yield name.replace("_", " "), _shown(value)
     yield from (("not inside", thing) for thing in found.absent)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _reads(model: dict[str, Any]) -> str:

@@ -84,9 +84,14 @@ def confirmed(place: Path, yes: bool) -> bool:
     """
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not has_terminal():
         raise InputError("there is no terminal to ask at whether to export: give --yes")
     return typer.confirm(f"Write {place}?", err=True)
+
+
+def has_terminal() -> bool:
+    """Whether somebody can answer."""
+    return sys.stdin.isatty()
 
 
 def written(model: TextModel, to: str, place: Path, corpus: Corpus | None) -> Iterator[str]:
@@ -119,14 +124,14 @@ def _torch(model: TextModel, network: LanguageModel, place: Path, corpus: Corpus
 def _html(model: TextModel, network: LanguageModel, place: Path, corpus: Corpus | None) -> Iterator[str]:
     text, called = _unseen(model, corpus)
     page = export_html(network, model.tokenizer, place, text, model.facts.model_dump(mode="json"))
-    yield f"{place}: {page}, {called}"
+    yield f"{place}: {page}; measured on {called}"
 
 
 def _unseen(model: TextModel, corpus: Corpus | None) -> tuple[str, str]:
     """What the cost of smaller weights is measured on, and what it is called."""
     if corpus is None:
-        return "".join(islice(model.write(length=_MEASURED, temperature=1, seed=1), _MEASURED)), "that it wrote itself"
+        return "".join(islice(model.write(length=_MEASURED, temperature=1, seed=1), _MEASURED)), "what it wrote itself"
     trained = model.facts.characters
     if trained is not None and len(corpus.text) - trained >= _LEAST_HELD_OUT:
-        return corpus.text[trained:][:_MEASURED], "of the text that followed what it was trained on"
-    return corpus.text[-_MEASURED:], "at the end of the given text"
+        return corpus.text[trained:][:_MEASURED], "the text that follows what it was trained on"
+    return corpus.text[-_MEASURED:], "the end of the given text"

@@ -63,8 +63,8 @@ def _answered(command: Callable[..., None]) -> Callable[..., None]:
 for _command in (demo.demo, tutorial.tutorial, train.train, write.write, compare.compare, inspect.inspect):
     app.command(_command.__name__)(_answered(_command))
 
-for _command in (export.export, info.info):
-    app.command(_command.__name__)(_answered(_command))
+for _giving in (export.export, info.info):
+    app.command(_giving.__name__)(_answered(_giving))
 
 _study = typer.Typer(name="study", help="The memory study: plans, their cost, their runs, their rows.")
 for _name, _part in study.COMMANDS.items():

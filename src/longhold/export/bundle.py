@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from longhold.errors import InputError
 
@@ -22,7 +23,7 @@ def bundle(modules: Mapping[str, str]) -> str:
     """
     parts: list[str] = []
     for index, (name, source) in enumerate(modules.items()):
-        body = _IMPORT.sub(lambda found, before=tuple(modules)[:index], name=name: _bound(found, before, name), source)
+        body = _IMPORT.sub(partial(_bound, before=tuple(modules)[:index], name=name), source)
         exported = _EXPORT.findall(body)
         body = _EXPORT.sub("", body)
         if _LEFT.search(body):

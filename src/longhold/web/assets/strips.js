@@ -12,7 +12,7 @@ const DARK = { low: [116, 180, 234], none: [28, 28, 27], high: [240, 160, 72] };
 /** Blue for -1, orange for 1, the page's own shade for 0; the two differ for every kind of colour vision. */
 export function shade(value, dark) {
   const { low, none, high } = dark ? DARK : LIGHT;
-  const amount = Math.sqrt(Math.min(1, Math.abs(value)));
+  const amount = Math.min(1, Math.abs(value));
   const end = value < 0 ? low : high;
   return none.map((from, k) => Math.round(from + (end[k] - from) * amount));
 }

@@ -20,7 +20,8 @@ const SAY = {
     step: "One token",
     again: "Begin again",
     temperature: "Temperature",
-    speed: "Tokens a second",
+    speed: "Speed",
+    perSecond: "{speed} tokens a second",
     fastest: "as fast as it can",
     seed: "Seed of the draws",
     text: "Text",
@@ -29,7 +30,6 @@ const SAY = {
     inside: "Inside, as it writes",
     insideHint:
       "Units from left to right, the last 24 tokens from top (now) to bottom. Point at a strip, or focus it and use the arrow keys, to read its numbers.",
-    scale: "{low} to {high}",
     recites: "The text is made up one token at a time. A network can repeat parts of the text it was trained on.",
     alone: "This page is one file: it loads nothing, sends nothing and keeps nothing. Made with longhold.",
     layer: "Layer {layer}",
@@ -66,7 +66,8 @@ const SAY = {
     step: "一个词元",
     again: "重新开始",
     temperature: "温度",
-    speed: "每秒词元数",
+    speed: "速度",
+    perSecond: "每秒 {speed} 个词元",
     fastest: "尽可能快",
     seed: "随机种子",
     text: "文本",
@@ -74,7 +75,6 @@ const SAY = {
     oddsHint: "在当前温度下各词元的份额。按其中一个，由你来选。",
     inside: "书写时的内部",
     insideHint: "从左到右是各单元，从上（现在）到下是最近 24 个词元。指向条带，或聚焦后用方向键，即可读出数值。",
-    scale: "{low} 到 {high}",
     recites: "文本是一个词元一个词元编出来的。网络可能会重复训练文本中的片段。",
     alone: "本页只有一个文件：不加载、不发送、不保存任何东西。由 longhold 制作。",
     layer: "第 {layer} 层",
@@ -240,7 +240,8 @@ class Page {
 
   dials() {
     byId("temperature-value").textContent = (this.temperature / 100).toFixed(2);
-    byId("speed-value").textContent = this.speed === Infinity ? say("fastest") : this.speed;
+    const { speed } = this;
+    byId("speed-value").textContent = speed === Infinity ? say("fastest") : say("perSecond", { speed });
     byId("speed").setAttribute("aria-valuetext", byId("speed-value").textContent);
     byId("temperature").setAttribute("aria-valuetext", byId("temperature-value").textContent);
     this.paint();
