@@ -19,7 +19,8 @@ from longhold.data.corpora import load_corpus
 from longhold.data.tokenizers.char import CharTokenizer
 from longhold.errors import InputError
 from longhold.models.ngram import KneserNey
-from longhold.tasks import NOT_ASKED, TASKS, Task, TaskBatch
+from longhold.tasks import NOT_ASKED, Task, TaskBatch
+from longhold.tasks.registry import ADDED
 
 _PTB = "ptb"
 _HELD_OUT = 0.1
@@ -111,7 +112,7 @@ class TextTask(Task):
         return nats.view(batch.targets.shape).mean(0) / math.log(2)
 
 
-TASKS[TextTask.name] = TextTask
+ADDED[TextTask.name] = TextTask
 
 
 @cache

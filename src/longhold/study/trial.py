@@ -116,7 +116,7 @@ def network(spec: TrialSpec) -> NetworkConfig:
     task = tasks[0]
     sizes = Sizes(input_size=task.input_size, output_size=task.output_size, continuous=task.continuous)
     architecture = Architecture(
-        cell=spec.cell,  # type: ignore[arg-type]
+        cell=spec.cell,
         init=spec.initialisation,
         num_layers=spec.num_layers,
         embedding_size=spec.embedding_size,
