@@ -21,11 +21,12 @@ ARROWS: dict[str, set[str]] = {
     "data": set(),
     "tasks": set(),
     "sampling": {"models", "data"},
-    "inspection": {"models", "layers"},
+    "inspection": {"models", "layers", "data"},
     "training": {"models", "data", "sampling", "layers", "kernels"},
-    "text": {"models", "data", "sampling", "training"},
+    "text": {"models", "data", "sampling", "training", "inspection"},
+    "web": {"text", "models", "data", "inspection"},
     "study": {"text", "training", "models", "data", "tasks", "sampling", "layers", "inspection"},
-    "cli": {"text", "training", "models", "data", "tasks", "sampling", "layers", "study", "inspection"},
+    "cli": {"text", "training", "models", "data", "tasks", "sampling", "layers", "study", "inspection", "web"},
 }
 """Besides `errors` and `_version`, which every room may import."""
 
