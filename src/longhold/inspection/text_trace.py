@@ -49,6 +49,8 @@ class TextTrace:
 
     text: str
     """what was read"""
+    begin: int
+    """the token that was read before it"""
     ids: tuple[int, ...]
     """its tokens"""
     tokens: tuple[str, ...]
@@ -110,6 +112,7 @@ def trace_text(
     reading = read(model, torch.from_numpy(ids), begin=begin, likeliest=likeliest, on_step=on_step)
     return TextTrace(
         text=text,
+        begin=begin,
         ids=tuple(ids.tolist()),
         tokens=tuple(map(tokenizer.token_text, ids.tolist())),
         pieces=tuple(cut(tokenizer, ids.tolist())),
