@@ -34,6 +34,7 @@ def test_an_lstms_equations_hold_with_their_numbers(layer: int, options: dict[st
         assert list(sums) == ["i", "f", "g", "o"]
         for letter, gate in sums.items():
             squash = math.tanh if letter == "g" else sigmoid
+            assert gate.activation == squash.__name__
             assert squash(gate.by_input + gate.by_state + gate.bias) == pytest.approx(gate.value, abs=1e-12)
             assert gate.value == pytest.approx(float(whole.gates[letter][layer, -1, 0, unit]), abs=1e-5)
         kept, admitted = sums["f"].value * found.c_before, sums["i"].value * sums["g"].value
@@ -55,6 +56,7 @@ def test_a_grus_equations_hold_with_their_numbers(layer: int) -> None:
     r, z, n = found.gates
     assert sigmoid(r.by_input + r.by_state + r.bias) == pytest.approx(r.value, abs=1e-12)
     assert sigmoid(z.by_input + z.by_state + z.bias) == pytest.approx(z.value, abs=1e-12)
+    assert (r.activation, z.activation, n.activation) == ("sigmoid", "sigmoid", "tanh")
     assert math.tanh(n.by_input + n.by_state + n.bias) == pytest.approx(n.value, abs=1e-12)
     assert found.h == pytest.approx(z.value * found.h_before + (1 - z.value) * n.value, abs=1e-12)
     assert found.c is None
@@ -69,7 +71,7 @@ def test_an_rnns_equation_holds_with_its_numbers(nonlinearity: str, squash: obje
     for unit in range(3):
         found = unit_step(model, 2, state, 1, unit)
         (h,) = found.gates
-        assert h.gate == "h"
+        assert (h.gate, h.activation) == ("h", nonlinearity)
         assert squash(h.by_input + h.by_state + h.bias) == pytest.approx(h.value, abs=1e-12)
         assert found.h == h.value
 

@@ -19,9 +19,7 @@ from longhold.models.contract import device_of, map_state
 class GateSum:
     """One gate of one unit: what is added up, and what comes of it.
 
-        value = sigmoid(by_input + by_state + bias)
-
-    For a candidate (g, n) and the RNN's h it is tanh, or relu where that was chosen.
+        value = activation(by_input + by_state + bias)
     """
 
     gate: str
@@ -32,8 +30,10 @@ class GateSum:
     """W_h. h of the step before; for the GRU's n it is r * (W_hn h + b_hn)"""
     bias: float
     """b_i. + b_h.; for the GRU's n b_in alone"""
+    activation: str
+    """sigmoid; tanh for a candidate (g, n) and the RNN's h, or relu where that was chosen"""
     value: float
-    """after the activation"""
+    """after it"""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def unit_step(model: SequenceModel, token: int, state: State, layer: int, unit: 
         cell=type(cell).__name__.lower(),
         layer=layer,
         unit=unit,
-        gates=tuple(GateSum(letter, *parts, values.get(letter, h)) for letter, parts in sums.items()),
+        gates=tuple(GateSum(letter, *parts, _activation(cell, letter), values.get(letter, h)) for letter, parts in sums.items()),
         h_before=float(h_before[layer, 0, unit]),
         h=h,
         c_before=None if c_before is None else float(c_before[layer, 0, unit]),
@@ -116,6 +116,12 @@ def _sums(
             reset = float(torch.sigmoid(torch.tensor(sum(found["r"]), dtype=torch.float64)))
             found[letter] = (by_input, reset * (by_state + bias_h), bias_x)
     return found
+
+
+def _activation(cell: RecurrentLayer[Any, Any], letter: str) -> str:
+    if letter == "h":
+        return str(getattr(cell.recurrence, "nonlinearity", "tanh"))
+    return "tanh" if letter in ("g", "n") else "sigmoid"
 
 
 def _layer_input(model: SequenceModel, token: int, state: State) -> Tensor:

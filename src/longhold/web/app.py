@@ -19,11 +19,11 @@ from longhold.web.desk import Desk, Job, Stopped
 from longhold.web.guard import Guard, Keys
 from longhold.web.studio import Answer, Studio
 
+_SCRIPTS = ("app.js", "panels.js", "plots.js", "views.js", "messages.js")
+
 ASSETS = {
     "": ("index.html", "text/html; charset=utf-8"),
-    "app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "views.js": ("views.js", "text/javascript; charset=utf-8"),
-    "messages.js": ("messages.js", "text/javascript; charset=utf-8"),
+    **{name: (name, "text/javascript; charset=utf-8") for name in _SCRIPTS},
     "style.css": ("style.css", "text/css; charset=utf-8"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
 }
