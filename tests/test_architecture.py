@@ -21,12 +21,13 @@ ARROWS: dict[str, set[str]] = {
     "data": set(),
     "tasks": set(),
     "sampling": {"models", "data"},
-    "inspection": {"models", "layers"},
+    "inspection": {"models", "layers", "data"},
     "integer": {"models", "data"},
     "compression": {"integer", "models", "data"},
     "export": {"integer", "models", "layers", "kernels", "data"},
     "training": {"models", "data", "sampling", "layers", "kernels"},
-    "text": {"models", "data", "sampling", "training"},
+    "text": {"models", "data", "sampling", "training", "inspection"},
+    "web": {"text", "models", "data", "inspection"},
     "study": {"text", "training", "models", "data", "tasks", "sampling", "layers", "inspection"},
     "cli": {
         "text",
@@ -40,6 +41,7 @@ ARROWS: dict[str, set[str]] = {
         "inspection",
         "compression",
         "export",
+        "web",
     },
 }
 """Besides `errors` and `_version`, which every room may import."""

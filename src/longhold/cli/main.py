@@ -21,6 +21,7 @@ from longhold.cli import (
     study,
     train,
     tutorial,
+    ui,
     write,
 )
 from longhold.errors import InputError
@@ -83,6 +84,7 @@ for _command in (
     decompress.decompress,
     export.export,
     info.info,
+    ui.ui,
 ):
     app.command(_command.__name__)(_answered(_command))
 
