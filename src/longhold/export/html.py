@@ -20,7 +20,7 @@ from longhold.models.language_model import LanguageModel
 LARGEST_LOSS: Final = 0.02
 """Bits per character that 8-bit weights may cost before 16-bit weights are taken."""
 
-_MODULES = ("stepper", "strips", "writer")
+_MODULES = ("stepper", "views", "strips", "writer-words", "writer")
 _PLACE = re.compile(r"\{(policy|style|script|model)\}")
 _COLUMNS = 32  # stretches of a text that are measured side by side
 _LEAST_COLUMN = 32  # tokens of each, where the text is long enough

@@ -5,7 +5,10 @@
  * what it shows there is said in numbers below it. The table behind holds the numbers of the last token.
  */
 
+import { element } from "./views.js";
+
 const ROWS = 24;
+const SHADES = 200;
 const LIGHT = { low: [33, 102, 172], none: [247, 247, 247], high: [178, 82, 8] };
 const DARK = { low: [116, 180, 234], none: [28, 28, 27], high: [240, 160, 72] };
 
@@ -17,11 +20,14 @@ export function shade(value, dark) {
   return none.map((from, k) => Math.round(from + (end[k] - from) * amount));
 }
 
-function element(name, properties = {}, children = []) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
+/** The shades from -1 to 1 as pixels, 2 SHADES + 1 of them. */
+function pixelsOf(dark) {
+  const bytes = new Uint8ClampedArray(4 * (2 * SHADES + 1)).fill(255);
+  for (let k = 0; k <= 2 * SHADES; k += 1) bytes.set(shade(k / SHADES - 1, dark), 4 * k);
+  return new Uint32Array(bytes.buffer);
 }
+
+const PIXELS = { light: pixelsOf(false), dark: pixelsOf(true) };
 
 class Strip {
   #history = [];
@@ -36,13 +42,12 @@ class Strip {
   constructor(letter, size) {
     this.#letter = letter;
     this.#size = size;
-    this.#name = element("span", { className: "name" });
-    this.#canvas = element("canvas", { width: size, height: ROWS, tabIndex: 0 });
-    this.#canvas.setAttribute("role", "img");
-    this.#cursor = element("div", { className: "cursor", hidden: true });
+    this.#name = element("span", { class: "name" });
+    this.#canvas = element("canvas", { width: size, height: ROWS, tabindex: 0, role: "img" });
+    this.#cursor = element("div", { class: "cursor", hidden: true });
     this.#said = element("output");
-    const plot = element("div", { className: "plot" }, [this.#canvas, this.#cursor]);
-    this.element = element("div", { className: "strip" }, [this.#name, plot, this.#said]);
+    const plot = element("div", { class: "plot" }, this.#canvas, this.#cursor);
+    this.element = element("div", { class: "strip" }, this.#name, plot, this.#said);
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));
     this.#canvas.addEventListener("focus", () => this.#point());
     this.#canvas.addEventListener("blur", () => this.#leave());
@@ -54,7 +59,7 @@ class Strip {
   speak(say, layer) {
     this.say = say;
     const name = say(`quantity_${this.#letter}`);
-    this.#name.replaceChildren(element("b", { textContent: this.#letter }), ` ${name}`);
+    this.#name.replaceChildren(element("b", { text: this.#letter }), ` ${name}`);
     this.#canvas.setAttribute("aria-label", say("strip", { layer, letter: this.#letter, name, units: this.#size }));
     this.#tell();
   }
@@ -71,15 +76,15 @@ class Strip {
   paint(dark) {
     const context = this.#canvas.getContext("2d");
     const image = context.createImageData(this.#size, ROWS);
-    for (let row = 0, at = 0; row < ROWS; row += 1) {
-      for (let unit = 0; unit < this.#size; unit += 1, at += 4) {
-        const [red, green, blue] = shade(this.#history[row]?.[unit] ?? 0, dark);
-        image.data[at] = red;
-        image.data[at + 1] = green;
-        image.data[at + 2] = blue;
-        image.data[at + 3] = 255;
+    const pixels = new Uint32Array(image.data.buffer);
+    const colours = dark ? PIXELS.dark : PIXELS.light;
+    pixels.fill(colours[SHADES]);
+    this.#history.forEach((values, row) => {
+      for (let unit = 0, at = row * this.#size; unit < this.#size; unit += 1, at += 1) {
+        const value = Math.max(-1, Math.min(1, values[unit]));
+        pixels[at] = colours[Math.round((value + 1) * SHADES)];
       }
-    }
+    });
     context.putImageData(image, 0, 0);
     this.#tell();
   }
@@ -145,6 +150,7 @@ export class LayerStrips {
   #body = element("tbody");
   #head = element("tr");
   #details;
+  #scroll;
   #letters;
   #last = null;
 
@@ -152,19 +158,18 @@ export class LayerStrips {
     this.number = number;
     this.#letters = letters;
     this.#strips = letters.map((letter) => new Strip(letter, size));
-    const table = element("table", {}, [element("thead", {}, [this.#head]), this.#body]);
-    const scroll = element("div", { className: "scroll", tabIndex: 0 }, [table]);
-    this.#details = element("details", {}, [this.#summary, scroll]);
+    const table = element("table", {}, element("thead", {}, this.#head), this.#body);
+    this.#scroll = element("div", { class: "scroll", tabindex: 0, role: "region" }, table);
+    this.#details = element("details", {}, this.#summary, this.#scroll);
     this.#details.addEventListener("toggle", () => this.fill());
-    this.element = element("div", {}, [this.#title, ...this.#strips.map((strip) => strip.element), this.#details]);
+    this.element = element("div", {}, this.#title, ...this.#strips.map((strip) => strip.element), this.#details);
   }
 
   speak(say) {
     this.#title.textContent = say("layer", { layer: this.number });
     this.#summary.textContent = say("table", { layer: this.number });
-    this.#details.lastChild.setAttribute("aria-label", this.#summary.textContent);
-    this.#details.lastChild.setAttribute("role", "region");
-    const cells = [say("unit"), ...this.#letters].map((text) => element("th", { textContent: text, scope: "col" }));
+    this.#scroll.setAttribute("aria-label", this.#summary.textContent);
+    const cells = [say("unit"), ...this.#letters].map((text) => element("th", { text, scope: "col" }));
     this.#head.replaceChildren(...cells);
     for (const strip of this.#strips) strip.speak(say, this.number);
   }
@@ -188,10 +193,12 @@ export class LayerStrips {
     if (!this.#details.open || !this.#last) return;
     const columns = this.#letters.map((letter) => this.#last[letter]);
     const rows = columns[0].map((_, unit) =>
-      element("tr", {}, [
-        element("th", { textContent: unit, scope: "row" }),
-        ...columns.map((column) => element("td", { textContent: column[unit].toFixed(3) })),
-      ]),
+      element(
+        "tr",
+        {},
+        element("th", { text: unit, scope: "row" }),
+        ...columns.map((column) => element("td", { text: column[unit].toFixed(3) })),
+      ),
     );
     this.#body.replaceChildren(...rows);
   }

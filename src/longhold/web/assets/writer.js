@@ -2,105 +2,14 @@
 
 import { Encoder, IntegerGenerator, Stepper, StreamDecoder, TOTAL, bytesOf, draw } from "./stepper.js";
 import { LayerStrips, shade } from "./strips.js";
+import { SURPRISE, element, quoted, surpriseLevel } from "./views.js";
+import { SAY } from "./writer-words.js";
 
-const MOST_TEXT = 200000;
+const MOST_TEXT = 100000;
 const SPEEDS = [1, 2, 4, 8, 15, 30, 60, 125, 250, 500, Infinity];
 const LONGEST_TURN = 24;
 const ODDS = 12;
-
-const SAY = {
-  en: {
-    title: "A small network that writes",
-    facts: "{cell}, {layers} × {size} units, {tokens} tokens, {bits}-bit weights",
-    heldOut: "{bits} bits per character on text it had not seen",
-    controls: "Write",
-    prime: "Begin with",
-    run: "Start",
-    pause: "Pause",
-    step: "One token",
-    again: "Begin again",
-    temperature: "Temperature",
-    speed: "Speed",
-    perSecond: "{speed} tokens a second",
-    fastest: "as fast as it can",
-    seed: "Seed of the draws",
-    text: "Text",
-    odds: "What may come next",
-    oddsHint: "Share of each token at this temperature. Press one to choose it yourself.",
-    inside: "Inside, as it writes",
-    insideHint:
-      "Units from left to right, the last 24 tokens from top (now) to bottom. Point at a strip, or focus it and use the arrow keys, to read its numbers.",
-    recites: "The text is made up one token at a time. A network can repeat parts of the text it was trained on.",
-    alone: "This page is one file: it loads nothing, sends nothing and keeps nothing. Made with longhold.",
-    layer: "Layer {layer}",
-    table: "Table: layer {layer} after the last token",
-    unit: "unit",
-    strip: "Layer {layer}, {letter}, {name}: {units} units, last 24 tokens; arrow keys read the numbers",
-    unitNow: "unit {unit}, now: {number}",
-    unitBefore: "unit {unit}, {row} before: {number}",
-    nothingYet: "nothing yet",
-    quantity_i: "input gate",
-    quantity_f: "forget gate",
-    quantity_g: "candidate",
-    quantity_o: "output gate",
-    quantity_r: "reset gate",
-    quantity_z: "update gate",
-    quantity_n: "candidate",
-    quantity_c: "cell state (tanh)",
-    quantity_h: "hidden state",
-    ready: "Ready.",
-    writing: "Writing.",
-    paused: "Paused after {count} tokens.",
-    full: "Paused: the page holds {count} characters at most. Begin again to go on.",
-    unknown: "Left out of what it reads, since the model has no token for it: {unknown}",
-    badSeed: "The seed must be a whole number from 0 to 9007199254740991.",
-  },
-  zh: {
-    title: "会写字的小网络",
-    facts: "{cell}，{layers} × {size} 个单元，{tokens} 个词元，{bits} 位权重",
-    heldOut: "在没见过的文本上每字符 {bits} 比特",
-    controls: "书写",
-    prime: "开头",
-    run: "开始",
-    pause: "暂停",
-    step: "一个词元",
-    again: "重新开始",
-    temperature: "温度",
-    speed: "速度",
-    perSecond: "每秒 {speed} 个词元",
-    fastest: "尽可能快",
-    seed: "随机种子",
-    text: "文本",
-    odds: "下一个可能是",
-    oddsHint: "在当前温度下各词元的份额。按其中一个，由你来选。",
-    inside: "书写时的内部",
-    insideHint: "从左到右是各单元，从上（现在）到下是最近 24 个词元。指向条带，或聚焦后用方向键，即可读出数值。",
-    recites: "文本是一个词元一个词元编出来的。网络可能会重复训练文本中的片段。",
-    alone: "本页只有一个文件：不加载、不发送、不保存任何东西。由 longhold 制作。",
-    layer: "第 {layer} 层",
-    table: "表格：第 {layer} 层在最后一个词元之后",
-    unit: "单元",
-    strip: "第 {layer} 层，{letter}，{name}：{units} 个单元，最近 24 个词元；用方向键读出数值",
-    unitNow: "单元 {unit}，现在：{number}",
-    unitBefore: "单元 {unit}，{row} 个词元之前：{number}",
-    nothingYet: "还没有",
-    quantity_i: "输入门",
-    quantity_f: "遗忘门",
-    quantity_g: "候选",
-    quantity_o: "输出门",
-    quantity_r: "重置门",
-    quantity_z: "更新门",
-    quantity_n: "候选",
-    quantity_c: "细胞状态（tanh）",
-    quantity_h: "隐藏状态",
-    ready: "就绪。",
-    writing: "正在书写。",
-    paused: "写了 {count} 个词元后暂停。",
-    full: "已暂停：本页最多容纳 {count} 个字符。请重新开始。",
-    unknown: "模型没有对应的词元，读入时略去：{unknown}",
-    badSeed: "种子必须是 0 到 9007199254740991 的整数。",
-  },
-};
+const BLOCK = 400;
 
 const byId = (id) => document.getElementById(id);
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -129,7 +38,7 @@ class Writer {
     this.stepper.reset();
     this.count = 0;
     const { ids, unknown } = this.encoder.encode(prime);
-    for (const id of ids.length ? ids : [this.packed.start]) this.stepper.step(id);
+    for (const id of ids.length ? ids : [this.packed.start]) this.expected = this.stepper.step(id);
     return unknown;
   }
 
@@ -137,27 +46,71 @@ class Writer {
     return this.stepper.frequencies(temperature);
   }
 
-  /** Write one token, drawn or as chosen; returns the characters that it completes. */
+  /** Write one token, drawn or as chosen: the characters that it completes, and the model's surprise at it in bits. */
   write(temperature, chosen = null) {
     const token = chosen ?? draw(this.odds(temperature), this.generator);
-    this.stepper.step(token);
+    const bits = -Math.log2(this.expected[token] / TOTAL);
+    this.expected = this.stepper.step(token);
     this.count += 1;
-    return this.decoder.push(token);
+    return [this.decoder.push(token), bits];
   }
 }
 
-/** A token as something to read on one line. */
+/** A token as something to read on one line; bytes that are no character as numbers. */
 function label(token) {
   const bytes = bytesOf(token);
-  let text;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return quoted(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch {
     return Array.from(bytes, (byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join(" ");
   }
-  const marks = { "\n": "↵", "\t": "⇥", " ": "␣", "\r": "␍" };
-  const shown = (c) => marks[c] ?? `U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-  return text.replace(/[\p{C}\p{Z}]/gu, shown);
+}
+
+/**
+ * The text as it grows, marked by surprise; neighbours that are marked alike share an element. A block ends at a line
+ * break, so that a long text is not laid out anew at every token.
+ */
+class Written {
+  #block;
+  #inBlock;
+  #level;
+  #bits;
+  #node;
+
+  constructor(place) {
+    this.place = place;
+    this.clear();
+  }
+
+  clear() {
+    this.place.replaceChildren();
+    this.length = this.#bits = 0;
+    this.#begin();
+  }
+
+  #begin() {
+    this.#block = element("div");
+    this.#inBlock = 0;
+    this.#level = null;
+    this.place.append(this.#block);
+  }
+
+  /** Add what a token completed; the bits of tokens that completed nothing count for the character that comes. */
+  add(text, bits) {
+    this.#bits += bits;
+    if (!text) return;
+    const level = surpriseLevel(this.#bits);
+    if (level !== this.#level) {
+      this.#node = document.createTextNode("");
+      this.#block.append(element("span", { class: `mark s${level}` }, this.#node));
+      this.#level = level;
+    }
+    this.#node.appendData(text);
+    this.length += text.length;
+    this.#inBlock += text.length;
+    this.#bits = 0;
+    if (this.#inBlock > BLOCK && text.endsWith("\n")) this.#begin();
+  }
 }
 
 class Page {
@@ -165,14 +118,12 @@ class Page {
     this.packed = packed;
     this.writer = new Writer(packed);
     this.labels = packed.tokens.map(label);
-    this.text = document.createTextNode("");
-    byId("written").append(this.text);
+    this.text = new Written(byId("written"));
     this.layers = this.writer.stepper.gates().map((view, row) => {
       const names = { rnn: [], gru: ["r", "z", "n"], lstm: ["i", "f", "g", "o"] }[packed.cell];
       return new LayerStrips(row + 1, [...names, ...(view.c ? ["c"] : []), "h"], view.h.length);
     });
-    this.scale = document.createElement("p");
-    this.scale.className = "scale";
+    this.scale = element("p", { class: "scale" });
     byId("layers").append(this.scale, ...this.layers.map((layer) => layer.element));
     this.buttons = Array.from({ length: Math.min(ODDS, packed.tokens.length) }, () => this.oddsButton());
     this.listen();
@@ -181,16 +132,11 @@ class Page {
   }
 
   oddsButton() {
-    const button = document.createElement("button");
-    const [bar, name, share] = ["span", "bdi", "span"].map((kind) => document.createElement(kind));
-    bar.className = "bar";
-    share.className = "share";
-    button.type = "button";
-    button.append(bar, name, share);
+    const bar = element("span", { class: "bar", "aria-hidden": "true" });
+    const [name, share] = [element("bdi"), element("span", { class: "share" })];
+    const button = element("button", { type: "button" }, bar, name, share);
     button.addEventListener("click", () => this.one(Number(button.value)));
-    const item = document.createElement("li");
-    item.append(button);
-    byId("odds").append(item);
+    byId("odds").append(element("li", {}, button));
     return { button, bar, name, share };
   }
 
@@ -229,8 +175,16 @@ class Page {
     byId("facts").textContent = heldOut ? `${known}; ${say("heldOut", { bits: heldOut.toFixed(2) })}` : known;
     byId("run").textContent = say(this.running ? "pause" : "run");
     for (const layer of this.layers) layer.speak(say);
+    this.legend();
     this.status(...(this.said ?? ["ready"]));
     this.dials();
+  }
+
+  /** What the marks in the text mean. */
+  legend() {
+    const steps = [say("below", { bits: SURPRISE[0] }), ...SURPRISE];
+    const swatches = steps.map((text, level) => element("span", { class: `mark s${level}`, text }));
+    byId("legend").replaceChildren(say("surprise"), ...swatches);
   }
 
   status(key, values = {}) {
@@ -257,7 +211,7 @@ class Page {
     const prime = byId("prime").value;
     const unknown = this.writer.begin(prime, Number(seed));
     byId("primed").textContent = prime;
-    this.text.data = "";
+    this.text.clear();
     for (const layer of this.layers) layer.clear();
     this.look();
     this.paint();
@@ -324,7 +278,7 @@ class Page {
       this.status("full", { count: MOST_TEXT.toLocaleString(language) });
       return;
     }
-    this.text.appendData(this.writer.write(this.temperature, chosen));
+    this.text.add(...this.writer.write(this.temperature, chosen));
     this.look();
   }
 
@@ -360,13 +314,12 @@ class Page {
   }
 
   paintScale() {
-    const canvas = Object.assign(document.createElement("canvas"), { width: 96, height: 1 });
+    const canvas = element("canvas", { width: 96, height: 1, "aria-hidden": "true" });
     const context = canvas.getContext("2d");
     for (let x = 0; x < 96; x += 1) {
       context.fillStyle = `rgb(${shade(x / 47.5 - 1, dark.matches).join(",")})`;
       context.fillRect(x, 0, 1, 1);
     }
-    canvas.setAttribute("aria-hidden", "true");
     this.scale.replaceChildren("−1", canvas, "1");
   }
 }
