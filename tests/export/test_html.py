@@ -107,7 +107,7 @@ def test_nothing_in_the_file_tells_who_where_and_on_what(exported: Path) -> None
         assert private not in text
     for name in (getpass.getuser(), socket.gethostname()):
         assert len(name) < 5 or name not in text
-    assert "://" not in text
+    assert re.findall(r"[\w:]*//[\w./]+", text.replace("http://www.w3.org/2000/svg", "")) == []
 
 
 def test_text_cannot_end_the_script_it_stands_in() -> None:
@@ -338,8 +338,9 @@ def test_the_same_seed_begins_the_same_text(browser: Any, written: tuple[Path, I
         def begun(seed: str) -> str:
             tab.fill("#seed", seed)
             tab.click("#again")
+            tab.focus("#step")
             for _ in range(12):
-                tab.click("#step")
+                tab.keyboard.press("Enter")
             return str(tab.locator("#written").evaluate("(e) => e.textContent"))
 
         assert begun("7") == begun("7") != begun("8")

@@ -73,7 +73,7 @@ def describe(path: Path) -> Information:
         parameters=sum(parameter.numel() for parameter in parameters),
         dtype=str(parameters[0].dtype).removeprefix("torch."),
         state_bytes=model.state_bytes(1),
-        model=envelope["config"],
+        model=LanguageModelConfig(**envelope["config"]).model_dump(mode="json"),
         tokenizer={"kind": tokenizer.kind, "ids": tokenizer.vocab_size, "single_bytes": lone},
         facts=loaded.facts.model_dump(mode="json"),
     )

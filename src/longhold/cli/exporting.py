@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import typer
@@ -130,7 +129,7 @@ def _html(model: TextModel, network: LanguageModel, place: Path, corpus: Corpus 
 def _unseen(model: TextModel, corpus: Corpus | None) -> tuple[str, str]:
     """What the cost of smaller weights is measured on, and what it is called."""
     if corpus is None:
-        return "".join(islice(model.write(length=_MEASURED, temperature=1, seed=1), _MEASURED)), "what it wrote itself"
+        return "".join(model.write(length=_MEASURED, temperature=1, seed=1)), "what it wrote itself"
     trained = model.facts.characters
     if trained is not None and len(corpus.text) - trained >= _LEAST_HELD_OUT:
         return corpus.text[trained:][:_MEASURED], "the text that follows what it was trained on"
