@@ -68,7 +68,11 @@ def test_the_generator_is_the_same_for_the_ends_of_the_seeds() -> None:
     for seed in (0, 1, 12345, 2**32, 2**53 - 1):
         generator = IntegerGenerator(seed)
         words = [generator.word() for _ in range(50)]
-        assert ask_node(None, words={"seed": seed, "count": 50})["words"] == words
+        limits = [1, 2, 3, 7, 255, 256, 257, 2**24 - 4100, 2**24] * 20
+        answer = ask_node(None, words={"seed": seed, "count": 50}, below={"seed": seed, "limits": limits})
+        assert answer["words"] == words
+        generator = IntegerGenerator(seed)
+        assert answer["below"] == [generator.below(limit) for limit in limits]
 
 
 TOKENIZERS: dict[str, Tokenizer] = {

@@ -28,6 +28,10 @@ const work = {
     const generator = new IntegerGenerator(seed);
     return Array.from({ length: count }, () => generator.word());
   },
+  below: ({ seed, limits }) => {
+    const generator = new IntegerGenerator(seed);
+    return limits.map((limit) => generator.below(limit));
+  },
   decoded(rows) {
     const decoder = new StreamDecoder(job.packed);
     return rows.map((ids) => [...ids.map((id) => decoder.push(id)), decoder.flush()]);

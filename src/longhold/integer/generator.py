@@ -38,15 +38,18 @@ class IntegerGenerator:
         return result
 
     def below(self, limit: int) -> int:
-        """A whole number from 0 to `limit - 1`, each as likely: the upper 24 bits of a word, drawn until they fit.
+        """A whole number from 0 to `limit - 1`, each as likely.
+
+        As many upper bits of a word as `limit - 1` has (at least one), of word after word until they fit.
 
         Raises:
             InputError: the limit is not from 1 to 2^24.
         """
         if not 1 <= limit <= TOTAL:
             raise InputError(f"limit={limit}: expected a whole number from 1 to 2^24")
+        shift = 32 - max(1, (limit - 1).bit_length())
         while True:
-            number = self.word() >> 8
+            number = self.word() >> shift
             if number < limit:
                 return number
 

@@ -355,8 +355,9 @@ export class IntegerGenerator {
   /** A whole number from 0 to limit - 1, each as likely; limit from 1 to 2^24. */
   below(limit) {
     if (!Number.isInteger(limit) || limit < 1 || limit > TOTAL) throw new RangeError(`limit ${limit}: expected 1 to 2^24`);
+    const shift = Math.min(31, Math.clz32(limit - 1));
     for (;;) {
-      const number = this.word() >>> 8;
+      const number = this.word() >>> shift;
       if (number < limit) return number;
     }
   }
