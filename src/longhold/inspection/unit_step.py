@@ -19,7 +19,7 @@ from longhold.models.contract import device_of, map_state
 class GateSum:
     """One gate of one unit: what is added up, and what comes of it.
 
-        value = activation(by_input + by_state + bias)
+    value = activation(by_input + by_state + bias)
     """
 
     gate: str
@@ -93,7 +93,9 @@ def unit_step(model: SequenceModel, token: int, state: State, layer: int, unit: 
         cell=type(cell).__name__.lower(),
         layer=layer,
         unit=unit,
-        gates=tuple(GateSum(letter, *parts, _activation(cell, letter), values.get(letter, h)) for letter, parts in sums.items()),
+        gates=tuple(
+            GateSum(letter, *parts, _activation(cell, letter), values.get(letter, h)) for letter, parts in sums.items()
+        ),
         h_before=float(h_before[layer, 0, unit]),
         h=h,
         c_before=None if c_before is None else float(c_before[layer, 0, unit]),

@@ -534,8 +534,7 @@ function showWords() {
   document.documentElement.lang = say.language;
   document.title = `${say("title")} – longhold`;
   for (const part of document.querySelectorAll("[data-say]")) {
-    const words = part.dataset.say === "units_lead" ? say("units_lead", { quantity: say("c") }) : say(part.dataset.say);
-    part.textContent = words;
+    part.textContent = say(part.dataset.say);
   }
   $("languages").setAttribute("aria-label", say("language"));
   for (const button of $("languages").children) button.setAttribute("aria-pressed", String(button.lang === say.language));
