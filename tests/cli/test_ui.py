@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from tests.web.small import text_model
 from typer.testing import CliRunner
 
 from longhold.cli.main import app
-from tests.web.small import text_model
 
 
 def ui(*arguments: str | Path) -> Result:

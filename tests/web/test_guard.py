@@ -73,8 +73,8 @@ def test_without_the_cookie_nothing_is_shown(address: str, cookie: str | None) -
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:8765", "127.0.0.1", "127.0.0.1:8766", "127.0.0.1:8765.evil.example", "LOCALHOST:8765",
-     "localhost:8765:", " 127.0.0.1:8765", "[::1]:8765", "0.0.0.0:8765", "2130706433:8765", ""],
+    ["evil.example", "evil.example:8765", "127.0.0.1", "127.0.0.1:8766", "127.0.0.1:8765.evil.example",
+     "LOCALHOST:8765", "localhost:8765:", " 127.0.0.1:8765", "[::1]:8765", "0.0.0.0:8765", "2130706433:8765", ""],
 )  # fmt: skip
 def test_a_host_that_is_not_listed_to_the_letter_is_refused(client: TestClient, address: str, host: str) -> None:
     assert client.get(address, headers={"host": host}).status_code == 403

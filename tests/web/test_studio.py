@@ -265,7 +265,8 @@ def test_a_body_that_is_no_object_is_refused(client: TestClient, body: bytes) ->
 
 
 HOSTILE = [
-    "\x00", "".join(map(chr, range(32))) + "\x7f\x85", "\u202eabc\u202c\u2066x", "</script><img src=x onerror=alert(1)>",
+    "\x00", "".join(map(chr, range(32))) + "\x7f\x85", "\u202eabc\u202c\u2066x",
+    "</script><img src=x onerror=alert(1)>",
     "🏳️‍🌈👨‍👩‍👧‍👦", "שלום עולם", "नमस्ते", "ไทย", "\ufeff\ufffe\uffff", "\U0010ffff", "a" + "\u0301" * 500, "{}{{{%s%n$x",
     "\r\n\r\n", "' OR 1=1 --", "../../etc/passwd", "𝕳" * 300, "\u2028\u2029",
 ]  # fmt: skip

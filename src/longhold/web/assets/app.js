@@ -119,11 +119,19 @@ let timer = null;
 
 function textChanged() {
   clearTimeout(timer);
+  $("readings").setAttribute("aria-busy", "true");
   timer = setTimeout(read, PAUSE);
 }
 
 async function read() {
+  clearTimeout(timer);
   const mine = ++reading;
+  $("readings").setAttribute("aria-busy", "true");
+  await readNow(mine);
+  if (mine === reading) $("readings").setAttribute("aria-busy", "false");
+}
+
+async function readNow(mine) {
   text = $("text").value;
   const count = Array.from(text).length;
   if (count > about.longest_text) {
