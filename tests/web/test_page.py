@@ -313,7 +313,8 @@ def test_it_is_accessible_and_fits(opened: Any, scheme: str, width: int, languag
 
 def test_no_motion_where_none_is_wanted(opened: Any) -> None:
     page = opened(reduced_motion="reduce")
-    moving = "[...document.querySelectorAll('*')].filter(e => parseFloat(getComputedStyle(e, '::after').transitionDuration)).length"
+    seconds = "parseFloat(getComputedStyle(e, '::after').transitionDuration)"
+    moving = f"[...document.querySelectorAll('*')].filter(e => {seconds}).length"
     page.locator("#steps").scroll_into_view_if_needed()
     page.wait_for_selector(".swing")
     assert page.evaluate(moving) == 0

@@ -19,7 +19,7 @@ from longhold.web.desk import Desk, Job, Stopped
 from longhold.web.guard import Bucket, Guard, Keys
 from longhold.web.studio import Answer, Studio
 
-_SCRIPTS = ("app.js", "panels.js", "plots.js", "views.js", "messages.js")
+_SCRIPTS = ("app.js", "pane.js", "panels.js", "plots.js", "views.js", "messages.js")
 
 ASSETS = {
     "": ("index.html", "text/html; charset=utf-8"),
