@@ -9,7 +9,7 @@ from longhold.data.tokenizers import CharTokenizer
 from longhold.models.language_model import LanguageModelConfig
 from longhold.text import TextModel
 from longhold.web.app import application
-from longhold.web.guard import Keys
+from longhold.web.guard import Bucket, Keys
 from longhold.web.studio import Studio
 
 HOST = "127.0.0.1:8765"
@@ -29,9 +29,8 @@ def text_model(cell: str = "lstm", **values: Any) -> TextModel:
 def client_of(*models: TextModel, opened: bool = True, port: int = 8765) -> TestClient:
     keys = Keys(port)
     studio = Studio([(f"model {index}", model) for index, model in enumerate(models or (text_model(),))])
-    client = TestClient(
-        application(studio, (HOST, "localhost:8765"), keys), base_url=f"http://{HOST}", raise_server_exceptions=True
-    )
+    app = application(studio, (HOST, "localhost:8765"), keys, Bucket(rate=1e6, burst=1e6))
+    client = TestClient(app, base_url=f"http://{HOST}", raise_server_exceptions=True)
     client.keys = keys  # type: ignore[attr-defined]
     if opened:
         assert client.get("/", params={"token": keys.token}, follow_redirects=False).status_code == 303
@@ -49,7 +48,7 @@ def refused(client: TestClient, name: str, **asked: Any) -> str:
     """The line with which a question is refused."""
     answer = client.post(f"/api/{name}", json=asked, headers=OWN)
     assert answer.status_code == 422, answer.text
-    (key, line), = answer.json().items()
+    ((key, line),) = answer.json().items()
     assert key == "error"
     assert "\n" not in line
     return str(line)

@@ -60,7 +60,9 @@ def test_a_wrong_token_is_refused(token: str) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.parametrize("cookie", [None, "longhold_8765=", "longhold_8765=wrong", "longhold_8766={}", "={}", "\x01=;{}"])
+@pytest.mark.parametrize(
+    "cookie", [None, "longhold_8765=", "longhold_8765=wrong", "longhold_8766={}", "={}", "\x01=;{}"]
+)
 def test_without_the_cookie_nothing_is_shown(address: str, cookie: str | None) -> None:
     client = client_of(opened=False)
     headers = {} if cookie is None else {"cookie": cookie.format(client.keys.cookie)}
@@ -71,8 +73,8 @@ def test_without_the_cookie_nothing_is_shown(address: str, cookie: str | None) -
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:8765", "127.0.0.1", "127.0.0.1:8766", "127.0.0.1:8765.evil.example", "LOCALHOST:8765",
-     "localhost:8765:", " 127.0.0.1:8765", "[::1]:8765", "0.0.0.0:8765", "2130706433:8765", ""],
+    ["evil.example", "evil.example:8765", "127.0.0.1", "127.0.0.1:8766", "127.0.0.1:8765.evil.example",
+     "LOCALHOST:8765", "localhost:8765:", " 127.0.0.1:8765", "[::1]:8765", "0.0.0.0:8765", "2130706433:8765", ""],
 )  # fmt: skip
 def test_a_host_that_is_not_listed_to_the_letter_is_refused(client: TestClient, address: str, host: str) -> None:
     assert client.get(address, headers={"host": host}).status_code == 403
@@ -187,7 +189,9 @@ def test_the_page_has_no_inline_script_or_style_and_loads_nothing_from_elsewhere
             assert way not in content, name
 
 
-@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json"])
+@pytest.mark.parametrize(
+    "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json"]
+)
 def test_a_post_that_is_not_json_is_refused(client: TestClient, kind: str) -> None:
     answer = client.post("/api/stop", content=b"{}", headers={**OWN, "content-type": kind})
     assert answer.status_code == 415

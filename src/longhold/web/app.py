@@ -16,10 +16,10 @@ from starlette.types import ASGIApp
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.web.desk import Desk, Job, Stopped
-from longhold.web.guard import Guard, Keys
+from longhold.web.guard import Bucket, Guard, Keys
 from longhold.web.studio import Answer, Studio
 
-_SCRIPTS = ("app.js", "panels.js", "plots.js", "views.js", "messages.js")
+_SCRIPTS = ("app.js", "pane.js", "panels.js", "plots.js", "views.js", "messages.js")
 
 ASSETS = {
     "": ("index.html", "text/html; charset=utf-8"),
@@ -111,13 +111,14 @@ AskedT = TypeVar("AskedT", bound=Config)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(studio: Studio, hosts: Iterable[str], keys: Keys) -> ASGIApp:
+def application(studio: Studio, hosts: Iterable[str], keys: Keys, bucket: Bucket | None = None) -> ASGIApp:
     """The page and its questions, behind the guard.
 
     Args:
         studio: the models.
         hosts: the Host headers that are answered, with their ports.
         keys: token and cookie.
+        bucket: how often it may be asked; None: the guard's own limit.
     """
     desk = Desk()
 
@@ -175,7 +176,7 @@ def application(studio: Studio, hosts: Iterable[str], keys: Keys) -> ASGIApp:
     ]
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False
-    return Guard(app, hosts, keys)
+    return Guard(app, hosts, keys, bucket)
 
 
 def _asset(name: str, kind: str) -> Handler:

@@ -1,5 +1,6 @@
 """What the page may ask of the models, and the answers as JSON can hold them."""
 
+import copy
 import math
 import secrets
 from collections import OrderedDict
@@ -198,7 +199,9 @@ class Studio:
     def write(self, job: Job, model: int, text: str, length: int, temperature: float) -> None:
         """Go on from `text`, into `job.text`."""
         chosen = self._model(model)
-        for piece in chosen.write(text[-LONGEST_TEXT:], length=length, temperature=temperature):
+        # Reading hooks into the model's layer, and may go on meanwhile
+        writer = TextModel(copy.deepcopy(chosen.model), chosen.tokenizer)
+        for piece in writer.write(text[-LONGEST_TEXT:], length=length, temperature=temperature):
             job.stop.check()
             job.text += piece
 

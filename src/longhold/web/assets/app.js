@@ -1,8 +1,9 @@
 /** The page: what is chosen, what is asked of the server, which panel shows what. */
 
 import { LANGUAGES, preferred, speaker } from "./messages.js";
+import { Pane, ask } from "./pane.js";
 import { Marks, SURPRISE, element, graphemes, quoted, surpriseLevel, unitLevel } from "./views.js";
-import { constants, equations, everyCharacter, inspector, lags, named, readout, scores } from "./panels.js";
+import { constants, equations, everyCharacter, inspector, lags, readout, scores } from "./panels.js";
 
 const $ = (id) => document.getElementById(id);
 const LANGUAGE = "longhold-language";
@@ -20,95 +21,24 @@ let text = "";
 const dirty = new Set();
 const seen = new Set();
 
-/** What the server answers; an Error with its line where it refuses. */
-async function ask(name, asked) {
-  const options =
-    asked === undefined
-      ? {}
-      : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(asked) };
-  let answer;
-  try {
-    answer = await fetch(`api/${name}`, options);
-  } catch {
-    throw new Error(say("gone"));
-  }
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error);
-  return found;
-}
-
-/** One model and what it read. */
-class Pane {
-  constructor(model) {
-    this.model = model;
-    this.info = about.models[model];
-    this.trace = null;
-    this.marks = [];
-    this.steps = new Map();
-    this.layer = this.info.layers - 1;
-    this.unit = 0;
-    this.quantity = null;
-    this.found = null;
-    this.view = null;
-    this.peeked = null;
-    this.lag = null;
-  }
-
-  take(answer) {
-    this.trace = answer;
-    this.steps.clear();
-    this.lag = null;
-    this.values = null;
-    this.marks = joined(answer);
-  }
-
-  /** The index of the mark that holds the chosen character. */
-  get chosen() {
-    const at = this.marks.findIndex((mark) => mark.end >= offset);
-    return at < 0 ? this.marks.length - 1 : at;
-  }
-
-  async step(index) {
-    const { last } = this.marks[index];
-    if (!this.steps.has(last)) {
-      const asked = ask("step", { trace: this.trace.trace, place: last });
-      this.steps.set(last, asked);
-      asked.catch(() => this.steps.delete(last));
-    }
-    const { first, bits, text: shown } = this.marks[index];
-    const found = await this.steps.get(last);
-    return first === last ? { ...found, shown } : { ...found, shown, bits };
-  }
-}
-
-/** The pieces of an answer joined to characters as people see them: `{ text, bits, first, last, end }`. */
-function joined({ pieces, starts, bits, tokens }) {
-  const borders = new Set(graphemes(pieces.join("")));
-  const marks = [];
-  let open = null;
-  let end = 0;
-  pieces.forEach((piece, at) => {
-    end += piece.length;
-    const last = (at + 1 < starts.length ? starts[at + 1] : tokens) - 1;
-    open ??= { text: "", bits: 0, first: starts[at] };
-    open = { ...open, text: open.text + piece, bits: open.bits + (bits[at] ?? 0), last, end };
-    if (borders.has(end) || at + 1 === pieces.length) {
-      marks.push(open);
-      open = null;
-    }
-  });
-  return marks;
+/** The panes whose model has read the text. */
+function ready() {
+  return panes.filter((pane) => pane.trace);
 }
 
 function setStatus(line) {
   $("status").textContent = line;
 }
 
+function told(error) {
+  return error.gone ? say("gone") : error.message;
+}
+
 async function attempt(work) {
   try {
     return await work();
   } catch (error) {
-    setStatus(error.message);
+    setStatus(told(error));
     return null;
   }
 }
@@ -119,11 +49,19 @@ let timer = null;
 
 function textChanged() {
   clearTimeout(timer);
+  $("readings").setAttribute("aria-busy", "true");
   timer = setTimeout(read, PAUSE);
 }
 
 async function read() {
+  clearTimeout(timer);
   const mine = ++reading;
+  $("readings").setAttribute("aria-busy", "true");
+  await readNow(mine);
+  if (mine === reading) $("readings").setAttribute("aria-busy", "false");
+}
+
+async function readNow(mine) {
   text = $("text").value;
   const count = Array.from(text).length;
   if (count > about.longest_text) {
@@ -131,21 +69,25 @@ async function read() {
     return;
   }
   if (!text) {
-    panes.forEach((pane) => (pane.trace = null));
+    panes.forEach((pane) => Object.assign(pane, { trace: null, problem: null }));
     setStatus(say("no_text"));
     showReadings();
     return;
   }
   setStatus(say("working"));
   for (const pane of panes) {
-    const answer = await attempt(() => ask("trace", { model: pane.model, text }));
+    pane.problem = null;
+    const answer = await ask("trace", { model: pane.model, text }).catch((error) => {
+      pane.problem = told(error);
+      return null;
+    });
     if (mine !== reading) return;
-    if (!answer) return;
-    pane.take(answer);
+    if (answer) pane.take(answer);
+    else pane.trace = null;
   }
   setStatus("");
   offset = Math.min(offset || graphemes(text)[0], text.length);
-  if (colour === "unit") await Promise.all(panes.map(loadUnit));
+  if (colour === "unit") await Promise.all(ready().map(loadUnit));
   if (mine !== reading) return;
   showReadings();
   chosenChanged();
@@ -161,27 +103,12 @@ function levelsOf(pane) {
     const largest = Math.max(...pane.values.map((value) => Math.abs(value ?? 0)));
     return { kind: "u", levels: pane.marks.map((mark) => unitLevel(pane.values[mark.last] ?? 0, largest)) };
   }
-  const shares = gradientShares(pane);
+  const shares = pane.gradientShares;
   return { kind: "s", levels: pane.marks.map((_, at) => SHARES.filter((least) => (shares.get(at) ?? 0) >= least).length) };
 }
 
-/** For each mark the largest gradient of the chosen character's surprise by one of its tokens, as a share. */
-function gradientShares(pane) {
-  const shares = new Map();
-  if (!pane.lag) return shares;
-  const largest = Math.max(...pane.lag.by_input);
-  pane.marks.forEach((mark, at) => {
-    for (let place = mark.first; place <= mark.last; place++) {
-      const value = pane.lag.by_input[pane.lag.place - 1 - place];
-      if (value !== undefined && largest > 0) shares.set(at, Math.max(shares.get(at) ?? 0, value / largest));
-    }
-  });
-  return shares;
-}
-
 function colourAgain() {
-  for (const pane of panes) {
-    if (!pane.trace || !pane.view) continue;
+  for (const pane of ready()) {
     const { kind, levels } = levelsOf(pane);
     pane.view.level(levels, kind);
   }
@@ -202,7 +129,7 @@ function showReadings() {
   const parts = panes.map((pane) => {
     if (!pane.trace) {
       pane.view = null;
-      return element("div", {}, paneName(pane), element("p", { class: "note", text: say("no_text") }));
+      return element("div", {}, paneName(pane), element("p", { class: "note", text: pane.problem ?? say("no_text") }));
     }
     pane.view = new Marks({
       label: say("walk", { model: pane.info.name }),
@@ -212,7 +139,7 @@ function showReadings() {
     });
     pane.line = element("div", { class: "line-below" });
     const { kind, levels } = levelsOf(pane);
-    pane.view.chosen = pane.chosen;
+    pane.view.chosen = pane.at(offset);
     pane.view.show(pane.marks.map((mark, at) => ({ text: mark.text, level: levels[at], kind })));
     const summary = say("summary", {
       bits: say.number(pane.trace.bits_per_character, 2),
@@ -233,7 +160,7 @@ function showReadings() {
     );
   });
   $("readings").replaceChildren(...parts);
-  if (panes.some((pane) => !pane.trace)) for (const id of ["inspectors", "equations", "lags", "times"]) $(id).replaceChildren();
+  if (!ready().length) for (const id of ["inspectors", "equations", "lags", "times"]) $(id).replaceChildren();
   showLegend();
 }
 
@@ -272,13 +199,13 @@ function showLegend() {
 
 function choose(end) {
   offset = end;
-  for (const pane of panes) if (pane.view) pane.view.choose(pane.chosen);
+  for (const pane of panes) if (pane.view) pane.view.choose(pane.at(offset));
   chosenChanged();
 }
 
 function walk(direction) {
-  const pane = panes[0];
-  const mark = pane?.marks[pane.chosen + direction];
+  const [pane] = ready();
+  const mark = pane?.marks[pane.at(offset) + direction];
   if (mark) choose(mark.end);
 }
 
@@ -297,14 +224,15 @@ let inspecting = 0;
 
 /** The panels of the step at the character that ends at `end`, else at the chosen one. */
 async function showInspectors(end) {
-  if (panes.some((pane) => !pane.trace)) return;
+  if (!ready().length) return;
   const mine = ++inspecting;
+  const shown = ready();
   const steps = await attempt(() =>
-    Promise.all(panes.map((pane) => pane.step(end === null ? pane.chosen : Math.max(0, pane.marks.findIndex((mark) => mark.end >= end))))),
+    Promise.all(shown.map((pane) => pane.step(pane.at(end ?? offset)))),
   );
   if (!steps || mine !== inspecting) return;
   const focused = focusKept();
-  const parts = panes.map((pane, at) => {
+  const parts = shown.map((pane, at) => {
     const made = inspector(steps[at], {
       model: pane.info,
       layer: pane.layer,
@@ -315,6 +243,7 @@ async function showInspectors(end) {
     });
     pane.choose = made.choose;
     pane.line?.replaceChildren(readout(steps[at], say));
+    pane.inside = made.element;
     return element("div", {}, paneName(pane), made.element);
   });
   $("inspectors").replaceChildren(...parts);
@@ -343,7 +272,7 @@ async function chooseUnit(pane, layer, unit, whole = false) {
   pane.layer = layer;
   pane.unit = unit;
   pane.choose?.(unit);
-  const number = $("inspectors").children[panes.indexOf(pane)]?.querySelector("input[type=number]");
+  const number = pane.inside?.querySelector("input[type=number]");
   if (number) number.value = String(unit);
   if (whole) showInspectors(null);
   later("steps");
@@ -374,7 +303,7 @@ const waiting = {};
 function run(name) {
   clearTimeout(waiting[name]);
   waiting[name] = setTimeout(() => {
-    if (!dirty.delete(name) || panes.some((pane) => !pane.trace)) return;
+    if (!ready().length || !dirty.delete(name)) return;
     attempt(SECTIONS[name]);
   }, 120);
 }
@@ -394,12 +323,12 @@ const observer = new IntersectionObserver(
 async function fill(id, now, make) {
   const from = now();
   const parts = [];
-  for (const pane of panes) {
+  for (const pane of ready()) {
     let made;
     try {
       made = await make(pane);
     } catch (error) {
-      made = element("p", { class: "note", text: error.message });
+      made = element("p", { class: "note", text: told(error) });
     }
     if (from !== now()) return;
     parts.push(element("div", {}, paneName(pane), made));
@@ -407,14 +336,16 @@ async function fill(id, now, make) {
   $(id).replaceChildren(...parts);
 }
 
-const here = () => `${reading} ${offset} ${panes.map((pane) => `${pane.layer} ${pane.unit}`)}`;
+const atPlace = () => `${reading} ${offset}`;
+const unitAtPlace = () => `${atPlace()} ${panes.map((pane) => `${pane.layer} ${pane.unit}`)}`;
 
 function showEquations() {
-  return fill("equations", here, async (pane) => {
-    const mark = pane.marks[pane.chosen];
+  return fill("equations", unitAtPlace, async (pane) => {
+    const mark = pane.marks[pane.at(offset)];
     const asked = { trace: pane.trace.trace, place: mark.last, layer: pane.layer, unit: pane.unit };
+    pane.worked = null;
     pane.found = await ask("equations", asked);
-    return equationsOf(pane, mark.text);
+    return (pane.worked = equationsOf(pane, mark.text));
   });
 }
 
@@ -425,18 +356,19 @@ function equationsOf(pane, shown) {
     shown,
     onPhase: (index) => {
       phase = index;
-      panes.forEach((each, at) => {
-        const made = equationsOf(each, each.marks[each.chosen].text);
-        $("equations").children[at].lastChild.replaceWith(made);
+      for (const each of ready().filter(({ worked }) => worked)) {
+        const made = equationsOf(each, each.marks[each.at(offset)].text);
+        each.worked.replaceWith(made);
+        each.worked = made;
         if (each === pane) made.querySelectorAll(".phases button")[index].focus();
-      });
+      }
     },
   });
 }
 
 async function loadLags() {
-  for (const pane of panes) {
-    const place = pane.marks[pane.chosen].first;
+  for (const pane of ready()) {
+    const place = pane.marks[pane.at(offset)].first;
     if (pane.lag?.place === place) continue;
     pane.lag = null;
     if (place < 1) continue;
@@ -446,8 +378,8 @@ async function loadLags() {
 }
 
 function showLags() {
-  return fill("lags", here, async (pane) => {
-    const mark = pane.marks[pane.chosen];
+  return fill("lags", atPlace, async (pane) => {
+    const mark = pane.marks[pane.at(offset)];
     const place = mark.first;
     if (place < 1) return element("p", { class: "note", text: say("scale_gradient_none") });
     if (pane.lag?.place !== place) pane.lag = { ...(await ask("lag", { trace: pane.trace.trace, place })), place };
@@ -478,7 +410,7 @@ async function findUnits() {
   $("find").disabled = true;
   await fill("scores", () => panes, async (pane) => {
     pane.scored = await ask("units", { model: pane.model, text: $("text").value });
-    return scoresOf(pane);
+    return (pane.scores = scoresOf(pane));
   });
   $("find").disabled = false;
   setStatus("");
@@ -534,8 +466,7 @@ function showWords() {
   document.documentElement.lang = say.language;
   document.title = `${say("title")} – longhold`;
   for (const part of document.querySelectorAll("[data-say]")) {
-    const words = part.dataset.say === "units_lead" ? say("units_lead", { quantity: say("c") }) : say(part.dataset.say);
-    part.textContent = words;
+    part.textContent = say(part.dataset.say);
   }
   $("languages").setAttribute("aria-label", say("language"));
   for (const button of $("languages").children) button.setAttribute("aria-pressed", String(button.lang === say.language));
@@ -562,17 +493,19 @@ function speak(language) {
   say = speaker(language);
   showWords();
   showReadings();
-  panes.forEach((pane, at) => {
-    if (pane.scored) $("scores").children[at]?.lastChild.replaceWith(scoresOf(pane));
-  });
-  if (!panes.every((pane) => pane.trace)) return;
+  for (const pane of panes.filter(({ scores: shown }) => shown)) {
+    const made = scoresOf(pane);
+    pane.scores.replaceWith(made);
+    pane.scores = made;
+  }
+  if (!ready().length) return;
   chosenChanged();
   later("constants");
 }
 
 function choosePanes() {
   const [model, beside] = [Number($("model").value), $("beside").value];
-  panes = [new Pane(model), ...(beside === "" || Number(beside) === model ? [] : [new Pane(Number(beside))])];
+  panes = [new Pane(model, about.models[model]), ...(beside === "" || Number(beside) === model ? [] : [new Pane(Number(beside), about.models[beside])])];
   document.body.classList.toggle("two-models", panes.length > 1);
   $("scores").replaceChildren();
   showNames();
@@ -623,8 +556,8 @@ function listen() {
   $("find").addEventListener("click", findUnits);
   $("colours").addEventListener("change", async (event) => {
     colour = event.target.value;
-    if (!panes.every((pane) => pane.trace)) return;
-    if (colour === "unit") await Promise.all(panes.map(loadUnit));
+    if (!ready().length) return;
+    if (colour === "unit") await Promise.all(ready().map(loadUnit));
     if (colour === "gradient") await loadLags();
     colourAgain();
   });
@@ -643,4 +576,4 @@ async function start() {
   begin();
 }
 
-start().catch((error) => setStatus(error.message));
+start().catch((error) => setStatus(told(error)));

@@ -110,8 +110,7 @@ export function equations(found, { phase, onPhase, say, shown }) {
       text: say("steps_lead", { unit: found.unit, layer: found.layer + 1, token: named(shown) }),
     }),
     element("div", { class: "phases", role: "group" }, ...buttons),
-    panel,
-    flow(phases, at, say),
+    element("div", { class: "worked" }, panel, flow(phases, at, say)),
   );
 }
 
