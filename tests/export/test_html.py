@@ -473,7 +473,7 @@ def test_a_page_that_keeps_still_repaints_when_it_pauses(browser: Any, written: 
 def test_everything_has_a_name_and_headings_go_in_order(browser: Any, written: tuple[Path, IntegerModel]) -> None:
     path, _ = written
     with opened(browser, path) as tab:
-        named = tab.locator("button, input, textarea, canvas[tabindex], [role=region]").evaluate_all(
+        named = tab.locator("button, input, textarea, canvas[tabindex], [role=region], [role=group]").evaluate_all(
             """(all) => all.map((e) => e.ariaLabel || e.textContent.trim() || e.labels?.[0]?.textContent.trim()
               || document.getElementById(e.getAttribute("aria-labelledby"))?.textContent)"""
         )
@@ -483,3 +483,14 @@ def test_everything_has_a_name_and_headings_go_in_order(browser: Any, written: t
     assert "" not in named, named
     assert headings[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(headings))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Any, written: tuple[Path, IntegerModel], scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    path, _ = written
+    with opened(browser, path, color_scheme=scheme) as tab:
+        tab.click("#step")
+        tab.locator("summary").first.click()
+        found = axe.Axe().run(tab)
+    assert found.violations_count == 0, found.generate_report()
