@@ -215,12 +215,21 @@ class TextModel:
         if kind != "language_model":
             raise InputError(f"cannot read {os.fspath(path)!r}: it holds a {kind!r:.40}, expected a 'language_model'")
         try:
+            _require_tensors(document, len(tensors))
             stored = _Document(**document)
             model = LanguageModel(stored.config, device="meta")
             model.take_weights(tensors)
             return cls(model.eval(), tokenizer_from_dict(stored.tokenizer), stored.facts)
         except InputError as error:
             raise InputError(f"cannot read {os.fspath(path)!r}: {error}") from None
+
+
+def _require_tensors(document: Mapping[str, Any], count: int) -> None:
+    """Every layer has tensors of its own; without this a configuration alone could ask for minutes of work."""
+    config = document.get("config")
+    layers = config.get("num_layers") if isinstance(config, dict) else None
+    if isinstance(layers, int) and layers > count:
+        raise InputError(f"the weights do not fit the model: {layers!r:.20} layers and {count} tensors")
 
 
 def load(path: StrPath, device: torch.device | str | None = None) -> TextModel:

@@ -25,6 +25,9 @@ CELL_OPTIONS: dict[str, tuple[str, ...]] = {
 """The fields of a configuration that only one cell has."""
 
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
 class RecurrentConfig(ModelConfig):
     """Shape and options of a recurrent network over token ids."""
 
@@ -167,17 +170,20 @@ class RecurrentModel(SequenceModel):
         """Make `tensors` (not copies) the model's parameters, with their device and dtype; used after building on meta.
 
         Raises:
-            InputError: names or shapes are not those of `state_dict`, or a tensor is not of floating point.
+            InputError: names or shapes are not those of `state_dict`, or the tensors are not all of one type that torch
+                computes in.
         """
         own = self.state_dict()
         if own.keys() != tensors.keys():
             raise InputError(f"the weights do not fit the model: {_some(own.keys() ^ tensors.keys())} on one side only")
         for name, tensor in tensors.items():
-            if tensor.shape != own[name].shape or not tensor.is_floating_point():
+            if tensor.shape != own[name].shape or tensor.dtype not in _FLOATS:
                 raise InputError(
                     f"the weights do not fit the model: {name} is {tensor.dtype} {tuple(tensor.shape)}, "
                     f"expected floating point {tuple(own[name].shape)}"
                 )
+        if len({tensor.dtype for tensor in tensors.values()}) > 1:
+            raise InputError("the weights do not fit the model: they are of several types, expected one")
         self.load_state_dict(dict(tensors), assign=True)
         self._tie()
         self.layer.flatten_parameters()
@@ -187,5 +193,5 @@ class RecurrentModel(SequenceModel):
 
 
 def _some(names: set[str]) -> str:
-    shown = sorted(names)[:3]
+    shown = [f"{name!r:.80}" for name in sorted(names)[:3]]
     return ", ".join(shown) + (" ..." if len(names) > 3 else "")
