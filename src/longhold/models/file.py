@@ -29,7 +29,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.models.header import LONGEST, Header, parse_json, read_header
+from longhold.models.header import DEEPEST, LONGEST, Header, deeper_than, parse_json, read_header
 
 FORMAT_VERSION = 1
 """The newest format that this version reads, and the one it writes."""
@@ -69,6 +69,8 @@ def write_model(path: StrPath, tensors: Mapping[str, Tensor], document: Mapping[
     reserved = sorted({"format_version", "sha256", "shared"} & document.keys())
     if reserved:
         raise ValueError(f"the document may not name {', '.join(reserved)}: the format uses it")
+    if deeper_than(document, DEEPEST):
+        raise ValueError(f"the document may have {DEEPEST} levels at most")
     shared = _shared_names(tensors)
     stored = {name: _private(tensors[name]) for name in sorted(tensors) if name not in shared}
     whole = {**document, "format_version": FORMAT_VERSION, **({"shared": shared} if shared else {})}
@@ -100,6 +102,8 @@ def read_model(path: StrPath, *, device: torch.device | str = "cpu") -> tuple[di
         raise InputError(f"cannot read {_quoted(path)}: {_reason(error)}") from None
     except InputError as error:
         raise InputError(f"cannot read {_quoted(path)}: {error}") from None
+    except MemoryError:
+        raise InputError(f"cannot read {_quoted(path)}: it takes more memory than there is") from None
     here = {name: tensor.to(device) for name, tensor in tensors.items()}
     shared = whole.get("shared", {})
     here |= {name: here[stored] for name, stored in shared.items()}
@@ -184,10 +188,7 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
         header = read_header(file)
         whole = _document(header)
         file.seek(0)
-        try:
-            return whole, file.read()
-        except MemoryError:
-            raise InputError("it is larger than the memory that is left") from None
+        return whole, file.read()
 
 
 def _document(header: Header) -> dict[str, Any]:

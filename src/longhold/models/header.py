@@ -77,7 +77,7 @@ def parse_json(text: bytes | str, complaint: str) -> Any:
         value = json.loads(text, parse_constant=_refused, parse_float=_finite, object_pairs_hook=_distinct)
     except (ValueError, RecursionError):
         raise InputError(complaint) from None
-    if _deeper_than(value, DEEPEST):
+    if deeper_than(value, DEEPEST):
         raise InputError(complaint)
     return value
 
@@ -100,14 +100,19 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
-    layer = [value]
-    for _ in range(levels + 1):
-        inside = [branch for branch in layer if isinstance(branch, dict | list)]
-        layer = [part for branch in inside for part in (branch.values() if isinstance(branch, dict) else branch)]
-        if not inside:
-            return False
-    return True
+def deeper_than(value: Any, levels: int) -> bool:
+    """Whether more than `levels` objects and lists that are not empty stand inside one another; without recursion."""
+    open_ones = [iter((value,))]
+    while open_ones:
+        for part in open_ones[-1]:
+            if isinstance(part, dict | list) and part:
+                if len(open_ones) > levels:
+                    return True
+                open_ones.append(iter(part.values() if isinstance(part, dict) else part))
+                break
+        else:
+            open_ones.pop()
+    return False
 
 
 def _metadata(value: Any) -> dict[str, str]:
