@@ -136,7 +136,7 @@ class RecurrentModel(SequenceModel):
     ) -> None:
         super().__init__()
         width = config.embedding_size
-        self.embedding = None if width is None else nn.Embedding(config.vocab_size, width, device=device, dtype=dtype)
+        self.embedding = None if width is None else _embedding(config.vocab_size, width, device, dtype)
         self.layer = make_layer(config, device=device, dtype=dtype)
         self.output = nn.Linear(config.output_features, outputs, device=device, dtype=dtype)
         self._dropout = config.dropout
@@ -145,6 +145,8 @@ class RecurrentModel(SequenceModel):
             self._draw_as_the_tutorial(initialization.std)
 
     def _draw_as_the_tutorial(self, std: float) -> None:
+        if self.output.weight.is_meta:
+            return
         nn.init.normal_(self.output.weight, std=std)
         nn.init.zeros_(self.output.bias)
         if self.embedding is not None:
@@ -190,6 +192,16 @@ class RecurrentModel(SequenceModel):
 
     def _tie(self) -> None:
         """Make one parameter of those that the configuration ties; a model without ties has nothing to do."""
+
+
+def _embedding(
+    vocab_size: int, width: int, device: torch.device | str | None, dtype: torch.dtype | None
+) -> nn.Embedding:
+    if device is None or torch.device(device).type != "meta":
+        return nn.Embedding(vocab_size, width, device=device, dtype=dtype)
+    # Drawing normal numbers on meta imports sympy and inductor, which takes seconds
+    weight = torch.empty(vocab_size, width, device=device, dtype=dtype)
+    return nn.Embedding(vocab_size, width, _weight=weight)
 
 
 def _some(names: set[str]) -> str:
