@@ -1,7 +1,6 @@
 """`TextModel`: a model, its tokenizer and the facts of its training in one hand."""
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -28,7 +27,10 @@ from longhold.training.recipe import TextOptions, train_text
 
 
 def _last_part(name: Any) -> Any:
-    return re.split(r"[/\\]", name.rstrip("/\\"))[-1] if isinstance(name, str) else name
+    if not isinstance(name, str):
+        return name
+    name = name.rstrip("/\\")
+    return name[max(name.rfind("/"), name.rfind("\\")) + 1 :]
 
 
 @final
@@ -215,7 +217,7 @@ class TextModel:
         if kind != "language_model":
             raise InputError(f"cannot read {os.fspath(path)!r}: it holds a {kind!r:.40}, expected a 'language_model'")
         try:
-            _require_tensors(document, len(tensors))
+            _require_modest(document, len(tensors))
             stored = _Document(**document)
             model = LanguageModel(stored.config, device="meta")
             model.take_weights(tensors)
@@ -224,8 +226,15 @@ class TextModel:
             raise InputError(f"cannot read {os.fspath(path)!r}: {error}") from None
 
 
-def _require_tensors(document: Mapping[str, Any], count: int) -> None:
-    """Every layer has tensors of its own; without this a configuration alone could ask for minutes of work."""
+_MOST_ENTRIES = 200
+"""Names in any part of a document, of which each is complained about where it is unknown."""
+
+
+def _require_modest(document: Mapping[str, Any], count: int) -> None:
+    """Refuse what would take long to refuse: many unknown names, or more layers than there are tensors for."""
+    for part in (document, document.get("config"), document.get("facts")):
+        if isinstance(part, dict) and len(part) > _MOST_ENTRIES:
+            raise InputError(f"its document has {len(part):,} entries in one place, expected at most {_MOST_ENTRIES}")
     config = document.get("config")
     layers = config.get("num_layers") if isinstance(config, dict) else None
     if isinstance(layers, int) and layers > count:
