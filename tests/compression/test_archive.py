@@ -15,8 +15,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longhold.compression import Codec, compress, decompress, read_archive
 from longhold.compression import archive as archives
-from longhold.compression import compress, decompress, read_archive
 from longhold.data.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from longhold.errors import InputError
 from longhold.integer import integer_bits, quantize
@@ -69,6 +69,8 @@ MODELS = {
     "byte pairs": text_model(BPETokenizer.train(SENTENCE * 3, 290)),
 }
 
+CODECS = {kind: Codec(model, 8) for kind, model in MODELS.items()}
+
 
 @pytest.fixture(scope="module")
 def reader() -> TextModel:
@@ -81,9 +83,9 @@ def reader() -> TextModel:
 @given(data=st.binary(max_size=120))
 @pytest.mark.parametrize("kind", MODELS)
 def test_any_bytes_come_back(kind: str, data: bytes) -> None:
-    archive = compress(MODELS[kind], data, bits=8)
+    archive = CODECS[kind].compress(data)
     assert len(archive) <= len(data) + 70
-    assert decompress(MODELS[kind], archive) == data
+    assert CODECS[kind].decompress(archive) == data
 
 
 @pytest.mark.parametrize("name", RAW)
