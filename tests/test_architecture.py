@@ -22,10 +22,12 @@ ARROWS: dict[str, set[str]] = {
     "tasks": set(),
     "sampling": {"models", "data"},
     "inspection": {"models", "layers"},
+    "integer": {"models", "data"},
+    "compression": {"integer", "models", "data"},
     "training": {"models", "data", "sampling", "layers", "kernels"},
     "text": {"models", "data", "sampling", "training"},
     "study": {"text", "training", "models", "data", "tasks", "sampling", "layers", "inspection"},
-    "cli": {"text", "training", "models", "data", "tasks", "sampling", "layers", "study", "inspection"},
+    "cli": {"text", "training", "models", "data", "tasks", "sampling", "layers", "study", "inspection", "compression"},
 }
 """Besides `errors` and `_version`, which every room may import."""
 

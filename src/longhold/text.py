@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from longhold._version import __version__
 from longhold.data.corpora import load_corpus
-from longhold.data.tokenizers import Tokenizer, tokenizer_from_dict
+from longhold.data.tokenizers import Tokenizer, start_token, tokenizer_from_dict
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.models.contract import SequenceModel, device_of
@@ -178,10 +178,7 @@ class TextModel:
         return by_place(text, self.tokenizer, ids, nats)
 
     def _start_token(self) -> int:
-        for text in ("\n", " "):
-            if not self.tokenizer.unknown(text):
-                return int(self.tokenizer.encode(text)[-1])
-        return 0
+        return start_token(self.tokenizer)
 
     def save(self, path: StrPath) -> None:
         """Write everything to one `.safetensors` file, atomically.
