@@ -60,6 +60,16 @@ def test_an_unmarked_encoding_is_detected_and_said_aloud(text: str, encoding: st
     assert decoded.note == f"read as {named} (detected); give --encoding if that is wrong"
 
 
+def test_what_was_guessed_is_shown() -> None:
+    text = "2024\r\n\n" + SIMPLIFIED * 3
+    assert decode(text.encode("gb18030"), name="a").preview == f"2024 {SIMPLIFIED[:24]}"
+    late = "plain words " * 9 + "naïve café, déjà vu"
+    assert decode(late.encode("latin-1"), name="a").preview == "...n words naïve café, déjà vu"
+    for raw in (text.encode(), text.encode("utf-16")):
+        assert decode(raw, name="a").preview is None
+    assert decode(text.encode("gb18030"), name="a", encoding="gb18030").preview is None
+
+
 @pytest.mark.parametrize(
     ("text", "encoding", "named"),
     [

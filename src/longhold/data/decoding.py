@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import charset_normalizer
 
@@ -21,6 +21,7 @@ _MARKS = (
 _CONTROL = frozenset(range(0x20)) - frozenset(b"\b\t\n\v\f\r\x1b")
 _MOST_CONTROL = 0.01
 _SAMPLE = 1 << 16
+_PREVIEW = 30
 _COMMON = frozenset(
     "的一是了我不人在他有这個个上们們来來到时時大地为為子中你说說生国國年着著就那和要她出也得里裡后後自以会會家可下而过過"
     "天去能对對小多然于於心学學么麼之都好看起发發当當没沒成只如事把还還用第样樣道想作种種开開从從无無情己面最但现現前些"
@@ -46,6 +47,8 @@ class Decoded:
     """Python's name of the encoding."""
     note: str | None
     """What a person should know about a choice that was made for them; None for UTF-8 and for a given encoding."""
+    preview: str | None = None
+    """Some first characters, on one line, where the encoding was guessed, to see whether the guess is right."""
 
 
 def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
@@ -73,7 +76,16 @@ def _decoded(text: str, encoding: str, note: str | None) -> Decoded:
 
 
 def _detected(text: str, encoding: str) -> Decoded:
-    return _decoded(text, encoding, f"read as {encoding} (detected); give --encoding if that is wrong")
+    decoded = _decoded(text, encoding, f"read as {encoding} (detected); give --encoding if that is wrong")
+    return replace(decoded, preview=_preview(decoded.text))
+
+
+def _preview(text: str) -> str:
+    """The first characters from the first that is not ASCII on, with a little before it: plain ones tell nothing."""
+    first = next((place for place, c in enumerate(text[:_SAMPLE]) if c > "\x7f"), 0)
+    start = max(0, first - _PREVIEW // 3)
+    shown = " ".join(text[start : start + _PREVIEW].split())
+    return ("..." if start else "") + shown
 
 
 def _strict(raw: bytes, name: str, encoding: str) -> str:
