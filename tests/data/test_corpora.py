@@ -51,7 +51,7 @@ def test_a_guess_is_said_aloud_and_a_given_encoding_obeyed(tmp_path: Path) -> No
     guessed = load_corpus(path)
     assert (guessed.text, guessed.encoding) == (CHINESE, "gb18030")
     assert guessed.notes == (
-        f'read as gb18030 (detected); give --encoding if that is wrong; it begins "{CHINESE[:30]}"',
+        f'read as gb18030 (detected); give --encoding if that is wrong; it reads "{CHINESE[:30]}"',
     )
     assert load_corpus(path, encoding="gbk").notes == ()
     with pytest.raises(InputError, match=r"a\.txt is not utf-8: byte 0xd5 at position 0$"):
@@ -63,7 +63,7 @@ def test_a_folder_is_all_its_text_in_order(folder: Path) -> None:
     assert corpus.text == f"first\n{CHINESE}\n\nlast\n"
     assert (corpus.name, corpus.encoding, corpus.files) == ("diary", "gb18030, utf-8", 4)
     assert corpus.notes == (
-        f'1 file read as gb18030 (detected); give --encoding if that is wrong; it begins "{CHINESE[:30]}"',
+        f'1 file read as gb18030 (detected); give --encoding if that is wrong; it reads "{CHINESE[:30]}"',
         "1 file skipped, not text: image.png",
         "2 files skipped, hidden",
     )

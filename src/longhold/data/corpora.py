@@ -150,8 +150,8 @@ def _twins(texts: list[Decoded], paths: list[Path]) -> tuple[str, ...]:
 
 def _notes(texts: list[Decoded], skipped: list[Path], hidden: int, encoding: str | None) -> tuple[str, ...]:
     counts = Counter(decoded.note for decoded in texts if decoded.note)
-    begins = {decoded.note: decoded.preview for decoded in reversed(texts)}
-    notes = [f"{_files(count)} {note}{_beginning(begins[note])}" for note, count in sorted(counts.items())]
+    first = {decoded.note: decoded for decoded in reversed(texts)}
+    notes = [f"{_files(count)} {note}{_shown(first[note])}" for note, count in sorted(counts.items())]
     if skipped:
         names = ", ".join(path.name for path in skipped[:3]) + (", ..." if len(skipped) > 3 else "")
         notes.append(f"{_files(len(skipped))} skipped, not {encoding or 'text'}: {names}")
@@ -160,8 +160,9 @@ def _notes(texts: list[Decoded], skipped: list[Path], hidden: int, encoding: str
     return tuple(notes)
 
 
-def _beginning(preview: str | None) -> str:
-    return f'; it begins "{preview}"' if preview else ""
+def _shown(decoded: Decoded) -> str:
+    begins = f'; it reads "{decoded.preview}"' if decoded.preview else ""
+    return begins + (f"; {' or '.join(decoded.others)} would fit too" if decoded.others else "")
 
 
 def _files(count: int) -> str:
@@ -171,7 +172,7 @@ def _files(count: int) -> str:
 def _single(name: str, decoded: Decoded, files: int, notes: Iterable[str] = ()) -> Corpus:
     if not decoded.text.strip():
         raise InputError(f"{name} is empty, expected text")
-    said = (decoded.note + _beginning(decoded.preview),) if decoded.note else ()
+    said = (decoded.note + _shown(decoded),) if decoded.note else ()
     return Corpus(name, decoded.text, decoded.encoding, files, (*notes, *said))
 
 
