@@ -135,15 +135,13 @@ class Watch:
         """
         self.scale, self._interval = scale, interval
         self._on_progress, self._on_note = on_progress, on_note
-        self._earlier: Sequence[Reading] | None = earlier
+        self._earlier = earlier
         self.readings: list[Reading] = []
         self._said: Kind | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Take a report."""
-        if self._earlier is not None:
-            self.readings += [reading for reading in self._earlier if reading.step < progress.step]
-            self._earlier = None
+        self._take_earlier(progress.step)
         if self._on_progress is not None:
             scale = self.scale
             self._on_progress(
@@ -160,11 +158,16 @@ class Watch:
             self._say(diagnose(self.readings, self.scale, over=False))
 
     def end(self) -> Diagnosis | None:
-        """The last word on a run that is over, said unless it was said already in other words."""
+        """The last word on a run that is over."""
+        self._take_earlier(None)
         found = diagnose(self.readings, self.scale, over=True)
         if found is not None:
             self._on_note(found.sentence)
         return found
+
+    def _take_earlier(self, step: int | None) -> None:
+        self.readings += [reading for reading in self._earlier if step is None or reading.step < step]
+        self._earlier = ()
 
     def _say(self, found: Diagnosis | None) -> None:
         if found is not None and found.kind != self._said:

@@ -59,6 +59,10 @@ class Progress:
     """Norm of its gradients before clipping."""
     sample: str | None = None
     """What the model writes now, when a sample was due."""
+    characters_per_token: float = 1.0
+    """Of the text, for bits per character; 1 where whoever trains does not say."""
+    bytes_per_token: float = 1.0
+    """Of the text in UTF-8, for bits per byte."""
 
 
 class _Taken(NamedTuple):
