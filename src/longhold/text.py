@@ -333,6 +333,11 @@ def train(
             made.save(output)
         return made
 
+    def stop(trained: TrainedText) -> None:
+        keep(trained)
+        if output is not None and on_note is not None:
+            on_note(f"the model so far is saved in {os.fspath(output)}: longhold write {os.fspath(output)}")
+
     trained = train_text(
         corpus,
         options,
@@ -342,7 +347,7 @@ def train(
         tensorboard=tensorboard,
         on_progress=on_progress,
         on_note=on_note,
-        on_stop=keep,
+        on_stop=stop,
     )
     made = keep(trained)
     if on_trained is not None:

@@ -28,7 +28,7 @@ AT_40 = Progress(
 )
 
 
-def shown(*reports: Progress, terminal: bool, characters_per_token: float = 1.0) -> str:
+def shown(*reports: Progress, terminal: bool, characters_per_token: float | None = None) -> str:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=terminal, width=100, color_system=None)
     with ProgressDisplay(console, characters_per_token=characters_per_token) as display:

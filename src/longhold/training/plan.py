@@ -220,16 +220,21 @@ def _run(
         "tokenizer_sha256": hashlib.sha256(repr(tokenizer.to_dict()).encode()).hexdigest(),
         "model": model_config.model_dump(mode="json", exclude=unused),
     }
-    if begun is not None:
-        spent = begun.spent
-        facts |= join().from_main(lambda: _leg(Run(folder), spent))
+    spent = None if begun is None else begun.spent
+    facts |= join().from_main(lambda: _leg(Run(folder), spent))
     return Run(folder, facts, tensorboard=tensorboard)
 
 
-def _leg(run: Run, spent: Spent) -> dict[str, JsonValue]:
+def _leg(run: Run, spent: Spent | None) -> dict[str, JsonValue]:
     """What tells the run of a model that goes on from the one before it, which makes room, unless it was stopped."""
     stored = (run.stored_plan() or {}).get("facts", {})
     leg = stored.get("leg", 0)
+    if spent is None:
+        if leg:
+            raise InputError(
+                f"{run.folder} is of a model that went on with --more: give --more again, or delete it to start over"
+            )
+        return {}
     if leg and run.unfinished():
         return {"leg": leg, "before": stored["before"]}
     run.discard()
