@@ -1,7 +1,8 @@
 """Every architecture by name, at the sizes of a task."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeAlias, final
+from importlib.metadata import entry_points
+from typing import Any, Literal, Self, TypeAlias, final, get_args
 
 from pydantic import Field, model_validator
 
@@ -13,7 +14,7 @@ from longhold.models.echo import EchoConfig
 from longhold.models.lru import LRUConfig
 from longhold.models.mamba import MambaConfig
 from longhold.models.minimal import MinimalConfig
-from longhold.models.model_config import LARGEST
+from longhold.models.model_config import LARGEST, ModelConfig
 from longhold.models.transformer import TransformerConfig
 from longhold.models.xlstm import XLSTMConfig
 
@@ -26,8 +27,10 @@ NetworkConfig: TypeAlias = (
     | DeltaNetConfig
     | MambaConfig
     | EchoConfig
+    | ModelConfig
 )
-"""The configuration of any network that a task can be given to; each builds a `SequenceModel`."""
+"""The configuration of any network that a task can be given to; each builds a `SequenceModel`. `ModelConfig` stands for
+those of other packages."""
 
 CellName = Literal[
     "rnn",
@@ -57,6 +60,13 @@ _CONFIGS: dict[str, type[NetworkConfig]] = {
     "echo": EchoConfig,
 }
 
+_LAYERED: dict[str, Literal["rnn", "gru", "lstm"]] = {"rnn": "rnn", "irnn": "rnn", "gru": "gru", "lstm": "lstm"}
+
+GROUP = "longhold.networks"
+"""The entry points by which other packages add architectures: the name of each is a cell, its object a subclass of
+`ModelConfig` with the fields `cell`, `init`, `input_size`, `output_size`, `continuous` and, where it has layers,
+`num_layers`."""
+
 
 @final
 class Sizes(Config):
@@ -82,8 +92,8 @@ class Architecture(Config):
         32
     """
 
-    cell: CellName
-    """which architecture"""
+    cell: str
+    """which architecture: one of `CellName`, or one that another package adds (`GROUP`)"""
     init: str = ""
     """initialisation, as the architecture's configuration reads it; left out: `uniform`, for `irnn` `identity`"""
     num_layers: int | None = Field(default=None, ge=1, le=1000)
@@ -120,9 +130,9 @@ def network_for(architecture: Architecture, sizes: Sizes, hidden_size: int = 64)
         InputError: the architecture cannot do what is asked, such as an initialisation that it does not have.
     """
     depth: dict[str, Any] = {} if architecture.num_layers is None else {"num_layers": architecture.num_layers}
-    if architecture.cell in ("rnn", "irnn", "gru", "lstm"):
+    if architecture.cell in _LAYERED:
         return ClassifierConfig(
-            cell="rnn" if architecture.cell == "irnn" else architecture.cell,
+            cell=_LAYERED[architecture.cell],
             nonlinearity="relu" if architecture.cell == "irnn" else "tanh",
             init=architecture.init,
             vocab_size=sizes.input_size,
@@ -137,7 +147,20 @@ def network_for(architecture: Architecture, sizes: Sizes, hidden_size: int = 64)
             f"embedding_size={architecture.embedding_size}: {architecture.cell} has embeddings of its own width"
         )
     values: dict[str, Any] = {"cell": architecture.cell, "init": architecture.init, "hidden_size": hidden_size}
-    return _CONFIGS[architecture.cell](**values, **sizes.model_dump(), **depth)
+    return _config_class(architecture.cell)(**values, **sizes.model_dump(), **depth)
+
+
+def _config_class(cell: str) -> type[NetworkConfig]:
+    if cell in _CONFIGS:
+        return _CONFIGS[cell]
+    outside = entry_points(group=GROUP)
+    if cell not in outside.names:
+        known = ", ".join([*get_args(CellName), *sorted(outside.names)])
+        raise InputError(f"cell={cell!r:.60}: expected one of {known}")
+    found = outside[cell].load()
+    if not (isinstance(found, type) and issubclass(found, ModelConfig)):
+        raise InputError(f"entry point {cell} of {GROUP} is {found!r:.60}: expected a subclass of ModelConfig")
+    return found
 
 
 def network_from_json(values: Mapping[str, Any]) -> NetworkConfig:
@@ -146,7 +169,4 @@ def network_from_json(values: Mapping[str, Any]) -> NetworkConfig:
     Raises:
         InputError: an unknown cell, or fields that are not its own.
     """
-    kind = _CONFIGS.get(str(values.get("cell")))
-    if kind is None:
-        raise InputError(f"cell={values.get('cell')!r}: expected one of {', '.join(_CONFIGS)}")
-    return kind(**values)
+    return _config_class(str(values.get("cell", "")))(**values)

@@ -24,11 +24,13 @@ def duration(seconds: float) -> str:
 def outcome(row: Row) -> str:
     """What a run came to, in a few words."""
     at = "" if row.vary is None else f", {row.vary} {row.level}"
-    found = row.error or (
-        f"solved in {row.solved_step} steps" if row.solved else f"not solved (recall {row.recall:.2f})"
-    )
+    found = row.error or (f"solved in {row.solved_step} steps" if row.solved else _unsolved(row))
     kind = "" if row.stage == "result" else f", tuning lr {row.lr:g}"
     return f"{row.experiment}: {row.arm}{at}, seed {row.seed}{kind}: {found}"
+
+
+def _unsolved(row: Row) -> str:
+    return f"{row.score:.3f} {row.unit}" if row.protocol == "text" else f"not solved (recall {row.recall:.2f})"
 
 
 def show_shipped() -> None:

@@ -167,6 +167,7 @@ class Experiment(Config):
             tests=tuple(test.to_json() for test in exam.tests),
             examine=exam.examine,
             probed=exam.probed,
+            pairs=exam.pairs,
             vary=self.protocol.varies,
             level=exam.level,
             optimizer=self.optimizer,

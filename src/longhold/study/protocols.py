@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.study.row import TaskValues
+from longhold.study.text_task import TextTask
 from longhold.tasks import Task, task_from_json
+from longhold.tasks.blimp import PARADIGMS
 
 
 @final
@@ -27,6 +29,8 @@ class Exam:
     """The field in which the tests differ, where it is not their lag."""
     probed: tuple[int, ...] = ()
     """Lags at which the frozen state is read."""
+    pairs: tuple[str, ...] = ()
+    """Sets of minimal pairs that a model of text is asked about."""
 
 
 class _Base(Config):
@@ -207,5 +211,28 @@ class Plain(_Ladder):
         return self
 
 
-Protocol: TypeAlias = Annotated[Trained | Extrapolated | Capacity | Readable | Plain, Field(discriminator="name")]
+@final
+class OfText(_Base):
+    """The text horizon: one model of a text, asked at the same held-out targets with ever more true context.
+
+    The task is `text`. BLiMP's agreement sets may be asked about too; they are read from `LONGHOLD_DATA`.
+    """
+
+    name: Literal["text"] = "text"
+    """The protocol."""
+    pairs: tuple[str, ...] = ()
+    """Sets of minimal pairs."""
+
+    def exams(self) -> tuple[Exam, ...]:
+        task = task_from_json(self.task)
+        if not isinstance(task, TextTask):
+            raise InputError(f"protocol text has task {task.name!r}: expected 'text'")
+        if unknown := sorted(set(self.pairs) - set(PARADIGMS)):
+            raise InputError(f"pairs {unknown[0]!r:.60}: expected some of {', '.join(PARADIGMS)}")
+        return (Exam(task, (task.examination,), None, pairs=self.pairs),)
+
+
+Protocol: TypeAlias = Annotated[
+    Trained | Extrapolated | Capacity | Readable | Plain | OfText, Field(discriminator="name")
+]
 """How an experiment trains and tests."""

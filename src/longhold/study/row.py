@@ -13,10 +13,13 @@ _MEANING = 2
 """Part of every digest. It grows when the same specification comes to mean another run, so that no old row is taken
 for a new one."""
 
+_LATER = ("pairs",)
+"""Fields of a specification that older rows lack; at their default they do not count, so that old digests stay."""
+
 TaskValues: TypeAlias = dict[str, JsonValue]
 """A task as `Task.to_json` gives it."""
 
-ProtocolName: TypeAlias = Literal["trained", "extrapolated", "capacity", "readable", "plain"]
+ProtocolName: TypeAlias = Literal["trained", "extrapolated", "capacity", "readable", "plain", "text"]
 """Under which protocol a run was made; rows of two protocols are never merged."""
 
 Stage: TypeAlias = Literal["tuning", "result"]
@@ -66,6 +69,8 @@ class TrialSpec(Config):
     """The field in which the tests differ, where it is not their lag."""
     probed: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Lags at which a linear probe reads the trained model's frozen state; the task's inputs are what is read."""
+    pairs: tuple[str, ...] = ()
+    """Sets of minimal pairs that a model of text is asked about."""
     vary: str | None = None
     """The field of the task in which the runs of an arm differ, such as `lag`; None: in none."""
     level: int | None = None
@@ -109,7 +114,9 @@ class TrialSpec(Config):
     @cached_property
     def digest(self) -> str:
         """Names the run: two specifications have the same digest if and only if they say the same."""
-        return digest_of({"meaning": _MEANING, **self.model_dump(mode="json")})
+        said = self.model_dump(mode="json")
+        later = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return digest_of({"meaning": _MEANING, **{name: value for name, value in said.items() if name not in later}})
 
 
 def arm_label(cell: str, init: str) -> str:
@@ -163,6 +170,52 @@ class TimeQuantiles(Config):
     """Of any unit, along the same path."""
     caution: str
     """Whether they may be read as memory, in a line."""
+
+
+@final
+class PairShare(Config):
+    """How often a text model finds the grammatical sentence of a pair likelier."""
+
+    paradigm: str
+    """The set of pairs, as BLiMP names it."""
+    right: int
+    """Pairs in which it does."""
+    ngram_right: int
+    """The same of the n-gram of the same text."""
+    pairs: int
+    """Of how many."""
+
+
+@final
+class TextReading(Config):
+    """How much context a text model uses, and how its verbs agree."""
+
+    window: int
+    """Tokens at which its backpropagation was truncated."""
+    full_bits: float
+    """Bits per token at the targets, given all the text before them."""
+    lengths: tuple[int, ...]
+    """Tokens of true context that were tried."""
+    bits: tuple[float, ...]
+    """Bits per token given the last so many tokens, preceded by other held-out text."""
+    excess: tuple[float, ...]
+    """`bits - full_bits`."""
+    excess_from_nothing: tuple[float, ...]
+    """The same where an empty state precedes, which also tells how strange that is to the model."""
+    segment_excess: tuple[tuple[float, ...], ...]
+    """`excess` in each contiguous part of the text, `(segments, lengths)`: what a bootstrap draws from."""
+    targets: int
+    """Tokens that were predicted."""
+    tolerance: float
+    """Excess, in bits per token, up to which it counts as nothing."""
+    horizon: int
+    """The smallest length from which on the excess stays within the tolerance; where censored, the longest tried."""
+    censored: bool
+    """The excess is above the tolerance at the longest length tried."""
+    ngram_bits: float
+    """Bits per token of the n-gram of the same text, on the same held-out text."""
+    pairs: tuple[PairShare, ...]
+    """BLiMP's sets that were asked for."""
 
 
 @final
@@ -232,6 +285,8 @@ class Row(Config):
     """What of the loss reaches the state at each lag, up to the task's own; empty where the task has no lag."""
     time_constants: TimeQuantiles | None = None
     """Of an LSTM's or GRU's units, where the task has a lag."""
+    text: TextReading | None = None
+    """Of a model of text."""
     curve: tuple[tuple[int, float, float], ...]
     """`(step, loss, recall)` on the run's own new batches, each the mean since the point before."""
     tokens_per_second: float | None

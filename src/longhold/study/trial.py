@@ -18,7 +18,9 @@ from longhold.models.cost import flops_per_token, state_bytes
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
 from longhold.study.inside import Inside
 from longhold.study.machine import Machine
-from longhold.study.row import GradientAt, LagScore, Row, TimeQuantiles, TrialSpec
+from longhold.study.row import GradientAt, LagScore, Row, TextReading, TimeQuantiles, TrialSpec
+from longhold.study.text_reading import read_model_of_text
+from longhold.study.text_task import TextTask
 from longhold.tasks import Task, TaskBatch, task_from_json
 from longhold.tasks.task import SOLVED
 from longhold.training.optim import clip_and_step
@@ -69,9 +71,11 @@ def run_trial(spec: TrialSpec) -> Row:
         if not all(math.isfinite(test.score) for test in tests):
             tests, error = (), "the score became non-finite"
         read = learner.read() if tests and spec.probed else None
+        text = learner.read_text() if tests and spec.protocol == "text" and spec.stage == "result" else None
         seen = inside.look(learner.model) if inside is not None and tests else _NOTHING_SEEN
         taken = _Taken(time.perf_counter() - began[0], time.thread_time() - began[1], trained)
-        return _row(learner, tests, read, seen, error, taken)
+        row = _row(learner, tests, read, error, taken)
+        return row.model_copy(update={"gradient_by_lag": seen[0], "time_constants": seen[1], "text": text})
 
 
 @final
@@ -112,7 +116,7 @@ def network(spec: TrialSpec) -> NetworkConfig:
     task = tasks[0]
     sizes = Sizes(input_size=task.input_size, output_size=task.output_size, continuous=task.continuous)
     architecture = Architecture(
-        cell=spec.cell,  # type: ignore[arg-type]
+        cell=spec.cell,
         init=spec.initialisation,
         num_layers=spec.num_layers,
         embedding_size=spec.embedding_size,
@@ -211,6 +215,12 @@ class _Learner:
             lag=task.lag, level=level, score=score, recall=task.recall(score), solved=task.solved(score)
         )
 
+    def read_text(self) -> TextReading:
+        """How much context a model of text uses, and how its verbs agree."""
+        if not isinstance(self.task, TextTask):
+            raise InputError(f"protocol text has task {self.task.name!r}: expected 'text'")
+        return read_model_of_text(self.model, self.task, self.spec.pairs)
+
     def inside(self) -> Inside | None:
         """The instruments that look into the model, of a run that is reported and whose task has a lag."""
         if self.spec.stage != "result" or self.task.lag is None:
@@ -269,12 +279,7 @@ class _Taken(NamedTuple):
 
 
 def _row(
-    learner: _Learner,
-    tests: tuple[LagScore, ...],
-    read: "ReadableHorizon | None",
-    seen: _Seen,
-    error: str | None,
-    taken: _Taken,
+    learner: _Learner, tests: tuple[LagScore, ...], read: "ReadableHorizon | None", error: str | None, taken: _Taken
 ) -> Row:
     spec, machine = learner.spec, Machine.here()
     by_lag = _lag_scores(read.read) if read is not None else tests if len(tests) > 1 else ()
@@ -309,8 +314,6 @@ def _row(
         test_sequences=min(sequences(spec, task) for task in learner.tests),
         by_lag=by_lag,
         control=() if read is None else _lag_scores(read.control),
-        gradient_by_lag=seen[0],
-        time_constants=seen[1],
         curve=tuple(learner.curve.points),
         tokens_per_second=learner.tokens / taken.training if taken.training > 0 else None,
         seconds=taken.wall,

@@ -1,5 +1,6 @@
 """Every task by its name, and tasks from their JSON."""
 
+from importlib.metadata import entry_points
 from typing import Any
 
 from longhold.errors import InputError
@@ -26,7 +27,31 @@ TASKS: dict[str, type[Task]] = {
         *(TemporalOrder, Multiplication, EmbeddedReber, Dyck, WordProblem),
     )
 }
-"""The tasks by their names. A task from outside is added here under its `name`."""
+"""The tasks of this package by their names."""
+
+ADDED: dict[str, type[Task]] = {}
+"""Those that other rooms add, since they need what this room may not import: `text`, of the study."""
+
+GROUP = "longhold.tasks"
+"""The entry points by which other packages add tasks: the name of each is its task's `name`, its object the class."""
+
+
+def task_class(name: str) -> type[Task]:
+    """The task of this name, this package's or another's.
+
+    Raises:
+        InputError: there is none, or what another package offers under this name is no such task.
+    """
+    own = {**TASKS, **ADDED}
+    if name in own:
+        return own[name]
+    outside = entry_points(group=GROUP)
+    if name not in outside.names:
+        raise InputError(f"task name={name!r:.60}: expected one of {', '.join([*own, *sorted(outside.names)])}")
+    found = outside[name].load()
+    if not (isinstance(found, type) and issubclass(found, Task) and found.name == name):
+        raise InputError(f"entry point {name} of {GROUP} is {found!r:.60}: expected a Task whose name is {name!r}")
+    return found
 
 
 def task_from_json(values: Any) -> Task:
@@ -38,6 +63,6 @@ def task_from_json(values: Any) -> Task:
     if not isinstance(values, dict):
         raise InputError(f"task={values!r:.60}: expected an object with a name and fields")
     name = values.get("name")
-    if not isinstance(name, str) or name not in TASKS:
+    if not isinstance(name, str):
         raise InputError(f"task name={name!r:.60}: expected one of {', '.join(TASKS)}")
-    return TASKS[name].from_json(values)
+    return task_class(name).from_json(values)

@@ -174,13 +174,33 @@ def test_a_study_that_is_under_way_makes_a_page(few, few_rows):
 def test_what_instruments_saw_is_shown_where_rows_carry_it(few, few_rows):
     plain = [row.to_json() for row in few_rows]
     assert "Why: inside the models" not in shown(plain, few).words()
-    gradient = [{"lag": lag, "start": 0.5**lag, "trained": 0.9**lag} for lag in (0, 1, 2, 4, 8)]
-    gates = {"start": [1, 2, 3, 4, 5.5], "trained": [2, 4, 8, 16, 321], "caution": "not to be read as memory"}
+    gradient = [{"lag": lag, "start": 0.5**lag, "trained": 0.9**lag} for lag in (1, 2, 4, 8)]
+    gates = {"start": [1, 2, 3, 4, 5.5], "trained": [2, 4, 8, 16, 321], "longest": 400.0, "caution": "for once fine"}
     page = shown([{**plain[0], "gradient_by_lag": gradient, "time_constants": gates}, *plain[1:]], few)
     words = page.words()
-    assert "0: 1, 1: 0.9, 2: 0.81, 4: 0.656, 8: 0.43" in words
+    assert "1: 0.9, 2: 0.81, 4: 0.656, 8: 0.43" in words
+    assert "0.00391 → 0.43" in words
     assert "2, 4, 8, 16, 321" in words
-    assert "not to be read as memory" in words
+    assert "0 of 1 not to be read as memory" in words
+    assert "cannot be said" in words
+
+
+def test_medians_and_probabilities_are_over_seeds(few, few_rows):
+    def seen(row, longest):
+        gates = {"start": None, "trained": [longest / 9] * 5, "longest": longest,
+                 "caution": "not to be read as memory: no"}  # fmt: skip
+        return {**row.to_json(), "time_constants": gates}
+
+    first = few_rows[0]
+    rows = [
+        {**seen(first, longest), "digest": f"{seed:032x}", "seed": seed, "error": None, "solved": solved, "recall": 0.5}
+        for seed, (solved, longest) in enumerate([(True, 90.0), (True, 900.0), (False, 45.0), (False, 180.0)])
+    ]
+    table = table_under(shown(rows), "arm", "lag", "solve", "do not")
+    assert table[0][2:] == ["2", "2", "0.75 (0.00–1.00)"]
+    words = shown(rows).words()
+    assert "15, 15, 15, 15, 15" in words
+    assert "4 of 4 not to be read as memory" in words
 
 
 def test_two_groups_of_seeds_are_told_as_two(few, few_rows):

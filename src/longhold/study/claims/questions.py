@@ -52,7 +52,7 @@ from longhold.study.statistics import (
     times,
 )
 
-Protocol = Literal["trained", "extrapolated", "capacity", "readable", "plain"]
+Protocol = Literal["trained", "extrapolated", "capacity", "readable", "plain", "text"]
 
 
 @final

@@ -205,7 +205,7 @@ def _open_english(claim: "Claim", words: _Words, names: Mapping[str, str]) -> st
 def _open_chinese(claim: "Claim", words: _Words, names: Mapping[str, str]) -> str:
     missed = _amount(claim.question, claim.missed)
     told = "这里看不出任何差别" if missed is None else f"小于 {missed} 的差别会被漏掉"
-    return f"未能确定{words.open.format(**names)}；{told}"
+    return f"未能确定 {words.open.format(**names)}；{told}"
 
 
 def _few_english(claim: "Claim", words: _Words, names: Mapping[str, str]) -> str:
@@ -213,7 +213,7 @@ def _few_english(claim: "Claim", words: _Words, names: Mapping[str, str]) -> str
 
 
 def _few_chinese(claim: "Claim", words: _Words, names: Mapping[str, str]) -> str:
-    return f"仅供参考，不断言{words.open.format(**names)}；{_why(claim, 'zh')}"
+    return f"仅供参考，不断言 {words.open.format(**names)}；{_why(claim, 'zh')}"
 
 
 _BY_VERDICT: dict[Language, dict[Verdict, _Say]] = {

@@ -10,6 +10,7 @@ import numpy as np
 from longhold.errors import InputError
 from longhold.inspection.h50 import h50
 from longhold.study.claims.rows import Run
+from longhold.study.ladder import spared
 from longhold.study.statistics import Share
 from longhold.study.statistics.estimates import Floats
 
@@ -46,22 +47,23 @@ def side_of(question: str, arm: str, runs: Sequence[Run]) -> Side:
 def at_level(runs: Sequence[Run], level: int) -> list[Run]:
     """The rows at one level, and of the seeds that were given up below it what stands for their rows.
 
-    A study may stop an arm's seed after two failures in a row (`longhold.study.horizon.outcomes`). To leave such seeds
-    out would keep only those that did well.
+    A study may stop an arm's seed after two failures in a row (`longhold.study.ladder`). To leave such seeds out would
+    keep only those that did well.
     """
-    ladders = defaultdict[tuple[str, str, int], list[Run]](list)
+    ladders, levels = defaultdict[tuple[str, str, int], list[Run]](list), defaultdict[str, set[int]](lambda: {level})
     for run in runs:
         if run.level is not None:
             ladders[run.task, run.arm, run.seed].append(run)
+            levels[run.task].add(run.level)
     found = []
-    for ladder in ladders.values():
-        ladder.sort(key=lambda run: run.level or 0)
+    for (task, _, _), ladder in ladders.items():
         there = [run for run in ladder if run.level == level]
-        last = ladder[-2:]
+        solved = {run.level: run.solved for run in ladder if run.level is not None}
         if there:
             found += there
-        elif len(last) == 2 and all(not run.solved and (run.level or 0) < level for run in last):
-            found.append(replace(last[-1], level=level, spared=True))
+        elif level in spared(solved, sorted(levels[task])):
+            last = max(ladder, key=lambda run: run.level or 0)
+            found.append(replace(last, level=level, spared=True))
     return found
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from longhold.errors import InputError
 from longhold.inspection.h50 import rising_p_value
+from longhold.study.ladder import spared
 from longhold.study.statistics import CONFIDENCE, DRAWS, Estimate, Interval, Share
 from longhold.study.statistics.estimates import Floats, fraction
 
@@ -88,12 +89,11 @@ def outcomes(solved: Mapping[int, Mapping[int, bool]]) -> Outcomes:
     lags = tuple(sorted({lag for one in solved.values() for lag in one}))
     rows, stopped, incomplete = [], 0, []
     for seed, known in sorted(solved.items()):
-        ran = [lag for lag in lags if lag in known]
-        given_up = len(ran) >= 2 and not known[ran[-1]] and not known[ran[-2]]
-        if ran != list(lags[: len(ran)]) or (len(ran) < len(lags) and not given_up):
+        left_out = spared(known, lags)
+        if len(known) + len(left_out) < len(lags):
             incomplete.append(seed)
             continue
-        stopped += len(lags) - len(ran)
+        stopped += len(left_out)
         rows.append([known.get(lag, False) for lag in lags])
     if not rows:
         raise InputError(f"no seed has a row at every lag of {list(lags)}: expected at least one")

@@ -17,6 +17,7 @@ from longhold.study.study_report.recall import recall_by_lag
 from longhold.study.study_report.reproduce import reproduce, rows_digest
 from longhold.study.study_report.said import Said, listed, whole
 from longhold.study.study_report.series import Series
+from longhold.study.study_report.text import text
 
 
 def study_document(rows: Iterable[Mapping[str, Any]], plan: Plan | None, command: str) -> Document:
@@ -38,6 +39,7 @@ def study_document(rows: Iterable[Mapping[str, Any]], plan: Plan | None, command
         answer(known, judgement),
         recall_by_lag(known, series),
         horizons(known, series),
+        text(known, series),
         learning(known, series),
         time_to_solve(known, series),
         instruments(known, series),

@@ -10,7 +10,7 @@ from longhold.study.statistics import LEAST_SEEDS
 from longhold.study.study_report.document import Block, Paragraph, Section, Statement, Statements
 from longhold.study.study_report.groups import PROTOCOLS, Group
 from longhold.study.study_report.said import Said, counted, whole
-from longhold.tasks import TASKS
+from longhold.tasks.registry import ADDED, TASKS
 
 
 def gaps(known: Sequence[Group], plan: Plan | None, judgement: Judgement | None) -> Section:
@@ -109,7 +109,7 @@ def _left_out(known: Sequence[Group]) -> list[Statement]:
     cells = {group.cell(arm) for group in known for arm in group.arms}
     protocols = {group.protocol for group in known}
     names = (
-        (Said("Tasks without rows here.", "这里没有数据的任务。"), _others(TASKS, tasks)),
+        (Said("Tasks without rows here.", "这里没有数据的任务。"), _others([*TASKS, *ADDED], tasks)),
         (Said("Architectures without rows here.", "这里没有数据的架构。"), _others(get_args(CellName), cells)),
         (Said("Protocols without rows here.", "这里没有数据的协议。"), _others(PROTOCOLS, protocols)),
     )

@@ -8,6 +8,7 @@ from typing import Any, final
 from longhold.errors import InputError
 from longhold.study.claims.rows import Run, runs
 from longhold.study.horizon import Outcomes, outcomes
+from longhold.study.ladder import spared
 from longhold.study.plan import Plan
 from longhold.study.statistics import Share
 from longhold.study.study_report.said import Said, counted, exact, spread
@@ -21,6 +22,7 @@ PROTOCOLS: dict[str, Said] = {
     ),
     "capacity": Said("capacity: a fresh model for every amount to be held", "capacity：每种容量各训练一个新模型"),
     "readable": Said("readable: a linear probe reads the frozen state", "readable：用线性探针读取冻结的状态"),
+    "text": Said("text: a model of text, given ever more true context", "text：文本模型，逐步给予更多真实上文"),
     "plain": Said("plain: a task as it is, without a horizon", "plain：任务本身，不谈跨度"),
 }
 """What each protocol does; rows of two are never merged."""
@@ -139,15 +141,14 @@ class Group:
         return {arm: self._spared_of(arm) for arm in self.arms}
 
     def _spared_of(self, arm: str) -> Mapping[int, tuple[int, ...]]:
-        solved: dict[int, dict[int | None, bool]] = {}
+        solved: dict[int, dict[int, bool]] = {}
         for run in self.at(arm):
-            solved.setdefault(run.seed, {})[run.level] = run.solved
+            if run.level is not None:
+                solved.setdefault(run.seed, {})[run.level] = run.solved
         found: dict[int, list[int]] = {}
         for seed, known in sorted(solved.items()):
-            ran = [level for level in self.levels if level in known]
-            if ran == list(self.levels[: len(ran)]) and len(ran) >= 2 and not (known[ran[-1]] or known[ran[-2]]):
-                for level in self.levels[len(ran) :]:
-                    found.setdefault(level, []).append(seed)
+            for level in spared(known, self.levels):
+                found.setdefault(level, []).append(seed)
         return {level: tuple(seeds) for level, seeds in found.items()}
 
     def share(self, arm: str, level: int | None) -> Share | None:

@@ -1,0 +1,169 @@
+"""Text as a task: windows of a corpus, so that text models are trained and compared like all others."""
+
+import math
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, NamedTuple, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from longhold.data import split
+from longhold.data.corpora import load_corpus
+from longhold.data.tokenizers.char import CharTokenizer
+from longhold.errors import InputError
+from longhold.models.ngram import KneserNey
+from longhold.tasks import NOT_ASKED, Task, TaskBatch
+from longhold.tasks.registry import ADDED
+
+_PTB = "ptb"
+_HELD_OUT = 0.1
+_NGRAM_ORDER = 6
+_READ = 4_000_000  # characters that the n-gram counts; beyond it, minutes would go into a baseline
+
+
+class Text(NamedTuple):
+    """A corpus as ids."""
+
+    tokenizer: CharTokenizer
+    """The characters of the part that is trained on; others are bytes."""
+    trained: NDArray[np.int64]
+    """`(N,)`, what is trained on."""
+    held_out: NDArray[np.int64]
+    """`(M,)`, what never is."""
+
+    @property
+    def unigram_bits(self) -> float:
+        """Bits per token of the held-out part by the token frequencies of the other, each counted once more."""
+        counts = np.bincount(self.trained, minlength=self.tokenizer.vocab_size) + 1.0
+        return float(-np.log2(counts / counts.sum())[self.held_out].mean())
+
+
+@final
+@dataclass(frozen=True)
+class TextTask(Task):
+    """The next character of a text, in windows that begin anywhere, with nothing before them.
+
+    The last tenth of the text is held out; `ptb` has a validation file of its own. A score is in bits per token, where
+    a token is a character, or a byte of one that training never met. Chance is what the token frequencies cost.
+
+    Raises:
+        InputError: the corpus cannot be read or is shorter than a window.
+    """
+
+    name: ClassVar[str] = "text"
+    unit: ClassVar[str] = "bits per token"
+
+    corpus: str
+    """A known name such as `timemachine`, or a file; `ptb`: the characters of the Penn Treebank in `LONGHOLD_DATA`."""
+    window: Annotated[int, Field(ge=2)]
+    """Characters of a window, which is where backpropagation is truncated."""
+    part: Literal["trained", "held_out"] = "trained"
+    """Which part of the text the windows come from."""
+
+    @property
+    def length(self) -> int:
+        return self.window - 1
+
+    @property
+    def input_size(self) -> int:
+        return self.text.tokenizer.vocab_size
+
+    @property
+    def output_size(self) -> int:
+        return self.text.tokenizer.vocab_size
+
+    @property
+    def chance(self) -> float:
+        return self.text.unigram_bits
+
+    @property
+    def perfect(self) -> float:
+        return 0.0
+
+    @property
+    def examination(self) -> "TextTask":
+        """The same windows of the part that is held out."""
+        return TextTask(self.corpus, self.window, "held_out")
+
+    @property
+    def text(self) -> Text:
+        """The corpus; read once in a process."""
+        return read_text(self.corpus)
+
+    def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
+        """Windows `(T, B)` of `T + 1 = window` tokens, anywhere in the part."""
+        ids = self.text.trained if self.part == "trained" else self.text.held_out
+        if len(ids) < self.window:
+            raise InputError(f"text: {self.corpus} has {len(ids)} tokens here, expected window={self.window} at least")
+        starts = torch.randint(len(ids) - self.window + 1, (batch_size,), generator=generator)
+        windows = torch.from_numpy(ids)[starts + torch.arange(self.window)[:, None]]
+        return TaskBatch(windows[:-1], windows[1:].clone(), torch.ones(self.length, batch_size, dtype=torch.bool))
+
+    def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
+        """Bits per token of each window, `(B,)` float64."""
+        nats = F.cross_entropy(outputs.double().flatten(0, 1), batch.targets.flatten(), reduction="none")
+        return nats.view(batch.targets.shape).mean(0) / math.log(2)
+
+
+ADDED[TextTask.name] = TextTask
+
+
+@cache
+def read_text(corpus: str) -> Text:
+    """A corpus by name, cut and encoded.
+
+    Raises:
+        InputError: there is no such text.
+    """
+    trained, held_out = _treebank() if corpus == _PTB else split(load_corpus(corpus).text, _HELD_OUT)
+    tokenizer = CharTokenizer.train(trained)
+    return Text(tokenizer, tokenizer.encode(trained), tokenizer.encode(held_out))
+
+
+@cache
+def ngram(corpus: str) -> KneserNey:
+    """The baseline: Kneser-Ney of order 6 on (the last 4,000,000 tokens of) what models are trained on."""
+    text = read_text(corpus)
+    return KneserNey(_NGRAM_ORDER, text.tokenizer.vocab_size).fit(text.trained[-_READ:])
+
+
+def pair_nats(corpus: str, sentences: list[str]) -> tuple[Tensor, Tensor]:
+    """Sentences as the corpus has them, `(inputs, targets)` `(T, N)`: a newline before, one after, padded to the right.
+
+    What `ptb` has no sign for is taken out: capitals, the full stop; `doesn't` is two words there.
+    """
+    text = read_text(corpus)
+    lines = [
+        text.tokenizer.encode("\n" + (_as_treebank(line) if corpus == _PTB else line) + "\n") for line in sentences
+    ]
+    longest = max(map(len, lines))
+    rows = np.full((longest, len(lines)), NOT_ASKED, dtype=np.int64)
+    for column, line in enumerate(lines):
+        rows[: len(line), column] = line
+    targets = torch.from_numpy(rows[1:])
+    return torch.from_numpy(rows[:-1]).clamp(min=0), targets
+
+
+def _treebank() -> tuple[str, str]:
+    folder = os.environ.get("LONGHOLD_DATA")
+    if not folder:
+        raise InputError("ptb is read from ptb/ in LONGHOLD_DATA, which names no folder")
+    parts = (Path(folder) / _PTB / f"ptb.char.{part}.txt" for part in ("train", "valid"))
+    trained, held_out = (_without_gaps(load_corpus(str(part)).text) for part in parts)
+    return trained, held_out
+
+
+def _without_gaps(text: str) -> str:
+    """Characters stand with a space between them there, and a space is `_`."""
+    return text.replace(" ", "").replace("_", " ")
+
+
+def _as_treebank(sentence: str) -> str:
+    return sentence.lower().rstrip(".?!").replace("n't", " n't").replace("'s", " 's")
