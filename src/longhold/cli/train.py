@@ -47,9 +47,11 @@ def train(
     from longhold.cli.settings import model_path, read_settings, split_settings
     from longhold.cli.trained import tell
     from longhold.text import train as train_on
+    from longhold.training.recipe import TrainedText
 
     path = model_path(source, output)
     chosen = split_settings(read_settings(config, settings or []))
+    ended: list[TrainedText] = []
     with progress_display() as display:
         train_on(
             source,
@@ -74,5 +76,6 @@ def train(
             training=chosen.training,
             on_progress=display,
             on_note=say,
-            on_trained=lambda trained: tell(trained, source, path),
+            on_trained=ended.append,
         )
+    tell(ended[0], source, path)

@@ -160,7 +160,7 @@ def plan_text(
     tokenizer = _tokenizer(head, options) if begun is None else begun.tokenizer
     tokens, held_tokens = tokenizer.encode(head), tokenizer.encode(tail)
     cell = options.cell if begun is None else begun.model.config.cell
-    chosen = preset(len(head), device, os.cpu_count() or 1, cell, options.recipe)
+    chosen = preset(len(head), device, _cores(), cell, options.recipe)
     config = fitted_config(_config(chosen, options, gentler=begun is not None), tokens)
     if begun is None:
         model_config = _model_config(chosen.model_config(tokenizer.vocab_size), options)
@@ -180,6 +180,11 @@ def plan_text(
     if run is not None and "before" in run.facts:
         before = Spent(**run.facts["before"])  # type: ignore[arg-type]
     return TextPlan(tokenizer, model, config, head, tail, tokens, held_tokens, run, before)
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _size(head: str) -> tuple[str, ...]:
