@@ -45,6 +45,7 @@ def test_while_it_runs_nothing_else_is_said(readings: list[Reading]) -> None:
 
 def test_what_is_said_at_the_end() -> None:
     assert diagnose(run(4.0), SCALE, over=True) is None
+    assert diagnose(run(4.0, 3.5, 3.0), SCALE, over=True) is None
     improving = diagnose(run(4.0, 3.5, 3.0, 2.7), SCALE, over=True)
     assert improving == Diagnosis(
         "improving", "still improving: held-out 2.70 bits per character, 10.0% less than a quarter of the run ago"

@@ -79,6 +79,15 @@ def test_a_vocabulary_that_was_asked_for_is_obeyed() -> None:
     assert trained(vocab_size=256 + 4)[0].tokenizer.vocab_size == 260
 
 
+def test_a_model_begins_with_what_frequency_tells() -> None:
+    found, _, _ = trained(training={"steps": 1, "lr": 1e-9, "warmup_steps": 0})
+    text = corpus().text
+    head, tail = text[: found.characters], text[found.characters :]
+    counts = {c: head.count(c) for c in set(text)}
+    guess = -sum(math.log2(max(counts[c], 1) / len(head)) for c in tail) / len(tail)
+    assert found.held_out_bits == pytest.approx(guess, abs=0.15)
+
+
 def test_small_and_repeated_texts_are_told() -> None:
     _, said, _ = trained(story(100) * 8)
     assert any(sentence.endswith("expect imitation of style, not sense") for sentence in said)

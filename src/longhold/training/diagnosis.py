@@ -13,6 +13,7 @@ Kind: TypeAlias = Literal["memorising", "learnt little", "improving", "level"]
 _RISE = 0.005
 _STILL_FALLING = 0.01
 _WORTH_SAYING = 2  # evaluations without a new best
+_ENOUGH = 4  # evaluations that a run must have had for a word on its last quarter
 
 
 class Reading(NamedTuple):
@@ -85,7 +86,7 @@ def diagnose(readings: Sequence[Reading], scale: Scale, *, over: bool) -> Diagno
             f"it has learnt little: held-out {scale.bits(best.held_out):.2f} bits per character, and how frequent each "
             f"character is gives {scale.bits(scale.guess):.2f}; it needs more time, or more text",
         )
-    return _end(readings, best, scale)
+    return _end(readings, best, scale) if len(readings) >= _ENOUGH else None
 
 
 def _memorising(best: Reading, last: Reading, scale: Scale, over: bool) -> str:

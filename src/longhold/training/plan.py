@@ -115,8 +115,7 @@ class TextPlan:
 
     def scale(self) -> Scale:
         """Measured on the held-out text, which the figures are of."""
-        counts = np.bincount(self.tokens, minlength=self.tokenizer.vocab_size) + 1.0
-        guess = -np.log(counts / counts.sum())[self.held_tokens].mean()
+        guess = -_log_frequencies(self.tokens, self.tokenizer.vocab_size)[self.held_tokens].mean()
         return Scale(
             characters_per_token=len(self.tail) / len(self.held_tokens),
             bytes_per_token=len(self.tail.encode()) / len(self.held_tokens),
@@ -166,7 +165,7 @@ def plan_text(
         model_config = _model_config(chosen.model_config(tokenizer.vocab_size), options)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
-            model = model_config.build().to(device)
+            model = _begin_with_frequencies(model_config.build(), tokens).to(device)
         note(_sentence(chosen.sentence, model_config, model, config, options))
     else:
         model = begun.model.to(device)
@@ -180,6 +179,19 @@ def plan_text(
     if run is not None and "before" in run.facts:
         before = Spent(**run.facts["before"])  # type: ignore[arg-type]
     return TextPlan(tokenizer, model, config, head, tail, tokens, held_tokens, run, before)
+
+
+def _log_frequencies(tokens: NDArray[np.int64], vocab_size: int) -> NDArray[np.float64]:
+    """ln p of each id by how often it stands in the text, each counted once more than that."""
+    counts = np.bincount(tokens, minlength=vocab_size) + 1.0
+    return np.asarray(np.log(counts / counts.sum()))
+
+
+def _begin_with_frequencies(model: LanguageModel, tokens: NDArray[np.int64]) -> LanguageModel:
+    """The model with an output bias that knows how frequent each id is, which the first steps would else go to."""
+    with torch.no_grad():
+        model.output.bias.add_(torch.from_numpy(_log_frequencies(tokens, model.config.vocab_size)))
+    return model
 
 
 def _cores() -> int:
