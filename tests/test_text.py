@@ -21,7 +21,7 @@ from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State
 from longhold.models.file import read_model, write_model
 from longhold.models.language_model import LanguageModelConfig
-from longhold.text import Facts, Score, TextModel, load
+from longhold.text import Facts, Score, TextModel, load, train
 
 TEXT = "The Time Traveller (for so it will be convenient to speak of him) — was expounding.\n其眼閃爍。\n"
 TOKENIZERS: dict[str, Tokenizer] = {
@@ -392,3 +392,85 @@ def test_the_document_is_the_one_that_is_described(tmp_path: Path) -> None:
     _, document = read_model(tmp_path / "m")
     assert document.keys() == {"kind", "config", "tokenizer", "facts"}
     assert json.loads(json.dumps(document)) == document
+
+
+STORY = "".join(f"On day {day} the traveller found sand, {day % 7} stones and a grey machine.\n" for day in range(60))
+QUICK = {"steps": 10, "batch_size": 2, "sequence_length": 8, "evaluate_every": 5}
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Path:
+    path = tmp_path / "diary.txt"
+    path.write_text(STORY, encoding="utf-8")
+    return path
+
+
+def test_training_gives_a_model_with_its_facts_and_saves_it(diary: Path, tmp_path: Path) -> None:
+    ended: list[Any] = []
+    made = train(diary, hidden_size=8, training=QUICK, output=tmp_path / "m.safetensors", on_trained=ended.append)
+    facts = made.facts
+    assert (facts.corpus, facts.seed) == ("diary.txt", 0)
+    assert facts.characters == round(0.9 * len(STORY))
+    assert facts.held_out_bits_per_character == facts.held_out_bits_per_byte == ended[0].held_out_bits
+    stored = load(tmp_path / "m.safetensors")
+    assert stored.facts == facts
+    assert list(stored.write("On day", length=20, seed=1)) == list(made.write("On day", length=20, seed=1))
+
+
+def test_more_adds_up(diary: Path, tmp_path: Path) -> None:
+    first = train(diary, hidden_size=8, training=QUICK)
+    before = first.facts
+    second = train(diary, more="2s", begin=first, training={"batch_size": 2, "sequence_length": 8})
+    assert second.facts.held_out_bits_per_character < before.held_out_bits_per_character
+    assert second.facts.steps > before.steps
+    assert second.facts.tokens_seen > before.tokens_seen
+    assert second.facts.seconds > before.seconds
+    assert second.tokenizer.to_dict() == first.tokenizer.to_dict()
+
+
+def test_more_finds_the_text_of_a_model_file(diary: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    train(diary, hidden_size=8, training=QUICK, output=path)
+    second = train(path, more="1s", output=path, training={"batch_size": 2, "sequence_length": 8})
+    assert second.facts.corpus == "diary.txt"
+    assert load(path).facts == second.facts
+    diary.unlink()
+    with pytest.raises(InputError, match=r"its text 'diary.txt' is not beside .*m.safetensors'"):
+        train(path, more="1s")
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"more": "1s", "budget": "1s"}, "expected one of them"),
+        ({"more": "1s"}, "expected begin= or output="),
+        ({"more": "1s", "begin": "none.safetensors"}, "no model 'none.safetensors' to go on from"),
+        ({"more": "soon", "begin": "none.safetensors"}, "soon"),
+    ],
+)
+def test_more_that_cannot_be(diary: Path, values: dict[str, Any], line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        train(diary, **values)
+
+
+def test_a_model_that_goes_on_takes_no_shape(diary: Path, tmp_path: Path) -> None:
+    made = train(diary, hidden_size=8, training=QUICK, output=tmp_path / "m.safetensors")
+    for given in ({"cell": "gru"}, {"hidden_size": 9}, {"recipe": "awd"}, {"model": {"layer_norm": True}}):
+        with pytest.raises(InputError, match=rf"{next(iter(given))} cannot be chosen"):
+            train(diary, more="1s", begin=made, **given)
+    with pytest.raises(InputError, match="is a model, expected a text"):
+        train(tmp_path / "m.safetensors")
+    with pytest.raises(InputError, match="not a Parrot"):
+        train(diary, more="1s", begin=TextModel(Parrot(256), ByteTokenizer()))
+
+
+def test_a_model_file_from_before_the_newer_fields_still_loads(tmp_path: Path) -> None:
+    made = text_model()
+    made.save(tmp_path / "m")
+    tensors, document = read_model(tmp_path / "m")
+    for name in ("locked_dropout", "input_dropout", "embedding_dropout", "output_dropout"):
+        del document["config"][name]
+    del document["facts"]["held_out_bits_per_byte"]
+    write_model(tmp_path / "old", tensors, document)
+    old = load(tmp_path / "old")
+    assert (old.facts, old.model.config) == (made.facts, made.model.config)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from longhold._version import __version__
-from longhold.data.corpora import load_corpus
+from longhold.data.corpora import known_names, load_corpus
 from longhold.data.tokenizers import Tokenizer, start_token, tokenizer_from_dict
 from longhold.errors import InputError
 from longhold.models.config import Config
@@ -22,8 +22,9 @@ from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.sampling import SamplingConfig, generate, stop_texts, surprise, until_stop
 from longhold.sampling.scores import Score as Score
 from longhold.sampling.scores import Surprises, by_place
-from longhold.training import Progress, parse_duration
-from longhold.training.recipe import TextOptions, train_text
+from longhold.training import Progress, is_main, parse_duration
+from longhold.training.plan import Begun, Spent, TextOptions
+from longhold.training.recipe import TrainedText, train_text
 
 
 def _last_part(name: Any) -> Any:
@@ -55,6 +56,8 @@ class Facts(Config):
     """seed of the initial weights, the batches and the dropout"""
     held_out_bits_per_character: float | None = Field(default=None, ge=0)
     """loss on text that was not trained on; None if nothing was held out"""
+    held_out_bits_per_byte: float | None = Field(default=None, ge=0)
+    """the same per byte of UTF-8"""
 
 
 class _Document(Config):
@@ -255,8 +258,11 @@ def train(
     source: StrPath,
     *,
     budget: str | float | None = None,
+    more: str | float | None = None,
+    begin: TextModel | StrPath | None = None,
     cell: Literal["rnn", "gru", "lstm"] = "lstm",
     tokenizer: Literal["char", "byte", "word", "bpe"] = "char",
+    recipe: Literal["standard", "awd"] = "standard",
     vocab_size: int | None = None,
     hidden_size: int | None = None,
     num_layers: int | None = None,
@@ -266,21 +272,34 @@ def train(
     encoding: str | None = None,
     seed: int = 0,
     device: str = "cpu",
+    output: StrPath | None = None,
     folder: StrPath | None = None,
     tensorboard: bool = False,
+    model: Mapping[str, object] | None = None,
     training: Mapping[str, object] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None] | None = None,
+    on_trained: Callable[[TrainedText], None] | None = None,
 ) -> TextModel:
     """Train a language model on a text; what is not given is chosen from the text and the machine.
 
+    Example:
+        >>> model = longhold.train("diary.txt", budget="10m")
+        >>> model = longhold.train("diary.txt", more="5m", begin=model)
+
     Args:
-        source: a file, a folder, a glob pattern, a known name such as `timemachine`, or `-` for standard input.
+        source: a file, a folder, a glob pattern, a known name such as `timemachine`, or `-` for standard input. With
+            `more` also a model file, whose text is then looked for by its name: beside it, or among the known ones.
         budget: time for the training, such as `"10m"` or seconds; it becomes a number of steps once, by a short probe.
             None: a number of epochs that suits the text.
+        more: time to go on training a model that is there, at half the learning rate; it ends as it was where that
+            brings nothing.
+        begin: the model that `more` goes on from, or its file; None: `output`.
         cell: the recurrence.
         tokenizer: what the model reads and writes: characters, bytes, words or byte pairs.
-        vocab_size: largest vocabulary, for words and byte pairs.
+        recipe: `standard`, or `awd` for the regularisation of AWD-LSTM; see `longhold.training.presets.preset`.
+        vocab_size: largest vocabulary, for characters, words and byte pairs. None: of characters those that are not
+            rare; the others are spelled in bytes, as is whatever the model never saw.
         hidden_size: width of a layer.
         num_layers: layers.
         dropout: rate after each layer.
@@ -289,45 +308,124 @@ def train(
         encoding: of the text; None: UTF-8, else detected and said.
         seed: decides the first weights, the batches and the dropout.
         device: where to train.
+        output: the file to save the model in, at the end and when the training is stopped by Ctrl-C; None: nowhere.
         folder: where the run is saved as it goes; the same call again goes on where it stands. None: nowhere.
         tensorboard: also write event files into the folder.
+        model: fields of `longhold.models.LanguageModelConfig` that win over the preset, such as `weight_dropout`.
         training: fields of `longhold.training.TrainConfig` that win over the preset.
         on_progress: called as the training goes on.
         on_note: called with each sentence a person should read.
+        on_trained: called at the end with all that came of it: how it went, a sample, how many of its words are known.
 
     Raises:
         InputError: one line for whatever cannot be used.
+        Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
     """
+    if more is not None and budget is not None:
+        raise InputError(f"budget={budget!r} and more={more!r}: expected one of them")
+    seconds = more if budget is None else budget
     options = TextOptions(
         cell=cell,
         tokenizer=tokenizer,
+        recipe=recipe,
         vocab_size=vocab_size,
         hidden_size=hidden_size,
         num_layers=num_layers,
         dropout=dropout,
         init=init,
         held_out=held_out,
-        budget_seconds=None if budget is None else parse_duration(budget),
+        budget_seconds=None if seconds is None else parse_duration(seconds),
         seed=seed,
+        model=dict(model or {}),
         training=dict(training or {}),
     )
-    corpus = load_corpus(os.fspath(source), encoding=encoding)
+    start = _start(source, begin, output, options) if more is not None else None
+    corpus = load_corpus(_text_source(source, start), encoding=encoding)
+
+    def keep(trained: TrainedText) -> TextModel:
+        made = TextModel(trained.model, trained.tokenizer, _facts(corpus.name, trained, seed, start))
+        if output is not None and is_main():
+            made.save(output)
+        return made
+
+    def stop(trained: TrainedText) -> None:
+        keep(trained)
+        if output is not None and on_note is not None:
+            on_note(f"the model so far is saved in {os.fspath(output)}: longhold write {os.fspath(output)}")
+
     trained = train_text(
         corpus,
         options,
+        begun=None if start is None else _begun(start),
         device=device,
         folder=None if folder is None else Path(folder),
         tensorboard=tensorboard,
         on_progress=on_progress,
         on_note=on_note,
+        on_stop=stop,
     )
-    facts = Facts(
-        corpus=corpus.name,
+    made = keep(trained)
+    if on_trained is not None:
+        on_trained(trained)
+    return made
+
+
+def _start(
+    source: StrPath, begin: TextModel | StrPath | None, output: StrPath | None, options: TextOptions
+) -> TextModel:
+    """The model that goes on; `InputError` where there is none, or an option would need another one."""
+    if begin is None:
+        begin = source if _is_model(source) else output
+    if begin is None:
+        raise InputError("more: expected begin= or output=, the model that is to go on")
+    if not isinstance(begin, TextModel) and not Path(begin).exists():
+        raise InputError(f"more: there is no model {os.fspath(begin)!r} to go on from; train one first, without it")
+    start = begin if isinstance(begin, TextModel) else load(begin)
+    fixed = options.of_a_new_model()
+    if fixed:
+        raise InputError(f"more: the model is there already, so {', '.join(fixed)} cannot be chosen")
+    return start
+
+
+def _begun(start: TextModel) -> Begun:
+    if not isinstance(start.model, LanguageModel):
+        raise InputError(f"more: only a LanguageModel can go on, not a {type(start.model).__name__}")
+    facts = start.facts
+    spent = Spent(facts.steps or 0, facts.tokens_seen or 0, facts.seconds or 0.0)
+    return Begun(start.model, start.tokenizer, facts.characters, spent)
+
+
+def _text_source(source: StrPath, start: TextModel | None) -> str:
+    """Where the text is: for a model file what is beside it, or known, by the name of its corpus."""
+    if not _is_model(source):
+        return os.fspath(source)
+    if start is None:
+        raise InputError(f"{os.fspath(source)!r} is a model, expected a text; --more 10m goes on with a model")
+    name = start.facts.corpus
+    beside = None if name is None else Path(source).parent / name
+    if beside is not None and beside.exists():
+        return os.fspath(beside)
+    if name in known_names():
+        return str(name)
+    wanted = "its text" if name is None else f"its text {name!r:.60}"
+    raise InputError(f"{wanted} is not beside {os.fspath(source)!r}: give the text, and the model with --output")
+
+
+def _is_model(source: StrPath) -> bool:
+    return os.fspath(source).endswith(".safetensors") and Path(source).is_file()
+
+
+def _facts(name: str, trained: TrainedText, seed: int, start: TextModel | None) -> Facts:
+    if start is not None and not trained.improved:
+        return start.facts
+    result, before = trained.result, trained.before
+    return Facts(
+        corpus=name,
         characters=trained.characters,
-        steps=trained.result.best_step or trained.result.steps,
-        tokens_seen=trained.result.tokens,
-        seconds=trained.result.seconds,
+        steps=before.steps + (result.best_step or result.steps),
+        tokens_seen=before.tokens + result.tokens,
+        seconds=before.seconds + result.seconds,
         seed=seed,
         held_out_bits_per_character=trained.held_out_bits,
+        held_out_bits_per_byte=trained.held_out_bits_per_byte,
     )
-    return TextModel(trained.model, trained.tokenizer, facts)
