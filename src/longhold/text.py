@@ -15,6 +15,7 @@ from longhold._version import __version__
 from longhold.data.corpora import known_names, load_corpus
 from longhold.data.tokenizers import Tokenizer, start_token, tokenizer_from_dict
 from longhold.errors import InputError
+from longhold.inspection.text_trace import TextTrace, trace_text
 from longhold.models.config import Config
 from longhold.models.contract import SequenceModel, device_of
 from longhold.models.file import StrPath, read_model, write_model
@@ -179,6 +180,22 @@ class TextModel:
         ids = self.tokenizer.encode(text)
         nats = surprise(self.model, np.concatenate([[self._start_token()], ids]))
         return by_place(text, self.tokenizer, ids, nats)
+
+    def trace(self, text: str, *, likeliest: int = 10, on_step: Callable[[int, int], None] | None = None) -> TextTrace:
+        """What the model does as it reads `text`, begun after the start token: surprise, odds, states, gates.
+
+        Args:
+            text: what to read.
+            likeliest: tokens whose odds are kept for each place.
+            on_step: called with the steps done and their number; what it raises stops the reading.
+
+        Raises:
+            InputError: the text is empty or has characters outside a closed vocabulary, `likeliest` is below 1, or the
+                model is not recurrent.
+        """
+        return trace_text(
+            self.model, self.tokenizer, text, begin=self._start_token(), likeliest=likeliest, on_step=on_step
+        )
 
     def _start_token(self) -> int:
         return start_token(self.tokenizer)

@@ -10,7 +10,20 @@ from typing import Annotated, Any
 import typer
 
 from longhold._version import __version__
-from longhold.cli import compare, compress, decompress, demo, inspect, study, train, tutorial, write
+from longhold.cli import (
+    compare,
+    compress,
+    decompress,
+    demo,
+    export,
+    info,
+    inspect,
+    study,
+    train,
+    tutorial,
+    ui,
+    write,
+)
 from longhold.errors import InputError
 
 app = typer.Typer(
@@ -69,6 +82,9 @@ for _command in (
     inspect.inspect,
     compress.compress,
     decompress.decompress,
+    export.export,
+    info.info,
+    ui.ui,
 ):
     app.command(_command.__name__)(_answered(_command))
 
