@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench
+.PHONY: demo test check bench docs
 
 demo: .venv/user
 	$(BIN)/longhold demo
@@ -26,8 +26,18 @@ check: .venv/developer
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[tensorboard,web]' --group dev
 	touch $@
 
+docs: .venv-docs
+	.venv-docs/bin/zensical build --strict
+
 bench: .venv/developer .venv-others
 	$(BIN)/python -m benchmarks
+
+# The site needs no torch: reference pages are read from the source.
+.venv-docs: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-docs/bin/pip install --quiet --constraint constraints.txt --group docs
+	touch $@
 
 # Other people's frameworks, to be compared with; what cannot be installed is said in the table.
 .venv-others: benchmarks/requirements.txt

@@ -1,0 +1,64 @@
+"""The pages of the documentation: their code runs, their links lead somewhere, every page is in the navigation."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(path.relative_to(DOCS) for path in DOCS.rglob("*.md"))
+SITE = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), yaml.BaseLoader)
+
+
+def fences(page: Path, language: str) -> list[str]:
+    tokens = MarkdownIt().parse((DOCS / page).read_text(encoding="utf-8"))
+    return [token.content for token in tokens if token.type == "fence" and token.info == language]
+
+
+def named(part: object) -> list[str]:
+    if isinstance(part, str):
+        return [part]
+    values = part.values() if isinstance(part, dict) else part
+    return [name for value in values for name in named(value)]  # type: ignore[union-attr]
+
+
+RUNNABLE = [page for page in PAGES if page.parts[0] in ("how-to", "explained", "zh") and fences(page, "python")]
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=str)
+def test_code_runs_as_it_stands(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with torch.random.fork_rng():
+        exec(compile("\n".join(fences(page, "python")), str(page), "exec"), {"__name__": "page"})
+    capsys.readouterr()
+
+
+def test_there_is_code_to_run() -> None:
+    assert {str(page) for page in RUNNABLE} >= {"explained/three-phases.md", "how-to/swap-nn-lstm.md"}
+
+
+def test_what_three_phases_says_it_prints_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path("explained/three-phases.md")
+    exec(compile("\n".join(fences(page, "python")), str(page), "exec"), {"__name__": "page"})
+    printed = capsys.readouterr().out.splitlines()[:5]
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert [line.split() for line in printed] == [
+        line.split() for line in re.findall(r"^    ([figch]  +[-0-9. ]+)$", text, re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_to_files(page: Path) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if not re.match(r"[a-z]+:", target):
+            assert (DOCS / page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_navigation_names_every_page_and_no_other() -> None:
+    listed = named(SITE["nav"])
+    aside = {page for page in PAGES if page.parts[0] in ("decisions", "benchmarks")}
+    assert sorted(listed) == sorted(str(page) for page in PAGES if page not in aside)
