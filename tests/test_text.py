@@ -21,7 +21,7 @@ from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State
 from longhold.models.file import read_model, write_model
 from longhold.models.language_model import LanguageModelConfig
-from longhold.text import Facts, Score, TextModel, load
+from longhold.text import Facts, Score, TextModel, load, train
 
 TEXT = "The Time Traveller (for so it will be convenient to speak of him) — was expounding.\n其眼閃爍。\n"
 TOKENIZERS: dict[str, Tokenizer] = {
@@ -102,6 +102,30 @@ def test_a_character_in_several_bytes_comes_out_once_and_whole() -> None:
     assert list(made.write(length=4)) == ["é"]
 
 
+def test_writing_ends_before_a_stop_text_and_draws_no_more() -> None:
+    made = TextModel(Parrot(6), CharTokenizer("abcdef", fallback=False))
+    assert "".join(made.write("a", length=50, stop="ab")) == "bcdef"
+    assert "".join(made.write("a", length=50, stop=["fa", "eff"])) == "bcde"
+    assert "".join(made.write("ab", length=50, stop="abc", echo=True)) == "abcdef"
+    assert "".join(made.write("a", length=3, stop="dX")) == "bcd"
+    with pytest.raises(InputError, match="stop=''"):
+        made.write("a", stop=["x", ""])
+
+
+def test_a_repetition_penalty_over_a_window_of_the_prompt_and_the_text() -> None:
+    class Stutters(Uniform):
+        def forward(
+            self, inputs: Tensor, state: State | None = None, reset: Tensor | None = None
+        ) -> tuple[Tensor, State]:
+            return F.one_hot(inputs, self.vocab_size) * 3.0 - torch.arange(self.vocab_size) * 0.1 + 1, ()
+
+    made = TextModel(Stutters(4), CharTokenizer("abcd", fallback=False))
+    options = {"length": 6, "greedy": True}
+    assert "".join(made.write("c", **options)) == "cccccc"
+    assert "".join(made.write("c", repetition_penalty=50, repetition_window=2, **options)) == "abcabc"
+    assert "".join(made.write("c", repetition_penalty=1, repetition_window=2, **options)) == "cccccc"
+
+
 def test_unknown_characters_are_told_and_still_read() -> None:
     made = text_model("char")
     assert made.unknown("Time ☃ Z☃") == ("☃", "Z")
@@ -120,7 +144,18 @@ def test_a_closed_vocabulary_names_what_it_lacks() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"temperature": -1}, {"top_k": 0}, {"top_p": 2}, {"min_p": -1}, {"length": -1}, {"seed": -1}]
+    "options",
+    [
+        {"repetition_penalty": 0},
+        {"repetition_window": 0},
+        {"stop": ""},
+        {"temperature": -1},
+        {"top_k": 0},
+        {"top_p": 2},
+        {"min_p": -1},
+        {"length": -1},
+        {"seed": -1},
+    ],
 )
 def test_options_out_of_range_are_told_at_once(options: dict[str, Any]) -> None:
     (name,) = options
@@ -155,8 +190,24 @@ def test_a_score_is_the_sum_of_each_tokens_surprise_given_all_before(tokenizer: 
 
 
 def test_an_empty_text_has_no_score() -> None:
-    with pytest.raises(InputError, match="empty"):
-        text_model().score("")
+    for use in (text_model().score, text_model().surprises):
+        with pytest.raises(InputError, match="empty"):
+            use("")
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "byte", "word", "bpe"])
+def test_the_first_place_is_predicted_from_the_start_token_and_all_add_up(tokenizer: str) -> None:
+    made = text_model(tokenizer)
+    text = "The Ω of it.\n" * 30
+    found = made.surprises(text)
+    assert found.bits.sum() * math.log(2) == pytest.approx(made.score(text).nats)
+    start = torch.from_numpy(made.tokenizer.encode("\n")[-1:]).unsqueeze(1)
+    with torch.no_grad():
+        first = made.model.eval()(start)[0][-1, 0].double().log_softmax(-1)[int(made.tokenizer.encode(text)[0])]
+    assert found.bits[0] == pytest.approx(-first.item() / math.log(2))
+    assert {text[place.position : place.position + len(place.text)] for place in found.largest(5)} == {
+        place.text for place in found.largest(5)
+    }
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
@@ -341,3 +392,85 @@ def test_the_document_is_the_one_that_is_described(tmp_path: Path) -> None:
     _, document = read_model(tmp_path / "m")
     assert document.keys() == {"kind", "config", "tokenizer", "facts"}
     assert json.loads(json.dumps(document)) == document
+
+
+STORY = "".join(f"On day {day} the traveller found sand, {day % 7} stones and a grey machine.\n" for day in range(60))
+QUICK = {"steps": 10, "batch_size": 2, "sequence_length": 8, "evaluate_every": 5}
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Path:
+    path = tmp_path / "diary.txt"
+    path.write_text(STORY, encoding="utf-8")
+    return path
+
+
+def test_training_gives_a_model_with_its_facts_and_saves_it(diary: Path, tmp_path: Path) -> None:
+    ended: list[Any] = []
+    made = train(diary, hidden_size=8, training=QUICK, output=tmp_path / "m.safetensors", on_trained=ended.append)
+    facts = made.facts
+    assert (facts.corpus, facts.seed) == ("diary.txt", 0)
+    assert facts.characters == round(0.9 * len(STORY))
+    assert facts.held_out_bits_per_character == facts.held_out_bits_per_byte == ended[0].held_out_bits
+    stored = load(tmp_path / "m.safetensors")
+    assert stored.facts == facts
+    assert list(stored.write("On day", length=20, seed=1)) == list(made.write("On day", length=20, seed=1))
+
+
+def test_more_adds_up(diary: Path, tmp_path: Path) -> None:
+    first = train(diary, hidden_size=8, training=QUICK)
+    before = first.facts
+    second = train(diary, more="2s", begin=first, training={"batch_size": 2, "sequence_length": 8})
+    assert second.facts.held_out_bits_per_character < before.held_out_bits_per_character
+    assert second.facts.steps > before.steps
+    assert second.facts.tokens_seen > before.tokens_seen
+    assert second.facts.seconds > before.seconds
+    assert second.tokenizer.to_dict() == first.tokenizer.to_dict()
+
+
+def test_more_finds_the_text_of_a_model_file(diary: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    train(diary, hidden_size=8, training=QUICK, output=path)
+    second = train(path, more="1s", output=path, training={"batch_size": 2, "sequence_length": 8})
+    assert second.facts.corpus == "diary.txt"
+    assert load(path).facts == second.facts
+    diary.unlink()
+    with pytest.raises(InputError, match=r"its text 'diary.txt' is not beside .*m.safetensors'"):
+        train(path, more="1s")
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"more": "1s", "budget": "1s"}, "expected one of them"),
+        ({"more": "1s"}, "expected begin= or output="),
+        ({"more": "1s", "begin": "none.safetensors"}, "no model 'none.safetensors' to go on from"),
+        ({"more": "soon", "begin": "none.safetensors"}, "soon"),
+    ],
+)
+def test_more_that_cannot_be(diary: Path, values: dict[str, Any], line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        train(diary, **values)
+
+
+def test_a_model_that_goes_on_takes_no_shape(diary: Path, tmp_path: Path) -> None:
+    made = train(diary, hidden_size=8, training=QUICK, output=tmp_path / "m.safetensors")
+    for given in ({"cell": "gru"}, {"hidden_size": 9}, {"recipe": "awd"}, {"model": {"layer_norm": True}}):
+        with pytest.raises(InputError, match=rf"{next(iter(given))} cannot be chosen"):
+            train(diary, more="1s", begin=made, **given)
+    with pytest.raises(InputError, match="is a model, expected a text"):
+        train(tmp_path / "m.safetensors")
+    with pytest.raises(InputError, match="not a Parrot"):
+        train(diary, more="1s", begin=TextModel(Parrot(256), ByteTokenizer()))
+
+
+def test_a_model_file_from_before_the_newer_fields_still_loads(tmp_path: Path) -> None:
+    made = text_model()
+    made.save(tmp_path / "m")
+    tensors, document = read_model(tmp_path / "m")
+    for name in ("locked_dropout", "input_dropout", "embedding_dropout", "output_dropout"):
+        del document["config"][name]
+    del document["facts"]["held_out_bits_per_byte"]
+    write_model(tmp_path / "old", tensors, document)
+    old = load(tmp_path / "old")
+    assert (old.facts, old.model.config) == (made.facts, made.model.config)

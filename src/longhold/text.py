@@ -1,19 +1,18 @@
 """`TextModel`: a model, its tokenizer and the facts of its training in one hand."""
 
-import math
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from longhold._version import __version__
-from longhold.data.corpora import load_corpus
+from longhold.data.corpora import known_names, load_corpus
 from longhold.data.tokenizers import Tokenizer, start_token, tokenizer_from_dict
 from longhold.errors import InputError
 from longhold.inspection.text_trace import TextTrace, trace_text
@@ -21,13 +20,19 @@ from longhold.models.config import Config
 from longhold.models.contract import SequenceModel, device_of
 from longhold.models.file import StrPath, read_model, write_model
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
-from longhold.sampling import SamplingConfig, generate
-from longhold.training import Progress, evaluate, parse_duration
-from longhold.training.recipe import TextOptions, train_text
+from longhold.sampling import SamplingConfig, generate, stop_texts, surprise, until_stop
+from longhold.sampling.scores import Score as Score
+from longhold.sampling.scores import Surprises, by_place
+from longhold.training import Progress, is_main, parse_duration
+from longhold.training.plan import Begun, Spent, TextOptions
+from longhold.training.recipe import TrainedText, train_text
 
 
 def _last_part(name: Any) -> Any:
-    return re.split(r"[/\\]", name.rstrip("/\\"))[-1] if isinstance(name, str) else name
+    if not isinstance(name, str):
+        return name
+    name = name.rstrip("/\\")
+    return name[max(name.rfind("/"), name.rfind("\\")) + 1 :]
 
 
 @final
@@ -52,35 +57,8 @@ class Facts(Config):
     """seed of the initial weights, the batches and the dropout"""
     held_out_bits_per_character: float | None = Field(default=None, ge=0)
     """loss on text that was not trained on; None if nothing was held out"""
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well a model predicts a text: its surprise, in all and per unit."""
-
-    nats: float
-    """-ln p(text), the whole text from its first token on"""
-    tokens: int
-    """tokens the text was cut into"""
-    characters: int
-    """code points of the text"""
-    utf8_bytes: int
-    """bytes of the text in UTF-8"""
-
-    @property
-    def bits_per_character(self) -> float:
-        """`nats / ln 2 / characters`."""
-        return self.nats / math.log(2) / self.characters
-
-    @property
-    def bits_per_byte(self) -> float:
-        """`nats / ln 2 / utf8_bytes`; 8 is no better than no model."""
-        return self.nats / math.log(2) / self.utf8_bytes
-
-    @property
-    def perplexity(self) -> float:
-        """`exp(nats / tokens)`, per token, so not to be compared between tokenizers."""
-        return math.exp(self.nats / self.tokens)
+    held_out_bits_per_byte: float | None = Field(default=None, ge=0)
+    """the same per byte of UTF-8"""
 
 
 class _Document(Config):
@@ -134,47 +112,74 @@ class TextModel:
         top_p: float | None = None,
         min_p: float | None = None,
         greedy: bool = False,
+        repetition_penalty: float = 1.0,
+        repetition_window: int = 64,
+        stop: str | Sequence[str] = (),
         seed: int | None = None,
         echo: bool = False,
     ) -> Iterator[str]:
         """Text that goes on from `prompt`, in pieces of whole characters as they are drawn.
 
         Args:
-            prompt: what the model reads first; empty: it begins after the start token.
+            prompt: what the model reads first, all of it; empty: it begins after the start token.
             length: tokens to write. A character left unfinished by the last of them is not shown.
-            temperature: see `SamplingConfig`, as for the next four.
+            temperature: see `SamplingConfig`, as for the next six.
             top_k: most probable tokens kept.
             top_p: probability kept.
             min_p: least probability kept, as a fraction of the largest.
             greedy: always take the most probable token.
+            repetition_penalty: how hard it is to say again one of the last tokens.
+            repetition_window: how many tokens count as the last ones.
+            stop: a text, or several, before which the writing ends; neither it nor what follows comes out. Only what is
+                written counts, not the prompt.
             seed: the same seed gives the same text; None: another one each time.
             echo: whether the prompt comes out first.
 
         Raises:
             InputError: an option is out of range, or the prompt has characters outside a closed vocabulary.
         """
-        config = SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, greedy=greedy)
-        ids = self.tokenizer.encode(prompt) if prompt else np.array([self._start_token()])
-        tokens = torch.from_numpy(ids).to(device_of(self.model))
-        return self._pieces(prompt if echo else "", generate(self.model, tokens, length, config, seed=seed))
+        config = SamplingConfig(
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            greedy=greedy,
+            repetition_penalty=repetition_penalty,
+            repetition_window=repetition_window,
+        )
+        tokens = torch.from_numpy(self.prompt_ids(prompt)).to(device_of(self.model))
+        pieces = self._pieces(generate(self.model, tokens, length, config, seed=seed))
+        written = until_stop(pieces, stop_texts(stop))
+        return chain([prompt], written) if echo and prompt else written
 
-    def _pieces(self, first: str, ids: Iterator[int]) -> Iterator[str]:
-        if first:
-            yield first
+    def _pieces(self, ids: Iterator[int]) -> Iterator[str]:
         stream = self.tokenizer.stream()
-        yield from filter(None, map(stream.push, ids))
+        return filter(None, map(stream.push, ids))
+
+    def prompt_ids(self, prompt: str) -> NDArray[np.int64]:
+        """The ids the model reads before it writes: those of the prompt, or the start token for an empty one."""
+        return self.tokenizer.encode(prompt) if prompt else np.array([self._start_token()])
 
     def score(self, text: str) -> Score:
         """How well the model predicts `text`, read once with the state carried, begun after the start token.
 
         Raises:
-            InputError: the text is empty or has characters outside a closed vocabulary.
+            InputError: the text is empty or has characters outside a closed vocabulary, or the model's output is not
+                finite.
+        """
+        return self.surprises(text).score
+
+    def surprises(self, text: str) -> Surprises:
+        """As `score`, place by place.
+
+        Example:
+            >>> for place in model.surprises(text).largest(5): print(f"{place.bits:.1f} bits for {place.text!r}")
         """
         if not text:
             raise InputError("the text to score is empty")
         ids = self.tokenizer.encode(text)
-        nats = evaluate(self.model, np.concatenate([[self._start_token()], ids])) * len(ids)
-        return Score(nats=nats, tokens=len(ids), characters=len(text), utf8_bytes=len(text.encode()))
+        nats = surprise(self.model, np.concatenate([[self._start_token()], ids]))
+        return by_place(text, self.tokenizer, ids, nats)
 
     def trace(self, text: str, *, likeliest: int = 10, on_step: Callable[[int, int], None] | None = None) -> TextTrace:
         """What the model does as it reads `text`, begun after the start token: surprise, odds, states, gates.
@@ -229,12 +234,28 @@ class TextModel:
         if kind != "language_model":
             raise InputError(f"cannot read {os.fspath(path)!r}: it holds a {kind!r:.40}, expected a 'language_model'")
         try:
+            _require_modest(document, len(tensors))
             stored = _Document(**document)
             model = LanguageModel(stored.config, device="meta")
             model.take_weights(tensors)
             return cls(model.eval(), tokenizer_from_dict(stored.tokenizer), stored.facts)
         except InputError as error:
             raise InputError(f"cannot read {os.fspath(path)!r}: {error}") from None
+
+
+_MOST_ENTRIES = 200
+"""Names in any part of a document, of which each is complained about where it is unknown."""
+
+
+def _require_modest(document: Mapping[str, Any], count: int) -> None:
+    """Refuse what would take long to refuse: many unknown names, or more layers than there are tensors for."""
+    for part in (document, document.get("config"), document.get("facts")):
+        if isinstance(part, dict) and len(part) > _MOST_ENTRIES:
+            raise InputError(f"its document has {len(part):,} entries in one place, expected at most {_MOST_ENTRIES}")
+    config = document.get("config")
+    layers = config.get("num_layers") if isinstance(config, dict) else None
+    if isinstance(layers, int) and layers > count:
+        raise InputError(f"the weights do not fit the model: {layers!r:.20} layers and {count} tensors")
 
 
 def load(path: StrPath, device: torch.device | str | None = None) -> TextModel:
@@ -254,8 +275,11 @@ def train(
     source: StrPath,
     *,
     budget: str | float | None = None,
+    more: str | float | None = None,
+    begin: TextModel | StrPath | None = None,
     cell: Literal["rnn", "gru", "lstm"] = "lstm",
     tokenizer: Literal["char", "byte", "word", "bpe"] = "char",
+    recipe: Literal["standard", "awd"] = "standard",
     vocab_size: int | None = None,
     hidden_size: int | None = None,
     num_layers: int | None = None,
@@ -265,21 +289,34 @@ def train(
     encoding: str | None = None,
     seed: int = 0,
     device: str = "cpu",
+    output: StrPath | None = None,
     folder: StrPath | None = None,
     tensorboard: bool = False,
+    model: Mapping[str, object] | None = None,
     training: Mapping[str, object] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None] | None = None,
+    on_trained: Callable[[TrainedText], None] | None = None,
 ) -> TextModel:
     """Train a language model on a text; what is not given is chosen from the text and the machine.
 
+    Example:
+        >>> model = longhold.train("diary.txt", budget="10m")
+        >>> model = longhold.train("diary.txt", more="5m", begin=model)
+
     Args:
-        source: a file, a folder, a glob pattern, a known name such as `timemachine`, or `-` for standard input.
+        source: a file, a folder, a glob pattern, a known name such as `timemachine`, or `-` for standard input. With
+            `more` also a model file, whose text is then looked for by its name: beside it, or among the known ones.
         budget: time for the training, such as `"10m"` or seconds; it becomes a number of steps once, by a short probe.
             None: a number of epochs that suits the text.
+        more: time to go on training a model that is there, at half the learning rate; it ends as it was where that
+            brings nothing.
+        begin: the model that `more` goes on from, or its file; None: `output`.
         cell: the recurrence.
         tokenizer: what the model reads and writes: characters, bytes, words or byte pairs.
-        vocab_size: largest vocabulary, for words and byte pairs.
+        recipe: `standard`, or `awd` for the regularisation of AWD-LSTM; see `longhold.training.presets.preset`.
+        vocab_size: largest vocabulary, for characters, words and byte pairs. None: of characters those that are not
+            rare; the others are spelled in bytes, as is whatever the model never saw.
         hidden_size: width of a layer.
         num_layers: layers.
         dropout: rate after each layer.
@@ -288,45 +325,124 @@ def train(
         encoding: of the text; None: UTF-8, else detected and said.
         seed: decides the first weights, the batches and the dropout.
         device: where to train.
+        output: the file to save the model in, at the end and when the training is stopped by Ctrl-C; None: nowhere.
         folder: where the run is saved as it goes; the same call again goes on where it stands. None: nowhere.
         tensorboard: also write event files into the folder.
+        model: fields of `longhold.models.LanguageModelConfig` that win over the preset, such as `weight_dropout`.
         training: fields of `longhold.training.TrainConfig` that win over the preset.
         on_progress: called as the training goes on.
         on_note: called with each sentence a person should read.
+        on_trained: called at the end with all that came of it: how it went, a sample, how many of its words are known.
 
     Raises:
         InputError: one line for whatever cannot be used.
+        Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
     """
+    if more is not None and budget is not None:
+        raise InputError(f"budget={budget!r} and more={more!r}: expected one of them")
+    seconds = more if budget is None else budget
     options = TextOptions(
         cell=cell,
         tokenizer=tokenizer,
+        recipe=recipe,
         vocab_size=vocab_size,
         hidden_size=hidden_size,
         num_layers=num_layers,
         dropout=dropout,
         init=init,
         held_out=held_out,
-        budget_seconds=None if budget is None else parse_duration(budget),
+        budget_seconds=None if seconds is None else parse_duration(seconds),
         seed=seed,
+        model=dict(model or {}),
         training=dict(training or {}),
     )
-    corpus = load_corpus(os.fspath(source), encoding=encoding)
+    start = _start(source, begin, output, options) if more is not None else None
+    corpus = load_corpus(_text_source(source, start), encoding=encoding)
+
+    def keep(trained: TrainedText) -> TextModel:
+        made = TextModel(trained.model, trained.tokenizer, _facts(corpus.name, trained, seed, start))
+        if output is not None and is_main():
+            made.save(output)
+        return made
+
+    def stop(trained: TrainedText) -> None:
+        keep(trained)
+        if output is not None and on_note is not None:
+            on_note(f"the model so far is saved in {os.fspath(output)}: longhold write {os.fspath(output)}")
+
     trained = train_text(
         corpus,
         options,
+        begun=None if start is None else _begun(start),
         device=device,
         folder=None if folder is None else Path(folder),
         tensorboard=tensorboard,
         on_progress=on_progress,
         on_note=on_note,
+        on_stop=stop,
     )
-    facts = Facts(
-        corpus=corpus.name,
+    made = keep(trained)
+    if on_trained is not None:
+        on_trained(trained)
+    return made
+
+
+def _start(
+    source: StrPath, begin: TextModel | StrPath | None, output: StrPath | None, options: TextOptions
+) -> TextModel:
+    """The model that goes on; `InputError` where there is none, or an option would need another one."""
+    if begin is None:
+        begin = source if _is_model(source) else output
+    if begin is None:
+        raise InputError("more: expected begin= or output=, the model that is to go on")
+    if not isinstance(begin, TextModel) and not Path(begin).exists():
+        raise InputError(f"more: there is no model {os.fspath(begin)!r} to go on from; train one first, without it")
+    start = begin if isinstance(begin, TextModel) else load(begin)
+    fixed = options.of_a_new_model()
+    if fixed:
+        raise InputError(f"more: the model is there already, so {', '.join(fixed)} cannot be chosen")
+    return start
+
+
+def _begun(start: TextModel) -> Begun:
+    if not isinstance(start.model, LanguageModel):
+        raise InputError(f"more: only a LanguageModel can go on, not a {type(start.model).__name__}")
+    facts = start.facts
+    spent = Spent(facts.steps or 0, facts.tokens_seen or 0, facts.seconds or 0.0)
+    return Begun(start.model, start.tokenizer, facts.characters, spent)
+
+
+def _text_source(source: StrPath, start: TextModel | None) -> str:
+    """Where the text is: for a model file what is beside it, or known, by the name of its corpus."""
+    if not _is_model(source):
+        return os.fspath(source)
+    if start is None:
+        raise InputError(f"{os.fspath(source)!r} is a model, expected a text; --more 10m goes on with a model")
+    name = start.facts.corpus
+    beside = None if name is None else Path(source).parent / name
+    if beside is not None and beside.exists():
+        return os.fspath(beside)
+    if name in known_names():
+        return str(name)
+    wanted = "its text" if name is None else f"its text {name!r:.60}"
+    raise InputError(f"{wanted} is not beside {os.fspath(source)!r}: give the text, and the model with --output")
+
+
+def _is_model(source: StrPath) -> bool:
+    return os.fspath(source).endswith(".safetensors") and Path(source).is_file()
+
+
+def _facts(name: str, trained: TrainedText, seed: int, start: TextModel | None) -> Facts:
+    if start is not None and not trained.improved:
+        return start.facts
+    result, before = trained.result, trained.before
+    return Facts(
+        corpus=name,
         characters=trained.characters,
-        steps=trained.result.best_step or trained.result.steps,
-        tokens_seen=trained.result.tokens,
-        seconds=trained.result.seconds,
+        steps=before.steps + (result.best_step or result.steps),
+        tokens_seen=before.tokens + result.tokens,
+        seconds=before.seconds + result.seconds,
         seed=seed,
         held_out_bits_per_character=trained.held_out_bits,
+        held_out_bits_per_byte=trained.held_out_bits_per_byte,
     )
-    return TextModel(trained.model, trained.tokenizer, facts)

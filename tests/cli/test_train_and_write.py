@@ -68,6 +68,70 @@ def test_the_same_command_again_goes_on_and_ends_with_the_same_file(text: Path) 
     assert (text.parent / "cats.safetensors").read_bytes() == first
 
 
+def test_the_end_is_told_in_words_and_figures(text: Path) -> None:
+    said = longhold("train", text, *SMALL).stderr
+    assert "expect imitation of style, not sense" in said
+    assert "repeats, word for word" in said
+    assert "it writes: " in said
+    assert "words that it wrote occur in the training text" in said
+    assert "bits per byte" in said
+    assert "saved in cats.safetensors" in said
+
+
+def test_more_goes_on_from_text_or_model_file(model: Path, text: Path) -> None:
+    small = ["--set", "batch_size=2", "--set", "sequence_length=8"]
+    for source in (text, model):
+        before = model.read_bytes()
+        result = longhold("train", source, "--more", "1s", *small)
+        assert result.exit_code == 0, result.output
+        assert "goes on with the LSTM, 1 x 8 units" in result.stderr
+        assert model.read_bytes() != before
+    refused(longhold("train", text, *SMALL), "--more")
+    refused(longhold("train", text, "--more", "1s", "--cell", "gru"), "cell cannot be chosen")
+    refused(longhold("train", model), "is a model")
+
+
+def test_more_without_a_model(text: Path) -> None:
+    refused(longhold("train", text, "--more", "1s"), "no model 'cats.safetensors'")
+
+
+def test_settings_of_the_model_and_the_awd_recipe(text: Path) -> None:
+    result = longhold("train", text, *SMALL, "--recipe", "awd", "--set", "weight_dropout=0.5")
+    assert result.exit_code == 0, result.output
+    refused(longhold("train", text, *SMALL, "--recipe", "adw"), "recipe", "awd")
+    refused(longhold("train", text, *SMALL, "--set", "weight_dropout=2"), "model settings", "weight_dropout=2")
+
+
+def test_a_sample_cannot_speak_to_the_terminal(here: Path) -> None:
+    path = here / "escape.txt"
+    path.write_text("[bold]\x1b[31m]red[/] " * 60, encoding="utf-8")
+    result = longhold("train", path, *SMALL, "--tokenizer", "byte")
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.stderr
+
+
+def test_ctrl_c_leaves_a_model_that_writes(text: Path) -> None:
+    import subprocess
+    import sys
+    import time
+
+    small = ["--hidden-size", "8", "--set", "steps=100000", "--set", "evaluate_every=5", "--set", "patience=off"]
+    command = [sys.executable, "-m", "longhold", "train", str(text), *small]
+    process = subprocess.Popen(command, cwd=text.parent, stderr=subprocess.PIPE, text=True)
+    metrics = text.parent / "cats.run" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and "held_out" in metrics.read_text()):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(2)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped at step" in said
+    assert "longhold write cats.safetensors" in said
+    assert longhold("write", "cats.safetensors", "--length", "5").exit_code == 0
+
+
 def test_another_plan_in_the_run_folder_is_refused(model: Path, text: Path) -> None:
     refused(longhold("train", text, *SMALL, "--cell", "gru"), "another plan", "cell")
 

@@ -37,12 +37,22 @@ def test_a_file(tmp_path: Path) -> None:
         assert load_corpus(source) == Corpus("diary.txt", "Dear diary,\n„grüß”\n", "utf-8", 1, ())
 
 
+def test_files_that_are_nearly_the_same_are_told(tmp_path: Path) -> None:
+    story = "".join(f"On day {day} the traveller found nothing but sand and {day * 7} stones.\n" for day in range(200))
+    for name, text in {"a.txt": story, "b.txt": "Another hand wrote this.\n" * 3, "c.txt": story + "The end."}.items():
+        (tmp_path / name).write_text(text)
+    (note,) = load_corpus(tmp_path).notes
+    assert note.startswith("1 file nearly the same as another: c.txt (as a.txt)")
+
+
 def test_a_guess_is_said_aloud_and_a_given_encoding_obeyed(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(CHINESE.encode("gb18030"))
     guessed = load_corpus(path)
     assert (guessed.text, guessed.encoding) == (CHINESE, "gb18030")
-    assert guessed.notes == ("read as gb18030 (detected); give --encoding if that is wrong",)
+    assert guessed.notes == (
+        f'read as gb18030 (detected); give --encoding if that is wrong; it reads "{CHINESE[:30]}"',
+    )
     assert load_corpus(path, encoding="gbk").notes == ()
     with pytest.raises(InputError, match=r"a\.txt is not utf-8: byte 0xd5 at position 0$"):
         load_corpus(path, encoding="utf-8")
@@ -53,7 +63,7 @@ def test_a_folder_is_all_its_text_in_order(folder: Path) -> None:
     assert corpus.text == f"first\n{CHINESE}\n\nlast\n"
     assert (corpus.name, corpus.encoding, corpus.files) == ("diary", "gb18030, utf-8", 4)
     assert corpus.notes == (
-        "1 file read as gb18030 (detected); give --encoding if that is wrong",
+        f'1 file read as gb18030 (detected); give --encoding if that is wrong; it reads "{CHINESE[:30]}"',
         "1 file skipped, not text: image.png",
         "2 files skipped, hidden",
     )

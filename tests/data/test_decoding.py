@@ -60,6 +60,24 @@ def test_an_unmarked_encoding_is_detected_and_said_aloud(text: str, encoding: st
     assert decoded.note == f"read as {named} (detected); give --encoding if that is wrong"
 
 
+def test_what_was_guessed_is_shown() -> None:
+    text = "2024\r\n\n" + SIMPLIFIED * 3
+    assert decode(text.encode("gb18030"), name="a").preview == f"2024 {SIMPLIFIED[:24]}"
+    late = decode(("plain words " * 9 + FRENCH).encode("latin-1"), name="a")
+    assert late.preview == "...words Les élèves français étai"
+    for raw in (text.encode(), text.encode("utf-16")):
+        assert decode(raw, name="a").preview is None
+    assert decode(text.encode("gb18030"), name="a", encoding="gb18030").preview is None
+
+
+def test_encodings_between_which_the_bytes_do_not_decide_are_named() -> None:
+    decoded = decode(("plain words " * 9 + "naïve café, déjà vu").encode("latin-1"), name="a")
+    assert "cp1252" in {decoded.encoding, *decoded.others}
+    assert decoded.others
+    assert decoded.encoding not in decoded.others
+    assert decode(RUSSIAN.encode("koi8-r"), name="a").others == ()
+
+
 @pytest.mark.parametrize(
     ("text", "encoding", "named"),
     [

@@ -171,6 +171,59 @@ def test_dropout_acts_after_every_layer_and_only_in_training(num_layers: int) ->
     assert model.layer.dropout == (0.25 if num_layers > 1 else 0.0)
 
 
+class Seen:
+    """What the recurrent layers and the output layer of a model in training are given, `(T, B, .)`."""
+
+    def __init__(self, inputs: Tensor, **values: Any) -> None:
+        made = language_model(cell="rnn", hidden_size=200, embedding_size=200, **values).train()
+        given: list[Tensor] = []
+        for part in (made.layer, made.output):
+            part.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+        made(inputs)
+        self.vectors, self.model = made.embedding(inputs), made
+        self.read, self.features = given
+
+
+def test_embedding_dropout_drops_whole_ids_wherever_they_stand() -> None:
+    inputs = torch.randint(7, (9, 40))
+    share = Seen(inputs, embedding_dropout=0.5)
+    factor = share.read / share.vectors
+    of_each = [factor[inputs == token].unique() for token in range(7)]
+    assert all(len(values) == 1 and values.item() in (0.0, 2.0) for values in of_each)
+    many = Seen(torch.arange(4000)[None], embedding_dropout=0.25, vocab_size=4000)
+    assert many.read[0].any(-1).double().mean().item() == pytest.approx(0.75, abs=0.04)
+
+
+def test_locked_dropout_draws_one_mask_for_all_steps() -> None:
+    inputs = ids(6, 20)
+    found = Seen(inputs, input_dropout=0.4, output_dropout=0.1, dropout=0.3, num_layers=2, locked_dropout=True)
+    for given, rate, whole in ((found.read, 0.4, found.vectors), (found.features, 0.1, None)):
+        dropped = given == 0
+        assert torch.equal(dropped, dropped[:1].expand_as(dropped))
+        assert dropped[0].double().mean().item() == pytest.approx(rate, abs=0.03)
+        assert not torch.equal(dropped[0, 0], dropped[0, 1])
+        if whole is not None:
+            torch.testing.assert_close(given[~dropped], whole[~dropped] / (1 - rate))
+    assert found.model.layer.draw_masks(6, 20).between[0].shape == (20, 200)
+
+
+def test_unlocked_dropout_draws_at_every_step() -> None:
+    found = Seen(ids(6, 20), input_dropout=0.4)
+    dropped = found.read == 0
+    assert not torch.equal(dropped[0], dropped[1])
+    assert dropped.double().mean().item() == pytest.approx(0.4, abs=0.02)
+
+
+def test_the_dropouts_of_awd_lstm_are_off_in_evaluation() -> None:
+    rates = {"input_dropout": 0.4, "embedding_dropout": 0.2, "output_dropout": 0.5, "weight_dropout": 0.3}
+    values = {"cell": "lstm", "embedding_size": 5, "num_layers": 2, "tie_weights": True}
+    plain = language_model(**values)
+    dropped = language_model(**values, **rates, dropout=0.3, locked_dropout=True)
+    inputs = ids(5, 4)
+    assert torch.equal(plain(inputs)[0], dropped(inputs)[0])
+    assert not torch.equal(plain.train()(inputs)[0], dropped.train()(inputs)[0])
+
+
 def test_the_tutorials_initialisation_covers_the_whole_model() -> None:
     model = language_model(cell="lstm", hidden_size=64, vocab_size=50, embedding_size=32, init="tutorial")
     assert model.output.bias.abs().max() == 0
@@ -221,13 +274,16 @@ def test_a_model_from_meta_keeps_its_initialisation() -> None:
 
 
 def test_a_configuration_is_checked_without_torchs_compiler() -> None:
-    """Arithmetic on the meta device would import it, for seconds, at the first chrono initialisation."""
+    """Arithmetic and normal numbers on the meta device would import it, for seconds, at the first use."""
     code = (
         "import sys\n"
         "from longhold.models.budget import solve_hidden_size\n"
         "from longhold.models.language_model import LanguageModelConfig\n"
         "config = LanguageModelConfig(cell='lstm', vocab_size=9, hidden_size=4, init='chrono:50')\n"
         "solve_hidden_size(config, 10_000)\n"
+        "sizes = {'vocab_size': 9, 'hidden_size': 4, 'embedding_size': 3}\n"
+        "for init in ('uniform', 'tutorial'):\n"
+        "    LanguageModelConfig(cell='rnn', init=init, **sizes).build(device='meta')\n"
         "print('torch._inductor' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -241,6 +297,8 @@ def test_a_configuration_is_checked_without_torchs_compiler() -> None:
         (lambda weights: weights.update(extra=torch.zeros(1)), "extra"),
         (lambda weights: weights.update({"output.bias": torch.zeros(8)}), r"expected floating point \(7,\)"),
         (lambda weights: weights.update({"output.bias": torch.zeros(7, dtype=torch.long)}), "int64"),
+        (lambda weights: weights.update({"output.bias": torch.zeros(7).to(torch.float8_e5m2)}), "float8"),
+        (lambda weights: weights.update({"output.bias": torch.zeros(7).half()}), "several types"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(change: Any, line: str) -> None:
@@ -267,6 +325,9 @@ def test_weights_that_do_not_fit_are_refused(change: Any, line: str) -> None:
         ({"cell": "lstm", "hidden_size": 10**12}, "hidden_size=1000000000000"),
         ({"cell": "lstm", "tie_weights": True, "embedding_size": 4}, "embedding_size=5"),
         ({"cell": "lstm", "hidden": 4}, "unknown option 'hidden'"),
+        ({"cell": "lstm", "input_dropout": 0.1}, "input_dropout=0.1 needs embedding_size"),
+        ({"cell": "lstm", "embedding_dropout": 0.1}, "embedding_dropout=0.1 needs embedding_size"),
+        ({"cell": "lstm", "output_dropout": 1.0}, "output_dropout=1.0"),
     ],
 )
 def test_what_cannot_be_is_one_line(values: dict[str, Any], line: str) -> None:

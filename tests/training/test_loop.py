@@ -112,12 +112,22 @@ RESUMED: list[dict[str, Any]] = [
     {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1},
     {"optimizer": "sgd"},
     {"clip_norm": None, "schedule": "linear"},
+    {"schedule": "one_cycle", "average_from": 0.3},
+    {"average_from": 0.4, "average_decay": 0.7, "lr": 0.3},
 ]
 MODELS: list[dict[str, Any]] = [
     {"cell": "rnn"},
     {"cell": "gru", "recurrent_dropout": 0.2, "layer_norm": True},
     {"learn_initial_state": True, "zoneout": (0.1, 0.2)},
     {"tie_weights": True, "embedding_size": 12},
+    {
+        "tie_weights": True,
+        "embedding_size": 12,
+        "weight_dropout": 0.2,
+        "input_dropout": 0.2,
+        "embedding_dropout": 0.1,
+        "locked_dropout": True,
+    },
 ]
 
 

@@ -59,3 +59,20 @@ def test_nonsense_is_refused() -> None:
         preset(0, "cpu", 1)
     with pytest.raises(InputError, match="cores=0"):
         preset(10, "cpu", 0)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("characters", [1000, 180_000, 5_000_000, 10**9])
+def test_awd_ties_locks_drops_and_averages(cell: str, characters: int) -> None:
+    plain, chosen = preset(characters, "cpu", 16, cell), preset(characters, "cpu", 16, cell, "awd")
+    config = chosen.model_config(80)
+    assert config.tie_weights
+    assert config.locked_dropout
+    assert min(config.weight_dropout, config.input_dropout, config.output_dropout or 0) > 0
+    assert config.build().embedding.weight.shape == (80, chosen.hidden_size)
+    assert (chosen.config.average_from, chosen.config.average_decay) == (0.5, 0.998)
+    assert (plain.config.average_from, plain.model_config(80).weight_dropout) == (None, 0.0)
+    assert (chosen.hidden_size, chosen.config.steps) == (plain.hidden_size, plain.config.steps)
+    assert "AWD-LSTM" in chosen.sentence
+    assert "AWD-LSTM" not in plain.sentence
+    assert chosen.model_config(80).with_hidden_size(24).build().output.in_features == 24

@@ -28,7 +28,7 @@ AT_40 = Progress(
 )
 
 
-def shown(*reports: Progress, terminal: bool, characters_per_token: float = 1.0) -> str:
+def shown(*reports: Progress, terminal: bool, characters_per_token: float | None = None) -> str:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=terminal, width=100, color_system=None)
     with ProgressDisplay(console, characters_per_token=characters_per_token) as display:
@@ -52,6 +52,15 @@ def test_the_figures(terminal: bool) -> None:
     halved = shown(AT_40, terminal=terminal, characters_per_token=2.0)
     assert "1.000 bits per character" in halved
     assert "held-out 1.500" in halved
+    assert "per byte" not in text + halved
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_reports_may_bring_their_own_scale(terminal: bool) -> None:
+    chinese = replace(AT_40, characters_per_token=0.8, bytes_per_token=2.4)
+    text = shown(chinese, terminal=terminal)
+    for figure in ("2.500 bits per character", "held-out 3.750 (1.250 per byte)"):
+        assert figure in text
 
 
 @pytest.mark.parametrize("terminal", [False, True])

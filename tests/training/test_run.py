@@ -155,3 +155,47 @@ def test_tensorboard_gets_the_same_numbers(tmp_path: Path) -> None:
     scalars = events.Scalars("loss")
     assert [scalar.step for scalar in scalars] == [line["step"] for line in lines] == [2, 4, 6, 8]
     assert [scalar.value for scalar in scalars] == pytest.approx([line["loss"] for line in lines], rel=1e-6)
+
+
+def test_what_a_run_has_come_to_can_be_read(tmp_path: Path) -> None:
+    fresh = Run(tmp_path / "new")
+    assert fresh.entries() == []
+    assert not fresh.unfinished()
+    fresh.discard()
+    assert not (tmp_path / "new").exists()
+
+    run, settings = Run(tmp_path), config(steps=12, evaluate_every=4, checkpoint_every=4, lr=0.3)
+    trained = model()
+
+    def stop(progress: Any) -> None:
+        if progress.step == 8:
+            raise KeyError
+
+    batches = text_batches(tokens(), settings)
+    with pytest.raises(KeyError):
+        train(trained, batches, settings, held_out=tokens(100), run=run, on_progress=stop)
+    assert run.unfinished()
+    assert [line["step"] for line in run.entries()] == [4, 8]
+    with open(run.metrics_path, "a") as file:
+        file.write('{"step": 9, "los')
+    assert len(run.entries()) == 2
+    train(trained, batches, settings, held_out=tokens(100), run=run)
+    assert not run.unfinished()
+    weights, counters = run.kept()
+    assert counters["best_step"] in (4, 8, 12)
+    assert all(torch.equal(weights[name], tensor) for name, tensor in trained.state_dict().items())
+
+    run.discard()
+    assert {path.name for path in tmp_path.iterdir()} == {"lock"}
+    settings = config(steps=2, warmup_steps=0)
+    train(model(), text_batches(tokens(), settings), settings, run=run)
+    weights, counters = run.kept()  # without held-out data: the last weights
+    assert counters["step"] == 2
+    assert set(weights) == set(model().state_dict())
+
+
+def test_a_folder_in_use_is_not_emptied(tmp_path: Path) -> None:
+    trained_in(tmp_path)
+    with Run(tmp_path).opened(config(steps=6)), pytest.raises(InputError, match="in use"):
+        Run(tmp_path).discard()
+    assert (tmp_path / "checkpoint.safetensors").exists()

@@ -42,6 +42,29 @@ def test_cosine_is_torchs() -> None:
     assert course(steps=41, lr=0.7, schedule="cosine", final_fraction=0.1) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("warmup", "rise"), [(0, 0.3), (10, 0.25)])
+def test_one_cycle_is_torchs(warmup: int, rise: float) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.7)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.7, total_steps=40, pct_start=rise, final_div_factor=1 / (25 * 0.01), cycle_momentum=False
+    )
+    expected = []
+    for step in range(40):
+        expected.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        if step < 39:
+            scheduler.step()
+    rates = course(steps=40, lr=0.7, schedule="one_cycle", warmup_steps=warmup, final_fraction=0.01)
+    assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("warmup", [0, 1])
+def test_one_cycle_of_a_few_steps_stays_within_bounds(steps: int, warmup: int) -> None:
+    rates = course(steps=steps, lr=0.7, schedule="one_cycle", warmup_steps=warmup, final_fraction=0.1)
+    assert all(0.7 / 25 - 1e-9 <= rate <= 0.7 + 1e-9 for rate in rates)
+
+
 @given(
     st.integers(1, 300).flatmap(lambda steps: st.tuples(st.just(steps), st.integers(0, steps))),
     st.sampled_from(["linear", "cosine"]),

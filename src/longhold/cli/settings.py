@@ -2,14 +2,32 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from longhold.errors import InputError
+from longhold.models import LanguageModelConfig
 from longhold.training import read_toml
 
 
+class Settings(NamedTuple):
+    """Settings by what they are of."""
+
+    model: dict[str, object]
+    """Fields of `LanguageModelConfig`."""
+    training: dict[str, object]
+    """The rest, to be checked as fields of `TrainConfig`."""
+
+
+def split_settings(settings: Mapping[str, object]) -> Settings:
+    """Tell the settings of the model from those of its training."""
+    model = {name: value for name, value in settings.items() if name in LanguageModelConfig.model_fields}
+    return Settings(model, {name: value for name, value in settings.items() if name not in model})
+
+
 def read_settings(path: Path | None, given: list[str]) -> dict[str, object]:
-    """Training settings from a TOML file and from `name=value` flags, which win.
+    """Settings from a TOML file and from `name=value` flags, which win.
 
     Raises:
         InputError: the file cannot be read, or a flag has no `=`.
@@ -31,11 +49,13 @@ def _value(text: str) -> object:
 
 
 def model_path(source: str, output: Path | None) -> Path:
-    """Where the model goes: as told, else the source's name in the current folder.
+    """Where the model goes: as told, else the source's name in the current folder; a model file stays where it is.
 
     Raises:
         InputError: the place is a folder, or its folder is missing.
     """
+    if output is None and source.endswith(".safetensors"):
+        output = Path(source)
     stem = re.sub(r"[^\w.-]+", "-", Path(source).stem).strip("-.") or "model"
     path = Path(f"{stem}.safetensors") if output is None else output
     if path.is_dir():

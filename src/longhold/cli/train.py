@@ -7,14 +7,23 @@ import typer
 
 
 def train(
-    source: Annotated[str, typer.Argument(help="A file, folder, glob pattern, known name, or - for standard input.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A file, folder, glob pattern, known name, or - for standard input; with --more also a model file."
+        ),
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The model file; default: the source's name.safetensors.")
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Time to train, such as 90s or 10m.")] = None,
+    more: Annotated[str | None, typer.Option(help="Go on with the model that is there, for 10m or so.")] = None,
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "lstm",
     tokenizer: Annotated[str, typer.Option(help="char, byte, word or bpe.")] = "char",
-    vocab_size: Annotated[int | None, typer.Option(help="Largest vocabulary, for word and bpe.")] = None,
+    recipe: Annotated[
+        str, typer.Option(help="standard, or awd: the dropouts, tied and averaged weights of AWD-LSTM.")
+    ] = "standard",
+    vocab_size: Annotated[int | None, typer.Option(help="Largest vocabulary, for char, word and bpe.")] = None,
     hidden_size: Annotated[int | None, typer.Option(help="Units in a layer.")] = None,
     num_layers: Annotated[int | None, typer.Option(help="Layers.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Dropout rate after each layer.")] = None,
@@ -23,25 +32,34 @@ def train(
     encoding: Annotated[str | None, typer.Option(help="Of the text; default: UTF-8, else detected.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed trains the same model.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps ...")] = "cpu",
-    config: Annotated[Path | None, typer.Option(help="TOML file with training settings.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings as --set takes them.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="One training setting, such as lr=0.01; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--set", help="One setting of the training or the model, as lr=0.01 or weight_dropout=0.3; may be repeated."
+        ),
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files.")] = False,
 ) -> None:
-    """Train a model on a text. The same command again goes on where a stopped run stood."""
+    """Train a model on a text, with no settings if you like. The same command again goes on where a stopped run stood;
+    --more goes on with a model that is done."""
     from longhold.cli.output import progress_display, say
-    from longhold.cli.settings import model_path, read_settings
+    from longhold.cli.settings import model_path, read_settings, split_settings
+    from longhold.cli.trained import tell
     from longhold.text import train as train_on
-    from longhold.training import is_main
+    from longhold.training.recipe import TrainedText
 
     path = model_path(source, output)
+    chosen = split_settings(read_settings(config, settings or []))
+    ended: list[TrainedText] = []
     with progress_display() as display:
-        model = train_on(
+        train_on(
             source,
             budget=budget,
+            more=more,
             cell=cell,  # type: ignore[arg-type]
             tokenizer=tokenizer,  # type: ignore[arg-type]
+            recipe=recipe,  # type: ignore[arg-type]
             vocab_size=vocab_size,
             hidden_size=hidden_size,
             num_layers=num_layers,
@@ -51,14 +69,13 @@ def train(
             encoding=encoding,
             seed=seed,
             device=device,
+            output=path,
             folder=path.with_suffix(".run"),
             tensorboard=tensorboard,
-            training=read_settings(config, settings or []),
+            model=chosen.model,
+            training=chosen.training,
             on_progress=display,
             on_note=say,
+            on_trained=ended.append,
         )
-    if is_main():
-        model.save(path)
-        bits = model.facts.held_out_bits_per_character
-        say(f"{bits:.3f} bits per character on held-out text" if bits is not None else "nothing was held out")
-        say(f"saved in {path}; write with it: longhold write {path} --prime 'Once'")
+    tell(ended[0], source, path)

@@ -17,13 +17,14 @@ A number is written in groups of seven bits, the lowest first, with the eighth b
 import hashlib
 import zlib
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, final
+from typing import Final, Protocol, final
 
 from longhold.compression.spelling import Spelling
 from longhold.compression.stream import MOST_SEGMENTS, OnProgress, decode_symbols, encode_symbols, fits, segments_for
 from longhold.data.tokenizers import Tokenizer
 from longhold.errors import InputError
-from longhold.integer import Unpacked, packed, quantize, unpacked
+from longhold.integer import packed, quantize, unpacked
+from longhold.integer.model import Bits
 from longhold.models.contract import SequenceModel
 from longhold.models.language_model import LanguageModel
 
@@ -55,7 +56,7 @@ class HasModel(Protocol):
 class Header:
     """What an archive says of itself."""
 
-    bits: Literal[8, 16]
+    bits: Bits
     """width of a weight"""
     model: bytes
     """which model coded it, 16 bytes"""
@@ -76,9 +77,51 @@ class Header:
         return self.segments <= MOST_SEGMENTS and self.symbols <= self.length and fits(self.symbols, self.segments)
 
 
-def compress(
-    model: HasModel, data: bytes, *, bits: Literal[8, 16] = 16, on_progress: OnProgress | None = None
-) -> bytes:
+@final
+class Codec:
+    """A model made ready to compress and decompress: the same as `compress` and `decompress`, for more than one piece.
+
+    The weights are copied when it is made.
+    """
+
+    def __init__(self, model: HasModel, bits: Bits = 16) -> None:
+        """Put the model into whole numbers; see `compress`."""
+        if not isinstance(model.model, LanguageModel):
+            raise InputError(f"only a LanguageModel can compress, not a {type(model.model).__name__}")
+        whole = unpacked(packed(quantize(model.model, bits), model.tokenizer))
+        self._bits, self._tokenizer, self._start = bits, model.tokenizer, whole.start
+        self._model, self._spelling = whole.model, Spelling(whole.tokens)
+        self._digest = bytes.fromhex(whole.sha256)[:_DIGEST]
+
+    def compress(self, data: bytes, on_progress: OnProgress | None = None) -> bytes:
+        """`data` as an archive."""
+        symbols = self._spelling.symbols(data, self._tokenizer)
+        segments, coded = segments_for(len(symbols)), None
+        if data:
+            coded = encode_symbols(self._model, self._spelling, symbols, self._start, segments, len(data), on_progress)
+        content = hashlib.sha256(data).digest()
+        if coded is None:
+            return _written(Header(self._bits, self._digest, len(data), 0, 0, content), data)
+        return _written(Header(self._bits, self._digest, len(data), len(symbols), segments, content), coded)
+
+    def decompress(self, archive: bytes, on_progress: OnProgress | None = None) -> bytes:
+        """The data of an archive that a codec of the same model and width made."""
+        header, payload = read_archive(archive)
+        if (header.bits, header.model) != (self._bits, self._digest):
+            raise InputError("the archive was made with another model: it can only be read with the one that made it")
+        data = self._decoded(header, payload, on_progress) if header.segments else payload
+        if len(data) != header.length or hashlib.sha256(data).digest() != header.sha256:
+            raise InputError("the archive is damaged: what comes out is not what went in (the SHA-256 does not match)")
+        return data
+
+    def _decoded(self, header: Header, payload: bytes, on_progress: OnProgress | None) -> bytes:
+        symbols = decode_symbols(
+            self._model, self._spelling, payload, header.symbols, self._start, header.segments, on_progress
+        )
+        return self._spelling.data(symbols)
+
+
+def compress(model: HasModel, data: bytes, *, bits: Bits = 16, on_progress: OnProgress | None = None) -> bytes:
     """`data`, whatever they are, as an archive that the same model turns back into them.
 
     Args:
@@ -91,17 +134,7 @@ def compress(
     Raises:
         InputError: the model has no form in whole numbers; see `longhold.integer.quantize`.
     """
-    reading = _whole(model, bits)
-    spelling = Spelling(reading.tokens)
-    symbols = spelling.symbols(data, model.tokenizer)
-    segments = segments_for(len(symbols))
-    coded = None
-    if data:
-        coded = encode_symbols(reading.model, spelling, symbols, reading.start, segments, len(data), on_progress)
-    digest, content = bytes.fromhex(reading.sha256)[:_DIGEST], hashlib.sha256(data).digest()
-    if coded is None:
-        return _written(Header(bits, digest, len(data), 0, 0, content), data)
-    return _written(Header(bits, digest, len(data), len(symbols), segments, content), coded)
+    return Codec(model, bits).compress(data, on_progress)
 
 
 def decompress(model: HasModel, archive: bytes, *, on_progress: OnProgress | None = None) -> bytes:
@@ -111,14 +144,7 @@ def decompress(model: HasModel, archive: bytes, *, on_progress: OnProgress | Non
         InputError: it is no archive, or from a newer version; it was made with another model; it is truncated or
             damaged.
     """
-    header, payload = read_archive(archive)
-    reading = _whole(model, header.bits)
-    if header.model != bytes.fromhex(reading.sha256)[:_DIGEST]:
-        raise InputError("the archive was made with another model: it can only be read with the one that made it")
-    data = _decoded(header, payload, reading, on_progress) if header.segments else payload
-    if len(data) != header.length or hashlib.sha256(data).digest() != header.sha256:
-        raise InputError("the archive is damaged: what comes out is not what went in (the SHA-256 does not match)")
-    return data
+    return Codec(model, read_archive(archive)[0].bits).decompress(archive, on_progress)
 
 
 def read_archive(archive: bytes) -> tuple[Header, bytes]:
@@ -145,20 +171,6 @@ def read_archive(archive: bytes) -> tuple[Header, bytes]:
     return header, archive[end + 4 :]
 
 
-def _whole(model: HasModel, bits: Literal[8, 16]) -> Unpacked:
-    if not isinstance(model.model, LanguageModel):
-        raise InputError(f"only a LanguageModel can compress, not a {type(model.model).__name__}")
-    return unpacked(packed(quantize(model.model, bits), model.tokenizer))
-
-
-def _decoded(header: Header, payload: bytes, reading: Unpacked, on_progress: OnProgress | None) -> bytes:
-    spelling = Spelling(reading.tokens)
-    symbols = decode_symbols(
-        reading.model, spelling, payload, header.symbols, reading.start, header.segments, on_progress
-    )
-    return spelling.data(symbols)
-
-
 def _written(header: Header, payload: bytes) -> bytes:
     head = MAGIC + bytes((VERSION, header.bits)) + header.model
     head += b"".join(map(_number, (header.length, header.symbols, header.segments))) + header.sha256
@@ -174,7 +186,7 @@ def _header(archive: bytes) -> tuple[Header, int]:
     version, bits = archive[len(MAGIC)], archive[len(MAGIC) + 1]
     if version != VERSION or bits not in (8, 16) or len(archive) < at + _SHA256 + 4:
         raise ValueError
-    width: Literal[8, 16] = 8 if bits == 8 else 16
+    width: Bits = 8 if bits == 8 else 16
     model, content = archive[_FIXED - _DIGEST : _FIXED], archive[at : at + _SHA256]
     return Header(width, model, length, symbols, segments, content), at + _SHA256
 

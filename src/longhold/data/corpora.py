@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from longhold.data.catalogue import FETCH_SECONDS, KNOWN, locate
 from longhold.data.decoding import Decoded, decode
+from longhold.data.overlap import near_twins
 from longhold.errors import InputError
 
 PYDOC = "pydoc"
@@ -119,6 +120,7 @@ def _of_pattern(asked: str, pattern: str, encoding: str | None) -> Corpus:
 
 def _joined(name: str, paths: list[Path], encoding: str | None, hidden: int) -> Corpus:
     texts: list[Decoded] = []
+    taken: list[Path] = []
     skipped: list[Path] = []
     for path in paths:
         raw = _read(path)
@@ -126,23 +128,41 @@ def _joined(name: str, paths: list[Path], encoding: str | None, hidden: int) -> 
             texts.append(decode(raw, name=str(path), encoding=encoding))
         except InputError:
             skipped.append(path)
+        else:
+            taken.append(path)
     text = "\n".join(decoded.text for decoded in texts)
     if not text.strip():
         found = f"of {_files(len(paths))} {len(skipped)} not {encoding or 'text'}, the others empty"
         raise InputError(f"{name} has no text: {found if paths else 'no file found'}")
     encodings = ", ".join(sorted({decoded.encoding for decoded in texts}))
-    return Corpus(name, text, encodings, len(texts), _notes(texts, skipped, hidden, encoding))
+    notes = (*_notes(texts, skipped, hidden, encoding), *_twins(texts, taken))
+    return Corpus(name, text, encodings, len(texts), notes)
+
+
+def _twins(texts: list[Decoded], paths: list[Path]) -> tuple[str, ...]:
+    pairs = near_twins([decoded.text for decoded in texts])
+    if not pairs:
+        return ()
+    shown = ", ".join(f"{paths[later].name} (as {paths[first].name})" for first, later in pairs[:3])
+    more = ", ..." if len(pairs) > 3 else ""
+    return (f"{_files(len(pairs))} nearly the same as another: {shown}{more}; what stands twice is learnt by heart",)
 
 
 def _notes(texts: list[Decoded], skipped: list[Path], hidden: int, encoding: str | None) -> tuple[str, ...]:
     counts = Counter(decoded.note for decoded in texts if decoded.note)
-    notes = [f"{_files(count)} {note}" for note, count in sorted(counts.items())]
+    first = {decoded.note: decoded for decoded in reversed(texts)}
+    notes = [f"{_files(count)} {note}{_shown(first[note])}" for note, count in sorted(counts.items())]
     if skipped:
         names = ", ".join(path.name for path in skipped[:3]) + (", ..." if len(skipped) > 3 else "")
         notes.append(f"{_files(len(skipped))} skipped, not {encoding or 'text'}: {names}")
     if hidden:
         notes.append(f"{_files(hidden)} skipped, hidden")
     return tuple(notes)
+
+
+def _shown(decoded: Decoded) -> str:
+    begins = f'; it reads "{decoded.preview}"' if decoded.preview else ""
+    return begins + (f"; {' or '.join(decoded.others)} would fit too" if decoded.others else "")
 
 
 def _files(count: int) -> str:
@@ -152,7 +172,7 @@ def _files(count: int) -> str:
 def _single(name: str, decoded: Decoded, files: int, notes: Iterable[str] = ()) -> Corpus:
     if not decoded.text.strip():
         raise InputError(f"{name} is empty, expected text")
-    said = (decoded.note,) if decoded.note else ()
+    said = (decoded.note + _shown(decoded),) if decoded.note else ()
     return Corpus(name, decoded.text, decoded.encoding, files, (*notes, *said))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import charset_normalizer
 
@@ -21,6 +21,9 @@ _MARKS = (
 _CONTROL = frozenset(range(0x20)) - frozenset(b"\b\t\n\v\f\r\x1b")
 _MOST_CONTROL = 0.01
 _SAMPLE = 1 << 16
+_PREVIEW = 30
+_NEAR = 0.05
+_MOST_OTHERS = 3
 _COMMON = frozenset(
     "的一是了我不人在他有这個个上们們来來到时時大地为為子中你说說生国國年着著就那和要她出也得里裡后後自以会會家可下而过過"
     "天去能对對小多然于於心学學么麼之都好看起发發当當没沒成只如事把还還用第样樣道想作种種开開从從无無情己面最但现現前些"
@@ -46,6 +49,10 @@ class Decoded:
     """Python's name of the encoding."""
     note: str | None
     """What a person should know about a choice that was made for them; None for UTF-8 and for a given encoding."""
+    preview: str | None = None
+    """Some first characters, on one line, where the encoding was guessed, to see whether the guess is right."""
+    others: tuple[str, ...] = ()
+    """Encodings that the bytes fit nearly as well, and that would give another text."""
 
 
 def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
@@ -72,8 +79,17 @@ def _decoded(text: str, encoding: str, note: str | None) -> Decoded:
     return Decoded(text.removeprefix("\ufeff").replace("\r\n", "\n"), encoding, note)
 
 
-def _detected(text: str, encoding: str) -> Decoded:
-    return _decoded(text, encoding, f"read as {encoding} (detected); give --encoding if that is wrong")
+def _detected(text: str, encoding: str, others: tuple[str, ...] = ()) -> Decoded:
+    decoded = _decoded(text, encoding, f"read as {encoding} (detected); give --encoding if that is wrong")
+    return replace(decoded, preview=_preview(decoded.text), others=others)
+
+
+def _preview(text: str) -> str:
+    """The first characters from the first that is not ASCII on, with a little before it: plain ones tell nothing."""
+    first = next((place for place, c in enumerate(text[:_SAMPLE]) if c > "\x7f"), 0)
+    start = max(0, first - _PREVIEW // 3)
+    shown = " ".join(text[start : start + _PREVIEW].split())
+    return ("..." if start else "") + shown
 
 
 def _strict(raw: bytes, name: str, encoding: str) -> str:
@@ -124,9 +140,11 @@ def _common(text: str) -> float:
     return sum(c in _COMMON for c in beyond) / max(1, len(beyond))
 
 
-def _guess(raw: bytes, name: str) -> tuple[str, str]:
-    """The text in an encoding that is not UTF-8: Chinese by its commonest characters, others by charset-normalizer."""
-    return _chinese(raw) or _codepage(raw, name)
+def _guess(raw: bytes, name: str) -> tuple[str, str, tuple[str, ...]]:
+    """The text in an encoding that is not UTF-8, which one, and which others would do: Chinese by its commonest
+    characters, the rest by charset-normalizer."""
+    chinese = _chinese(raw)
+    return _codepage(raw, name) if chinese is None else (*chinese, ())
 
 
 def _chinese(raw: bytes) -> tuple[str, str] | None:
@@ -143,7 +161,7 @@ def _chinese(raw: bytes) -> tuple[str, str] | None:
     return (text, encoding) if share >= _LEAST_COMMON else None
 
 
-def _codepage(raw: bytes, name: str) -> tuple[str, str]:
+def _codepage(raw: bytes, name: str) -> tuple[str, str, tuple[str, ...]]:
     matches = charset_normalizer.from_bytes(raw, cp_isolation=_CODEPAGES)
     best = matches.best()
     if best is None:
@@ -151,4 +169,10 @@ def _codepage(raw: bytes, name: str) -> tuple[str, str]:
     equal = [match for match in matches if match.chaos <= best.chaos and match.coherence >= best.coherence]
     # Where the bytes cannot tell Western from Central European, Western is the likelier.
     encoding = "cp1252" if any("cp1252" in match.could_be_from_charset for match in equal) else best.encoding
-    return _strict(raw, name, encoding), encoding
+    text = _strict(raw, name, encoding)
+    near = (
+        match.encoding
+        for match in matches
+        if match.chaos <= best.chaos + _NEAR and match.coherence >= best.coherence and str(match) != text
+    )
+    return text, encoding, tuple(near)[:_MOST_OTHERS]

@@ -9,6 +9,7 @@ See docs/math/integer.md.
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import cache
 from typing import Final, TypeAlias, final
 
 import numpy as np
@@ -52,8 +53,9 @@ class Tables:
     """exp(-x) for x >= 0, in units of 1 / TOTAL"""
 
 
+@cache
 def make_tables() -> Tables:
-    """The tables that a model is given when it is quantized."""
+    """The tables that a model is given when it is quantized; read-only."""
     context = Context(prec=60, rounding=ROUND_HALF_EVEN)
     one = Decimal(1)
     ratio = context.exp(context.divide(Decimal(-int(STEP)), Decimal(int(UNIT))))
@@ -71,7 +73,9 @@ def make_tables() -> Tables:
     def table(name: str, function: Callable[[Decimal], Decimal], unit: float) -> NDArray[np.int32]:
         values = map(function, falling[: REACH[name] * int(UNIT / STEP) + 2])
         scaled = [int(context.to_integral_value(context.multiply(value, Decimal(int(unit))))) for value in values]
-        return np.array(scaled, dtype=np.int32)
+        entries = np.array(scaled, dtype=np.int32)
+        entries.setflags(write=False)
+        return entries
 
     return Tables(
         sigmoid=table("sigmoid", sigmoid, UNIT),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from longhold.kernels.call import StackCall, StackResult
 from longhold.kernels.fused import run_torch, step_torch, torch_refusal
+from longhold.kernels.locked import in_turn
 from longhold.kernels.native import cpu_refusal, run_cpu
 from longhold.kernels.reference import run_reference, step_reference
 
@@ -110,6 +111,8 @@ def _transform() -> str | None:
 
 def run(call: StackCall) -> StackResult:
     """Run the call on the backend that `choose` names."""
+    if call.between:
+        return in_turn(call, run)
     if _requested.name is None and _transform() is None and cpu_refusal(call) is None:
         return run_cpu(call)  # most calls, and small ones feel every microsecond
     choice = choose(call)

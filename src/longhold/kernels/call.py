@@ -80,6 +80,8 @@ class StackCall:
     training: bool = False
     noise: Sequence[DirectionNoise] = ()
     """one per layer and direction, or empty"""
+    between: Sequence[Tensor] = ()
+    """locked dropout: what multiplies the output of each layer but the last at every step, (B, D*P); or empty"""
     checkpoint_every: int | None = None
     """keep every so many steps a state for the backward pass, and compute the rest again; None: keep everything"""
     trace: bool = False
@@ -146,6 +148,7 @@ class StackCall:
             learned=None if self.learned is None else tuple(field[rows] for field in self.learned),
             noise=self.noise[rows],
             dropout=0.0,
+            between=(),
         )
 
 

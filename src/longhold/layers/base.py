@@ -68,7 +68,18 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
 
         In evaluation, or with all rates 0, every mask is None.
         """
-        return Masks(tuple(self._draw_layer_masks(steps, batch, suffix) for suffix in self._suffixes()))
+        layers = tuple(self._draw_layer_masks(steps, batch, suffix) for suffix in self._suffixes())
+        return Masks(layers, self._draw_between(batch))
+
+    def _locks(self) -> bool:
+        return bool(self.training and self.locked_dropout and self.dropout and self.num_layers > 1)
+
+    def _draw_between(self, batch: int) -> tuple[Tensor, ...]:
+        if not self._locks():
+            return ()
+        shape, like = (batch, self.directions * self.output_size), self._flat_weights[0]
+        drawn = (keep_mask(shape, self.dropout, like) for _ in range(self.num_layers - 1))
+        return tuple(mask for mask in drawn if mask is not None)
 
     def _draw_layer_masks(self, steps: int, batch: int, suffix: str) -> LayerMasks:
         if not self.training:
@@ -86,7 +97,8 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         )
 
     def _is_noisy(self) -> bool:
-        return bool(any(self.zoneout_rates) or (self.training and (self.recurrent_dropout or self.weight_dropout)))
+        drops = self.recurrent_dropout or self.weight_dropout
+        return bool(any(self.zoneout_rates) or (self.training and drops) or self._locks())
 
     def _noise(self, masks: Masks) -> list[DirectionNoise]:
         found = []
@@ -105,6 +117,10 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             count = len(self._suffixes())
             raise ValueError(f"masks should have one entry for each of {count} directions, got {len(masks.layers)}")
         steps, batch = prepared.steps, prepared.batch
+        between = [(batch, self.directions * self.output_size)] * (self.num_layers - 1)
+        given = [tuple(mask.shape) for mask in masks.between]
+        if given and given != between:
+            raise ValueError(f"masks.between should be empty or have shapes {between}, got {given}")
         rows = len(self.recurrence.gate_names) * self.hidden_size
         expected = {
             "recurrent_dropout": (batch, self.output_size),
@@ -263,9 +279,10 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             else None,
             lengths=prepared.lengths,
             reset=prepared.reset,
-            dropout=self.dropout,
+            dropout=0.0 if self._locks() else self.dropout,
             training=self.training,
             noise=noise,
+            between=() if masks is None else masks.between,
             trace=trace,
             checkpoint_every=checkpoint_every,
         )

@@ -38,6 +38,8 @@ class LSTM(RecurrentLayer[Hidden, LSTMTrace]):
             expectation in evaluation.
         weight_dropout: rate at which entries of weight_hh are dropped, one mask per call (Merity et al. 2018).
         learn_initial_state: the state before the first step, and after a reset, are parameters `h_0_l0`, `c_0_l0` ...
+        locked_dropout: `dropout` between layers draws one mask per row for all steps of a call (Gal and Ghahramani
+            2016), instead of one for each step.
         init: an initialisation from `longhold.init`; default torch's uniform.
     """
 
@@ -61,13 +63,16 @@ class LSTM(RecurrentLayer[Hidden, LSTMTrace]):
         zoneout: float | tuple[float, float] = 0.0,
         weight_dropout: float = 0.0,
         learn_initial_state: bool = False,
+        locked_dropout: bool = False,
         init: Initialization | None = None,
     ) -> None:
         shape = Shape(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size)
         rates = zoneout if isinstance(zoneout, tuple) else (zoneout, zoneout)
         if len(rates) != 2:
             raise ValueError(f"zoneout should be one rate or (h, c), got {zoneout!r}")
-        extras = Extras(layer_norm, recurrent_dropout, rates, weight_dropout, learn_initial_state, peephole, init)
+        extras = Extras(
+            layer_norm, recurrent_dropout, rates, weight_dropout, learn_initial_state, peephole, init, locked_dropout
+        )
         super().__init__(LSTMRecurrence(coupled_gates), shape, extras, device, dtype)
         self.coupled_gates = coupled_gates
 

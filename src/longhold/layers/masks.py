@@ -26,6 +26,9 @@ class Masks:
 
     layers: tuple[LayerMasks, ...]
     """one per layer and direction, in torch's order: l0, l0_reverse, l1 ..."""
+    between: tuple[Tensor, ...] = ()
+    """locked dropout: for each layer but the last (B, D*P), 0 or 1 / (1 - rate), multiplies its output at every step;
+    empty where none is locked"""
 
 
 def keep_mask(shape: tuple[int, ...], rate: float, like: Tensor) -> Tensor | None:

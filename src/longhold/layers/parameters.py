@@ -43,6 +43,7 @@ class Extras:
     learn_initial_state: bool = False
     peephole: bool = False
     init: Initialization | None = None
+    locked_dropout: bool = False
 
 
 class RecurrentModule(nn.Module, Generic[HiddenT]):
@@ -66,6 +67,7 @@ class RecurrentModule(nn.Module, Generic[HiddenT]):
         self.layer_norm, self.peephole = extras.layer_norm, extras.peephole
         self.recurrent_dropout, self.weight_dropout = extras.recurrent_dropout, extras.weight_dropout
         self.zoneout_rates, self.learn_initial_state = extras.zoneout, extras.learn_initial_state
+        self.locked_dropout = extras.locked_dropout
         self.init = extras.init if extras.init is not None else Uniform()
         if not isinstance(self.init, Initialization):
             raise TypeError(f"init should be an Initialization such as longhold.init.Chrono(512), got {self.init!r}")
@@ -174,6 +176,7 @@ class RecurrentModule(nn.Module, Generic[HiddenT]):
             "zoneout": (self.zoneout_rates, (0.0,) * len(self.zoneout_rates)),
             "weight_dropout": (self.weight_dropout, 0.0),
             "learn_initial_state": (self.learn_initial_state, False),
+            "locked_dropout": (self.locked_dropout, False),
             "init": (self.init, Uniform()),
         }
         parts = [f"{self.input_size}, {self.hidden_size}"]

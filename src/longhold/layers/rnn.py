@@ -26,6 +26,8 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
         zoneout: rate at which units keep their previous h (Krueger et al. 2017); its expectation in evaluation.
         weight_dropout: rate at which entries of weight_hh are dropped, one mask per call (Merity et al. 2018).
         learn_initial_state: the state before the first step, and after a reset, is a parameter `h_0_l0` ...
+        locked_dropout: `dropout` between layers draws one mask per row for all steps of a call (Gal and Ghahramani
+            2016), instead of one for each step.
         init: an initialisation from `longhold.init`; default torch's uniform.
         proj_size: refused unless 0, as in torch.nn; only the LSTM has a projection.
     """
@@ -48,12 +50,21 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
         zoneout: float = 0.0,
         weight_dropout: float = 0.0,
         learn_initial_state: bool = False,
+        locked_dropout: bool = False,
         init: Initialization | None = None,
         proj_size: int = 0,
     ) -> None:
         refuse_projection(proj_size)
         shape = Shape(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
-        extras = Extras(layer_norm, recurrent_dropout, (zoneout,), weight_dropout, learn_initial_state, init=init)
+        extras = Extras(
+            layer_norm,
+            recurrent_dropout,
+            (zoneout,),
+            weight_dropout,
+            learn_initial_state,
+            init=init,
+            locked_dropout=locked_dropout,
+        )
         super().__init__(RNNRecurrence(check_nonlinearity(nonlinearity)), shape, extras, device, dtype)
         self.nonlinearity = nonlinearity
 

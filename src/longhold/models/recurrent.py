@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from longhold.errors import InputError
 from longhold.layers import GRU, LSTM, RNN
 from longhold.layers.init import Tutorial, by_name
+from longhold.layers.masks import keep_mask
 from longhold.models.contract import SequenceModel, State
 from longhold.models.model_config import LARGEST, ModelConfig
 
@@ -23,6 +24,9 @@ CELL_OPTIONS: dict[str, tuple[str, ...]] = {
     "lstm": ("peephole", "coupled_gates", "proj_size"),
 }
 """The fields of a configuration that only one cell has."""
+
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class RecurrentConfig(ModelConfig):
@@ -39,6 +43,17 @@ class RecurrentConfig(ModelConfig):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """rate at which the output of every recurrent layer is dropped, so between layers and before the output layer;
     never on the input and never on the state carried from step to step"""
+    output_dropout: float | None = Field(default=None, ge=0, lt=1)
+    """that rate before the output layer, where it differs from the one between layers; None: the same"""
+    input_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """rate at which features of the embedded input are dropped"""
+    embedding_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """rate at which whole ids are dropped from the input: their vectors are zero wherever they stand in a call, the
+    others scaled up (Gal and Ghahramani 2016)"""
+    locked_dropout: bool = False
+    """whether the dropouts on input, between layers and before the output draw one mask per row for all steps of a call
+    (variational dropout), not one for each step; with the two above and `weight_dropout` the regularisation of AWD-LSTM
+    (Merity et al. 2018)"""
     init: str = "uniform"
     """initialisation of the recurrent layers, as `longhold.layers.init.by_name` reads it; `tutorial` draws every
     weight of the model so, the embedding's and the output layer's too"""
@@ -74,6 +89,13 @@ class RecurrentConfig(ModelConfig):
         return self.proj_size + 1
 
     @model_validator(mode="after")
+    def _dropped_input_is_embedded(self) -> Self:
+        for name in ("input_dropout", "embedding_dropout"):
+            if getattr(self, name) and self.embedding_size is None:
+                raise ValueError(f"{name}={getattr(self, name)} needs embedding_size: a one-hot input has no vectors")
+        return self
+
+    @model_validator(mode="after")
     def _options_fit_the_cell(self) -> Self:
         for cell, names in CELL_OPTIONS.items():
             for name in names:
@@ -105,6 +127,7 @@ def make_layer(
         "zoneout": config.zoneout,
         "weight_dropout": config.weight_dropout,
         "learn_initial_state": config.learn_initial_state,
+        "locked_dropout": config.locked_dropout,
         "init": None if only_shapes else initialization,
         "device": device,
         "dtype": dtype,
@@ -133,15 +156,19 @@ class RecurrentModel(SequenceModel):
     ) -> None:
         super().__init__()
         width = config.embedding_size
-        self.embedding = None if width is None else nn.Embedding(config.vocab_size, width, device=device, dtype=dtype)
+        self.embedding = None if width is None else _embedding(config.vocab_size, width, device, dtype)
         self.layer = make_layer(config, device=device, dtype=dtype)
         self.output = nn.Linear(config.output_features, outputs, device=device, dtype=dtype)
-        self._dropout = config.dropout
+        self._locked, self._embedding_dropout = config.locked_dropout, config.embedding_dropout
+        self._input_dropout = config.input_dropout
+        self._output_dropout = config.dropout if config.output_dropout is None else config.output_dropout
         initialization = by_name(config.init)
         if isinstance(initialization, Tutorial):
             self._draw_as_the_tutorial(initialization.std)
 
     def _draw_as_the_tutorial(self, std: float) -> None:
+        if self.output.weight.is_meta:
+            return
         nn.init.normal_(self.output.weight, std=std)
         nn.init.zeros_(self.output.bias)
         if self.embedding is not None:
@@ -154,9 +181,21 @@ class RecurrentModel(SequenceModel):
 
     def _features(self, ids: Tensor, state: State | None, reset: Tensor | None) -> tuple[Tensor, State]:
         """What the output layer sees, `(T, B, H)`, dropped out in training."""
-        read = ids if self.embedding is None else self.embedding(ids)
+        read = ids if self.embedding is None else self._embedded(ids, self.embedding)
         features, state = self.layer(read, cast(Any, state), reset=reset)
-        return F.dropout(features, self._dropout, self.training), cast(State, state)
+        return self._dropped(features, self._output_dropout), cast(State, state)
+
+    def _embedded(self, ids: Tensor, embedding: nn.Embedding) -> Tensor:
+        vectors: Tensor = embedding(ids)
+        kept = keep_mask((embedding.num_embeddings, 1), self._embedding_dropout, vectors) if self.training else None
+        return self._dropped(vectors if kept is None else vectors * kept[ids], self._input_dropout)
+
+    def _dropped(self, x: Tensor, rate: float) -> Tensor:
+        """`x` `(T, B, .)` with dropout, in training."""
+        if not self._locked:
+            return F.dropout(x, rate, self.training)
+        mask = keep_mask(tuple(x.shape[1:]), rate, x) if self.training else None
+        return x if mask is None else x * mask
 
     def initial_state(self, batch: int) -> State:
         """Zeros, or the learned initial state, for `batch` rows."""
@@ -167,17 +206,20 @@ class RecurrentModel(SequenceModel):
         """Make `tensors` (not copies) the model's parameters, with their device and dtype; used after building on meta.
 
         Raises:
-            InputError: names or shapes are not those of `state_dict`, or a tensor is not of floating point.
+            InputError: names or shapes are not those of `state_dict`, or the tensors are not all of one type that torch
+                computes in.
         """
         own = self.state_dict()
         if own.keys() != tensors.keys():
             raise InputError(f"the weights do not fit the model: {_some(own.keys() ^ tensors.keys())} on one side only")
         for name, tensor in tensors.items():
-            if tensor.shape != own[name].shape or not tensor.is_floating_point():
+            if tensor.shape != own[name].shape or tensor.dtype not in _FLOATS:
                 raise InputError(
                     f"the weights do not fit the model: {name} is {tensor.dtype} {tuple(tensor.shape)}, "
                     f"expected floating point {tuple(own[name].shape)}"
                 )
+        if len({tensor.dtype for tensor in tensors.values()}) > 1:
+            raise InputError("the weights do not fit the model: they are of several types, expected one")
         self.load_state_dict(dict(tensors), assign=True)
         self._tie()
         self.layer.flatten_parameters()
@@ -186,6 +228,16 @@ class RecurrentModel(SequenceModel):
         """Make one parameter of those that the configuration ties; a model without ties has nothing to do."""
 
 
+def _embedding(
+    vocab_size: int, width: int, device: torch.device | str | None, dtype: torch.dtype | None
+) -> nn.Embedding:
+    if device is None or torch.device(device).type != "meta":
+        return nn.Embedding(vocab_size, width, device=device, dtype=dtype)
+    # Drawing normal numbers on meta imports sympy and inductor, which takes seconds
+    weight = torch.empty(vocab_size, width, device=device, dtype=dtype)
+    return nn.Embedding(vocab_size, width, _weight=weight)
+
+
 def _some(names: set[str]) -> str:
-    shown = sorted(names)[:3]
+    shown = [f"{name!r:.80}" for name in sorted(names)[:3]]
     return ", ".join(shown) + (" ..." if len(names) > 3 else "")

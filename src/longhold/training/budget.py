@@ -98,8 +98,8 @@ def with_budget(
 
     Where `run`'s folder holds a run that was planned for the same budget, its numbers are taken instead of measuring
     anew. Evaluations are counted in: with `evaluate_every` None there will be 20 of them, or as many as take a fifth of
-    the budget; at least one. `warmup_steps` is held to a tenth of the steps. Under `torchrun` all workers measure at
-    the same time, and the slowest counts.
+    the budget; at least one. `warmup_steps` is held to a tenth of the steps, and of one cycle to half of them. Under
+    `torchrun` all workers measure at the same time, and the slowest counts.
     """
     workers = join()
     chosen = workers.from_main(lambda: _stored(run, seconds))
@@ -110,7 +110,7 @@ def with_budget(
         "budget_seconds": seconds,
         "steps": chosen.steps,
         "evaluate_every": config.evaluate_every or chosen.evaluate_every,
-        "warmup_steps": min(config.warmup_steps, chosen.steps // 10),
+        "warmup_steps": min(config.warmup_steps, chosen.steps // (2 if config.schedule == "one_cycle" else 10)),
     }
     return TrainConfig(**{**config.model_dump(), **fitted})
 
@@ -133,6 +133,7 @@ def _measured(
 ) -> _Numbers:
     shard = batches.shard(workers.rank, workers.world) if workers.world > 1 else batches
     evaluation = 0.0 if held_out is None else _evaluation_seconds(model, held_out, config.evaluate_columns)
+    evaluation *= 1 if config.average_from is None else 2 - config.average_from  # the average is judged too
     probe = step_probe(model, shard, config)
     every = config.evaluate_every
     if every is None and evaluation > 0:

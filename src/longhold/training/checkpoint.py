@@ -44,6 +44,11 @@ class Counters:
     """Whether the run is over."""
     stopped_early: bool = False
     """Whether it is over because held-out loss no longer fell."""
+    averaged: int = 0
+    """Steps whose weights are in the average."""
+
+
+_ADDED_LATER = {"averaged"}
 
 
 @dataclass
@@ -56,6 +61,8 @@ class Position:
     """What the model carries to the next batch: the rows of this worker, detached; None before the first."""
     best: dict[str, Tensor] | None = None
     """Weights of the best evaluation."""
+    average: dict[str, Tensor] = field(default_factory=dict)
+    """Mean of the weights by parameter name; empty before the first that is averaged."""
 
 
 def pack(
@@ -70,12 +77,13 @@ def pack(
     Args:
         model: its `state_dict` is stored under `model/`.
         optimizer: its state is stored under `optimizer/<parameter>/<key>`, parameters numbered in its own order.
-        position: counters go to the document, best weights under `best/`.
+        position: counters go to the document, best weights under `best/`, averaged ones under `average/`.
         states: the carried state of each worker, by rank; stored as one state of all rows, by leaf, under `state/`.
         generators: those of each worker, stored under `generator/<rank>/<device>`.
     """
     tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in (position.best or {}).items()}
+    tensors |= {f"average/{name}": tensor for name, tensor in position.average.items()}
     for number, entries in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{key}": torch.as_tensor(v) for key, v in entries.items() if v is not None}
     whole = _join_rows(model, [state for state in states if state is not None])
@@ -104,7 +112,8 @@ def unpack(
     # Cloned: what a file was read into need not be aligned, and kernels may round differently on such memory.
     groups = _grouped({name: tensor.clone() for name, tensor in tensors.items()})
     counters = document.get("counters")
-    if not isinstance(counters, dict) or counters.keys() != {entry.name for entry in fields(Counters)}:
+    known = {entry.name for entry in fields(Counters)}
+    if not isinstance(counters, dict) or not known - _ADDED_LATER <= counters.keys() <= known:
         raise InputError("the checkpoint was written by another version of longhold: start over in another folder")
     try:
         model.load_state_dict(groups.get("model", {}))
@@ -116,7 +125,7 @@ def unpack(
     state = None
     if document["carried"]:
         state = _rows_of(model, groups.get("state", {}), rank, world)
-    return Position(Counters(**counters), state, groups.get("best"))
+    return Position(Counters(**counters), state, groups.get("best"), groups.get("average", {}))
 
 
 def generators_of(device: torch.device) -> Generators:

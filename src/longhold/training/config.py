@@ -26,7 +26,10 @@ OptionalSeconds = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidato
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
+OptionalFraction = Annotated[Annotated[float, Field(ge=0, lt=1)] | None, BeforeValidator(_off)]
+
 _WITHOUT_EFFECT_ON_NUMBERS = {"checkpoint_every", "checkpoint_seconds", "sample_every"}
+_ADDED_LATER = ("average_from", "average_decay")
 
 
 class TrainConfig(Config):
@@ -56,12 +59,19 @@ class TrainConfig(Config):
     """L2 penalty (`sgd`) or decoupled decay (`adamw`) on matrices; vectors (biases, norms) are left alone."""
     clip_norm: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_off)] = 1.0
     """Largest total 2-norm of the gradients; longer ones are scaled down to it. None never scales."""
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Course of the learning rate after the warm-up."""
+    schedule: Literal["constant", "linear", "cosine", "one_cycle"] = "constant"
+    """Course of the learning rate after the warm-up; see `longhold.training.schedule`."""
     warmup_steps: Annotated[int, Field(ge=0)] = 0
-    """Steps over which the learning rate rises linearly from near 0 to `lr`."""
+    """Steps over which the learning rate rises to `lr`: linearly from near 0, for `one_cycle` along a cosine from a
+    25th of it, where 0 means three tenths of the run."""
     final_fraction: Fraction = 0.0
-    """The share of `lr` that the last step has, for `linear` and `cosine`."""
+    """The share of `lr` that the last step has, for all schedules but `constant`."""
+    average_from: OptionalFraction = None
+    """Share of the run after which an average of the weights is kept beside them; each evaluation judges both, and the
+    better are the best. Without held-out data the model ends with the average. None keeps none."""
+    average_decay: OptionalFraction = None
+    """None: the mean over all steps since then (averaged SGD, Polyak and Juditsky 1992). Else the exponential mean with
+    this share, such as 0.998, of the weights before."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Decides dropout masks and the order of the data."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -90,14 +100,23 @@ class TrainConfig(Config):
         for name, switch, choices in (
             ("momentum", "optimizer", {"sgd"}),
             ("betas", "optimizer", {"adamw"}),
-            ("final_fraction", "schedule", {"linear", "cosine"}),
+            ("final_fraction", "schedule", {"linear", "cosine", "one_cycle"}),
         ):
             value, chosen = getattr(self, name), getattr(self, switch)
             if value != type(self).model_fields[name].default and chosen not in choices:
                 raise ValueError(f"{name}={value} has no meaning with {switch}={chosen!r}")
         if self.patience is not None and not self.keep_best:
             raise ValueError("patience without keep_best would throw away the weights that stopping early is for")
+        if self.average_decay is not None and self.average_from is None:
+            raise ValueError(f"average_decay={self.average_decay} has no meaning without average_from")
+        if self.average_from is not None and not self.keep_best:
+            raise ValueError("average_from without keep_best: nothing would tell whether the average is better")
         return self
+
+    @property
+    def averaging_starts(self) -> int | None:
+        """The number of steps after which weights are averaged, or None."""
+        return None if self.average_from is None else int(self.average_from * self.steps)
 
     @property
     def evaluation_interval(self) -> int:
@@ -110,8 +129,12 @@ class TrainConfig(Config):
         return self.sample_every or max(1, self.steps // 10)
 
     def plan(self) -> dict[str, JsonValue]:
-        """The fields that decide what a run computes: all but how often it is saved and sampled."""
-        return self.model_dump(mode="json", exclude=_WITHOUT_EFFECT_ON_NUMBERS)
+        """The fields that decide what a run computes: all but how often it is saved and sampled.
+
+        Fields that plans had not at first are left out while they say what those runs did, so that these still agree.
+        """
+        unused = {name for name in _ADDED_LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(mode="json", exclude=_WITHOUT_EFFECT_ON_NUMBERS | unused)
 
 
 def digest(plan: Mapping[str, JsonValue]) -> str:

@@ -61,6 +61,7 @@ def train(
 
     Args:
         model: anything that keeps the state contract; it ends with its best weights, or the last (`config.keep_best`).
+            Where weights are averaged (`config.average_from`), the average may be the best.
         batches: addressed by step.
         config: steps, optimizer, schedule and so on.
         held_out: token ids `(N,)` or batches for the periodic evaluation; None never evaluates.
@@ -101,9 +102,11 @@ def train(
 
 
 def _result(session: Session) -> TrainResult:
-    counters, best = session.counters, session.position.best
+    counters, best, average = session.counters, session.position.best, session.position.average
     if best is not None:
         session.model.load_state_dict(best)
+    elif average:
+        session.model.load_state_dict(average, strict=False)  # of tied weights it has one name
     return TrainResult(
         steps=counters.step,
         loss=counters.smoothed if counters.smoothed is not None else float("nan"),

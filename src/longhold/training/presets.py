@@ -1,6 +1,7 @@
 """Sensible settings for a text of this length on this machine, and why, in one sentence."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import torch
@@ -10,6 +11,7 @@ from longhold.models.language_model import LanguageModelConfig
 from longhold.training.config import TrainConfig
 
 Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
+Recipe: TypeAlias = Literal["standard", "awd"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,16 @@ _SIZES = (
     _Size("large", float("inf"), 1024, 2, 0.1, 128, 128, 1e-3, 2),
 )
 _INITIALISATION: dict[Cell, str] = {"rnn": "orthogonal", "gru": "uniform", "lstm": "forget:1"}
-_EMBED_FROM = 256
+_EMBED_FROM = 512  # ids; below, one column of weights for each is looked up, which costs less than a product
+
+# Input, embedding, between layers, before the output, recurrent weights: less of each the more text there is.
+_AWD: dict[str, tuple[float, float, float, float, float]] = {
+    "tiny": (0.2, 0.05, 0.3, 0.4, 0.5),
+    "small": (0.1, 0.02, 0.25, 0.3, 0.4),
+    "medium": (0.1, 0.0, 0.2, 0.2, 0.2),
+    "large": (0.05, 0.0, 0.1, 0.1, 0.1),
+}
+_AWD_FIELDS = ("input_dropout", "embedding_dropout", "dropout", "output_dropout", "weight_dropout")
 
 
 @dataclass(frozen=True)
@@ -56,21 +67,31 @@ class Preset:
     """How it is trained. `steps` is a number of epochs; a time budget replaces it."""
     sentence: str
     """What was chosen and why, for the person who did not choose."""
+    regularisation: Mapping[str, float] = field(default_factory=dict)
+    """Rates of the dropouts of AWD-LSTM by name; where there are any, the weights are tied."""
 
     def model_config(self, vocab_size: int) -> LanguageModelConfig:
-        """The language model over `vocab_size` ids: one-hot input for a small alphabet, embedded above 256."""
-        return LanguageModelConfig(
-            cell=self.cell,
-            vocab_size=vocab_size,
-            hidden_size=self.hidden_size,
-            num_layers=self.num_layers,
-            embedding_size=min(self.hidden_size, 256) if vocab_size > _EMBED_FROM else None,
-            dropout=self.dropout,
-            init=self.init,
-        )
+        """The language model over `vocab_size` ids: one-hot input for a small alphabet, embedded above 512 ids or where
+        weights are tied."""
+        width = self.hidden_size if self.regularisation else min(self.hidden_size, 256)
+        embedded = bool(self.regularisation) or vocab_size > _EMBED_FROM
+        values: dict[str, object] = {
+            "cell": self.cell,
+            "vocab_size": vocab_size,
+            "hidden_size": self.hidden_size,
+            "num_layers": self.num_layers,
+            "embedding_size": width if embedded else None,
+            "dropout": self.dropout,
+            "init": self.init,
+        }
+        if self.regularisation:
+            values |= {"tie_weights": True, "locked_dropout": True, **self.regularisation}
+        return LanguageModelConfig(**values)  # type: ignore[arg-type]
 
 
-def preset(characters: int, device: torch.device | str, cores: int, cell: Cell = "lstm") -> Preset:
+def preset(
+    characters: int, device: torch.device | str, cores: int, cell: Cell = "lstm", recipe: Recipe = "standard"
+) -> Preset:
     """Choose settings.
 
     The length of the text decides the size; without an accelerator and with fewer than 8 cores nothing larger than
@@ -82,6 +103,10 @@ def preset(characters: int, device: torch.device | str, cores: int, cell: Cell =
         device: where it trains.
         cores: processor cores that it may use.
         cell: the recurrence.
+        recipe: `standard`: dropout after each layer. `awd`: the regularisation of AWD-LSTM (Merity et al. 2018), which
+            are locked dropout on the embedded input, between layers and before the output, dropout of whole ids and of
+            recurrent weights, tied weights; with AdamW, as its authors train it on characters, and an exponential
+            mean of the weights over the second half in place of averaged SGD.
 
     Raises:
         InputError: for a text of less than one character, or less than one core.
@@ -93,6 +118,7 @@ def preset(characters: int, device: torch.device | str, cores: int, cell: Cell =
     size = _SIZES[min(wanted, 2) if kind == "cpu" and cores < 8 else wanted]
     num_layers = 1 if kind == "cpu" and cores < 4 else size.num_layers
     steps = max(200, round(size.epochs * characters / (size.batch_size * size.sequence_length)))
+    awd = recipe == "awd"
     config = TrainConfig(
         steps=steps,
         batch_size=size.batch_size,
@@ -104,11 +130,16 @@ def preset(characters: int, device: torch.device | str, cores: int, cell: Cell =
         final_fraction=0.05,
         patience=5,
         evaluate_columns=1 if characters < 500_000 else 16,
+        average_from=0.5 if awd else None,
+        average_decay=0.998 if awd else None,
     )
+    rates = dict(zip(_AWD_FIELDS, _AWD[size.name], strict=True)) if awd else {}
     layers = "one layer" if num_layers == 1 else f"{num_layers} layers"
     place = f"{cores} core{'s' if cores > 1 else ''}" if kind == "cpu" else kind
+    regularised = ", AWD-LSTM's dropouts, tied and averaged weights" if awd else ""
     sentence = (
         f"{characters:,} characters on {place}: a {size.name} {cell.upper()} of {layers} of {size.hidden_size} units, "
-        f"{size.batch_size} x {size.sequence_length} characters a step, AdamW from a learning rate of {config.lr:g}."
+        f"{size.batch_size} x {size.sequence_length} characters a step, AdamW from a learning rate of {config.lr:g}"
+        f"{regularised}."
     )
-    return Preset(cell, size.hidden_size, num_layers, size.dropout, _INITIALISATION[cell], config, sentence)
+    return Preset(cell, size.hidden_size, num_layers, size.dropout, _INITIALISATION[cell], config, sentence, rates)

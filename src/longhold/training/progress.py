@@ -17,6 +17,7 @@ from longhold.training.session import Progress
 _LINE_SECONDS = 10.0
 _KEPT_SAMPLES = 3
 _SAMPLE_LENGTH = 400
+_SAME_UNIT = 5e-4  # bytes beyond one for a character, below which both figures are the same
 _JOINERS = {"\u200c", "\u200d"}  # zero width, but part of how some scripts and emoji are written
 
 
@@ -45,15 +46,15 @@ class ProgressDisplay:
             train(model, batches, config, on_progress=display, sample=write)
     """
 
-    def __init__(self, console: Console | None = None, *, characters_per_token: float = 1.0) -> None:
+    def __init__(self, console: Console | None = None, *, characters_per_token: float | None = None) -> None:
         """Show on `console`; by default one on standard error.
 
         Args:
             console: a rich console.
-            characters_per_token: of the training text, to give bits per character for any tokenizer.
+            characters_per_token: to give bits per character for any tokenizer; None: as the reports say.
         """
         self._console = console if console is not None else Console(stderr=True)
-        self._bits = 1 / math.log(2) / characters_per_token
+        self._characters = characters_per_token
         self._samples: deque[tuple[int, str]] = deque(maxlen=_KEPT_SAMPLES)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._said_at = -math.inf
@@ -78,15 +79,23 @@ class ProgressDisplay:
             self._say(progress)
 
     def _figures(self, progress: Progress) -> str:
+        characters = progress.characters_per_token if self._characters is None else self._characters
+        bits = 1 / math.log(2) / characters
         parts = [
             f"loss {progress.smoothed:.3f}",
-            f"{progress.smoothed * self._bits:.3f} bits per character",
+            f"{progress.smoothed * bits:.3f} bits per character",
             f"{progress.tokens_per_second:,.0f} tokens/s",
             f"{_clock(progress.eta_seconds)} left",
         ]
         if progress.held_out is not None:
-            parts.insert(2, f"held-out {progress.held_out * self._bits:.3f}")
+            parts.insert(2, f"held-out {progress.held_out * bits:.3f}{self._per_byte(progress)}")
         return "  ".join(parts)
+
+    def _per_byte(self, progress: Progress) -> str:
+        wide = progress.bytes_per_token / progress.characters_per_token
+        if progress.held_out is None or self._characters is not None or abs(wide - 1) < _SAME_UNIT:
+            return ""
+        return f" ({progress.held_out / math.log(2) / progress.bytes_per_token:.3f} per byte)"
 
     def _picture(self, progress: Progress) -> RenderableType:
         bar = Table.grid(padding=(0, 1), expand=True)

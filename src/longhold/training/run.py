@@ -111,6 +111,47 @@ class Run:
                 yield saved
         self._metrics = self._board = None
 
+    def entries(self) -> list[dict[str, Any]]:
+        """What was measured so far, a line of the metrics each; a last line that was not written whole is left out."""
+        try:
+            lines = self.metrics_path.read_text(encoding="utf-8").splitlines(keepends=True)
+        except OSError:
+            return []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def unfinished(self) -> bool:
+        """Whether the folder has a checkpoint of a run that is not over.
+
+        Raises:
+            InputError: the checkpoint cannot be read.
+        """
+        if not self.checkpoint_path.exists():
+            return False
+        return not read_model(self.checkpoint_path)[1].get("counters", {}).get("finished", False)
+
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The weights that the run would end with if it ended at its checkpoint, and the counters there.
+
+        Raises:
+            InputError: there is no checkpoint, or it cannot be read.
+        """
+        tensors, document = read_model(self.checkpoint_path)
+        best = {name.removeprefix("best/"): value for name, value in tensors.items() if name.startswith("best/")}
+        last = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
+        return best or last, document["counters"]
+
+    def discard(self) -> None:
+        """Take checkpoint, metrics and plan away, so that another run can begin in the folder.
+
+        Raises:
+            InputError: another process works here.
+        """
+        if not self.folder.is_dir():
+            return
+        with _locked(self.folder / "lock"):
+            for path in (self.checkpoint_path, self.metrics_path, self.plan_path):
+                path.unlink(missing_ok=True)
+
     def log(self, entry: Entry) -> None:
         """Append one log event to the metrics; the run must be open."""
         if self._metrics is None:

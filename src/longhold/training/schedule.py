@@ -4,6 +4,8 @@ import math
 
 from longhold.training.config import TrainConfig
 
+_CYCLE_START = 1 / 25
+
 
 def learning_rate(config: TrainConfig, step: int) -> float:
     """The learning rate with which step `step` (from 0 to `steps - 1`) is taken.
@@ -15,7 +17,12 @@ def learning_rate(config: TrainConfig, step: int) -> float:
             constant  lr
             linear    lr (1 - (1 - f) p)
             cosine    lr (f + (1 - f) (1 + cos(pi p)) / 2)      Loshchilov and Hutter 2017, one period
+
+    `one_cycle` (Smith and Topin 2018) has its top at step w - 1, or 3/10 S - 1 with w = 0, and half a cosine on both
+    sides of it: from lr / 25 up, and down to f lr. AdamW's moments keep their rates.
     """
+    if config.schedule == "one_cycle":
+        return _one_cycle(config, step)
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     span = config.steps - 1 - config.warmup_steps
@@ -26,5 +33,17 @@ def learning_rate(config: TrainConfig, step: int) -> float:
             return config.lr
         case "linear":
             return config.lr * (1 - (1 - final) * passed)
-        case "cosine":
+        case _:
             return config.lr * (final + (1 - final) * (1 + math.cos(math.pi * passed)) / 2)
+
+
+def _one_cycle(config: TrainConfig, step: int) -> float:
+    top = (config.warmup_steps or 0.3 * config.steps) - 1
+    if step <= top:
+        return config.lr * _along_cosine(_CYCLE_START, 1.0, step / top if top > 0 else 1.0)
+    span = config.steps - 1 - top
+    return config.lr * _along_cosine(1.0, config.final_fraction, min(1.0, (step - top) / span) if span > 0 else 1.0)
+
+
+def _along_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

@@ -19,6 +19,7 @@ from longhold.models.contract import (
     map_state,
     state_leaves,
 )
+from longhold.training.average import in_place, take_into
 from longhold.training.batches import Batches
 from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
 from longhold.training.config import TrainConfig
@@ -51,19 +52,32 @@ class Progress:
     eta_seconds: float
     """Time to the end at the pace of this process so far, evaluations included."""
     held_out: float | None
-    """Held-out loss at the last evaluation, if there was one."""
+    """Held-out loss at the last evaluation, if there was one; of the averaged weights where it is lower."""
     lr: float
     """Learning rate of the last step."""
     grad_norm: float
     """Norm of its gradients before clipping."""
     sample: str | None = None
     """What the model writes now, when a sample was due."""
+    characters_per_token: float = 1.0
+    """Of the text, for bits per character; 1 where whoever trains does not say."""
+    bytes_per_token: float = 1.0
+    """Of the text in UTF-8, for bits per byte."""
 
 
 class _Taken(NamedTuple):
     lr: float
     loss: Tensor
     grad_norm: Tensor
+
+
+class _Evaluated(NamedTuple):
+    """Held-out losses of one evaluation, nats per token."""
+
+    own: float
+    """Of the weights themselves."""
+    averaged: float | None
+    """Of their average, where there is one."""
 
 
 class _Due(NamedTuple):
@@ -160,8 +174,15 @@ class Session:
         norm = clip_and_step(self.optimizer, self.config.clip_norm)
         self._pending.append(_Taken(lr, loss.detach(), norm))
         counters.step += 1
+        self._take_into_average()
         counters.tokens += batch.targets.numel() * self.workers.world
         counters.step_seconds += time.perf_counter() - began
+
+    def _take_into_average(self) -> None:
+        starts, counters = self.config.averaging_starts, self.counters
+        if starts is not None and counters.step > starts:
+            counters.averaged += 1
+            take_into(self.position.average, self.model, counters.averaged, self.config.average_decay)
 
     def settle(self) -> None:
         """Bring in the losses of the steps since the last call.
@@ -221,7 +242,20 @@ class Session:
             signal=signal,
         )
 
-    def _evaluate(self) -> float:
+    def _evaluate(self) -> _Evaluated:
+        counters, average = self.counters, self.position.average
+        counters.evaluations_since_best += 1
+        own, averaged = self._judge(), None
+        if average:
+            with in_place(average, self.model):
+                averaged = self._judge()
+        counters.last_held_out = own if averaged is None else min(own, averaged)
+        patience = self.config.patience
+        counters.stopped_early = patience is not None and counters.evaluations_since_best >= patience
+        return _Evaluated(own, averaged)
+
+    def _judge(self) -> float:
+        """The held-out loss of the weights that the model has, which are kept where they are the best so far."""
         held_out, counters = self.held_out, self.counters
         if held_out is None:
             raise RuntimeError("there is nothing to evaluate on")
@@ -229,17 +263,13 @@ class Session:
         nats = self.workers.from_main(lambda: evaluate(self.model, held_out, columns=columns))
         if not math.isfinite(nats):
             raise InputError(self._broken(f"the held-out loss became {nats} at step {counters.step}", self._last[1]))
-        counters.last_held_out = nats
-        counters.evaluations_since_best += 1
         if counters.best_held_out is None or nats < counters.best_held_out:
             counters.best_held_out, counters.best_step, counters.evaluations_since_best = nats, counters.step, 0
             if self.config.keep_best:
                 self.position.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
-        patience = self.config.patience
-        counters.stopped_early = patience is not None and counters.evaluations_since_best >= patience
         return nats
 
-    def _log(self, held_out: float | None) -> None:
+    def _log(self, held_out: _Evaluated | None) -> None:
         counters = self.counters
         loss = counters.window_loss / counters.window_steps
         counters.window_loss, counters.window_steps = 0.0, 0
@@ -254,8 +284,9 @@ class Session:
             "smoothed": counters.smoothed,
             "lr": self._last[1],
             "grad_norm": self._last[2],
-            "held_out": held_out,
-            "held_out_bits": None if held_out is None else held_out / math.log(2),
+            "held_out": None if held_out is None else held_out.own,
+            "held_out_bits": None if held_out is None else held_out.own / math.log(2),
+            "held_out_average": None if held_out is None else held_out.averaged,
             "tokens_per_second": rate,
             "seconds": counters.seconds,
         }

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longhold.data.tokenizers import CharTokenizer
+from longhold.data.tokenizers.char import rare_count
 from longhold.errors import InputError
 
 
@@ -62,3 +63,27 @@ def test_a_size_keeps_the_most_frequent_characters() -> None:
 def test_an_empty_closed_vocabulary_is_refused() -> None:
     with pytest.raises(InputError, match="at least one character"):
         CharTokenizer("", fallback=False)
+
+
+def test_rare_characters_are_spelled() -> None:
+    text = "aaabbcdd\U0001f600中"
+    tokenizer = CharTokenizer.train(text, least_count=2)
+    assert tokenizer.characters == "abd"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert len(tokenizer.encode(text)) == 7 + 1 + 4 + 3
+    assert CharTokenizer.train(text, 258, least_count=2).characters == "ab"
+    assert CharTokenizer.train("abc", least_count=2).characters == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [
+        ("abcdefg", 2),
+        ("a" * 10_000 + "bbbbccccd", 5),
+        ("a" * 1_000 + "bbbbccccd", 4),  # fewer than five make up 9 of 1009, fewer than four 1
+        ("a" * 100 + "bbcc", 2),
+        ("", 5),
+    ],
+)
+def test_what_is_cut_is_at_most_half_a_percent(text: str, least: int) -> None:
+    assert rare_count(text) == least

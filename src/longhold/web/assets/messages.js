@@ -25,8 +25,6 @@ const ENGLISH = {
   scale_gradient_none: "Choose a character with something before it",
   below: "below {n}",
   from: "{n}",
-  low: "low",
-  high: "high",
   walk: "Text as {model} reads it; arrow keys walk it",
   mark: "{token}: {bits} bits, character {place} of {count}",
   readout: "{bits} bits, {chance} likely, ranked {rank}",
@@ -148,8 +146,6 @@ const CHINESE = {
   scale_gradient_none: "请选一个前面还有内容的字符",
   below: "小于 {n}",
   from: "{n}",
-  low: "低",
-  high: "高",
   walk: "{model} 读到的文本；方向键逐字移动",
   mark: "{token}：{bits} 比特，第 {place} 个字符，共 {count} 个",
   readout: "{bits} 比特，概率 {chance}，排第 {rank}",
@@ -250,7 +246,7 @@ export const LANGUAGES = { en: { name: "English", words: ENGLISH }, "zh-Hans": {
 
 /** The language to begin in: the one chosen before, else the browser's. */
 export function preferred(remembered, offered) {
-  if (remembered in LANGUAGES) return remembered;
+  if (remembered !== null && Object.hasOwn(LANGUAGES, remembered)) return remembered;
   return (offered ?? []).some((tag) => tag.toLowerCase().startsWith("zh")) &&
     !(offered[0] ?? "").toLowerCase().startsWith("en")
     ? "zh-Hans"

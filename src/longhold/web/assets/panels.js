@@ -310,7 +310,7 @@ function scoreTable(found, property, say, onMark) {
   const head = heads.map((text) => (text ? element("th", { scope: "col", text }) : element("td", {})));
   return element(
     "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": say("score") },
+    { class: "scroll", tabindex: "0", role: "group", "aria-label": say("score") },
     element(
       "table",
       {},

@@ -41,7 +41,7 @@ export function logPlot({ series, xLabel, yLabel, width, say, label }) {
 
 /** A table behind a plot, closed until someone wants it; `rows` is called when it is first opened. */
 export function tableBehind({ title, columns, rows, say }) {
-  const box = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title });
+  const box = element("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title });
   const details = element("details", {}, element("summary", { text: title }), box);
   details.addEventListener("toggle", () => {
     if (details.open && !box.firstChild) box.append(table(columns, rows(), say));

@@ -1,0 +1,305 @@
+"""What training on a text needs, decided from the text, the machine and what a person chose."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, JsonValue
+
+from longhold.data.corpora import Corpus, split
+from longhold.data.overlap import cautions
+from longhold.data.tokenizers import CharTokenizer, Tokenizer, train_tokenizer
+from longhold.data.tokenizers.char import rare_count
+from longhold.errors import InputError
+from longhold.models.config import Config
+from longhold.models.language_model import LanguageModel, LanguageModelConfig
+from longhold.training.batches import fitted_config, text_batches
+from longhold.training.budget import with_budget
+from longhold.training.config import TrainConfig, checked
+from longhold.training.diagnosis import Scale
+from longhold.training.distributed import join
+from longhold.training.presets import Preset, preset
+from longhold.training.run import Run
+from longhold.training.sampled import Writer, prime_of
+
+SMALL_TEXT = 50_000
+"""Characters below which a person should not expect much."""
+
+_GENTLER = 0.5  # the share of the preset's learning rate with which a trained model goes on
+
+# Fields that models had not at first; a plan that does without them says nothing of them, as plans from before.
+_ADDED_LATER = ("output_dropout", "input_dropout", "embedding_dropout", "locked_dropout")
+
+
+class TextOptions(Config):
+    """What a person may decide about training on a text; what is None is chosen from the text and the machine."""
+
+    cell: Literal["rnn", "gru", "lstm"] = "lstm"
+    """the recurrence"""
+    tokenizer: Literal["char", "byte", "word", "bpe"] = "char"
+    """what the model reads and writes"""
+    recipe: Literal["standard", "awd"] = "standard"
+    """how it is regularised; see `longhold.training.presets.preset`"""
+    vocab_size: int | None = Field(default=None, ge=1)
+    """largest vocabulary, for characters, words and byte pairs; None: for characters those that are not rare"""
+    hidden_size: int | None = Field(default=None, ge=1)
+    """width of a layer"""
+    num_layers: int | None = Field(default=None, ge=1)
+    """layers"""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """rate after each layer"""
+    init: str | None = None
+    """initialisation by name, such as `chrono:512`"""
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    """share of the text, at its end, that is never trained on"""
+    budget_seconds: float | None = Field(default=None, gt=0)
+    """time for the training; None: a number of epochs that suits the text"""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """decides the first weights, the batches and the dropout"""
+    model: dict[str, Any] = Field(default_factory=dict)
+    """fields of `LanguageModelConfig` that win over the preset, such as `weight_dropout`"""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """fields of `TrainConfig` that win over the preset"""
+
+    def of_a_new_model(self) -> list[str]:
+        """The options given that only decide how a model is made, so that one that is there cannot take them."""
+        names = ("cell", "tokenizer", "recipe", "vocab_size", "hidden_size", "num_layers", "dropout", "init", "model")
+        fields = type(self).model_fields
+        return [name for name in names if getattr(self, name) != fields[name].get_default(call_default_factory=True)]
+
+
+class Spent(NamedTuple):
+    """What a model's training took so far."""
+
+    steps: int = 0
+    """optimizer steps"""
+    tokens: int = 0
+    """targets trained on, repetitions counted"""
+    seconds: float = 0.0
+    """time"""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A trained model to go on from."""
+
+    model: LanguageModel
+    """It is trained in place."""
+    tokenizer: Tokenizer
+    """Its tokenizer."""
+    characters: int | None = None
+    """Characters that it was trained on, to tell whether the text is another one; None: not known."""
+    spent: Spent = field(default_factory=Spent)
+    """What it took so far."""
+
+
+@dataclass(frozen=True)
+class TextPlan:
+    """A text cut in two and encoded, a model and how it is trained."""
+
+    tokenizer: Tokenizer
+    model: LanguageModel
+    config: TrainConfig
+    head: str
+    tail: str
+    tokens: NDArray[np.int64]
+    held_tokens: NDArray[np.int64]
+    run: Run | None
+    before: Spent
+
+    def scale(self) -> Scale:
+        """Measured on the held-out text, which the figures are of."""
+        guess = -_log_frequencies(self.tokens, self.tokenizer.vocab_size)[self.held_tokens].mean()
+        return Scale(
+            characters_per_token=len(self.tail) / len(self.held_tokens),
+            bytes_per_token=len(self.tail.encode()) / len(self.held_tokens),
+            steps_per_epoch=text_batches(self.tokens, self.config).per_epoch,
+            guess=float(guess),
+        )
+
+    def writer(self) -> Writer:
+        """What writes samples, from words of the held-out text."""
+        return Writer(self.model, self.tokenizer, prime_of(self.tail))
+
+
+def plan_text(
+    corpus: Corpus,
+    options: TextOptions,
+    begun: Begun | None,
+    device: torch.device,
+    folder: Path | None,
+    tensorboard: bool,
+    note: Callable[[str], None],
+) -> TextPlan:
+    """Decide everything, and say it.
+
+    Args:
+        corpus: the text.
+        options: what the caller decided.
+        begun: a trained model to go on from; None makes one.
+        device: where it trains.
+        folder: where the run lives; None saves nothing. With `begun` the run that was there before makes room.
+        tensorboard: whether the run also writes event files.
+        note: called with each sentence a person should read.
+
+    Raises:
+        InputError: an option cannot be used, or the text is too short for a batch.
+    """
+    head, tail = split(corpus.text, options.held_out)
+    for sentence in corpus.notes:
+        note(f"{corpus.name}: {sentence}")
+    for sentence in (*_size(head), *cautions(head, tail)):
+        note(sentence)
+    tokenizer = _tokenizer(head, options) if begun is None else begun.tokenizer
+    tokens, held_tokens = tokenizer.encode(head), tokenizer.encode(tail)
+    cell = options.cell if begun is None else begun.model.config.cell
+    chosen = preset(len(head), device, _cores(), cell, options.recipe)
+    config = fitted_config(_config(chosen, options, gentler=begun is not None), tokens)
+    if begun is None:
+        model_config = _model_config(chosen.model_config(tokenizer.vocab_size), options)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)
+            model = _begin_with_frequencies(model_config.build(), tokens).to(device)
+        note(_sentence(chosen.sentence, model_config, model, config, options))
+    else:
+        model = begun.model.to(device)
+        note(_going_on(begun, config, head))
+    run = None if folder is None else _run(folder, corpus, tokenizer, model.config, begun, tensorboard)
+    if options.budget_seconds is not None:
+        batches = text_batches(tokens, config)
+        config = with_budget(config, options.budget_seconds, model, batches, held_out=held_tokens, run=run)
+        note(f"{options.budget_seconds:g} s are about {config.steps:,} steps here")
+    before = Spent() if begun is None else begun.spent
+    if run is not None and "before" in run.facts:
+        before = Spent(**run.facts["before"])  # type: ignore[arg-type]
+    return TextPlan(tokenizer, model, config, head, tail, tokens, held_tokens, run, before)
+
+
+def _log_frequencies(tokens: NDArray[np.int64], vocab_size: int) -> NDArray[np.float64]:
+    """ln p of each id by how often it stands in the text, each counted once more than that."""
+    counts = np.bincount(tokens, minlength=vocab_size) + 1.0
+    return np.asarray(np.log(counts / counts.sum()))
+
+
+def _begin_with_frequencies(model: LanguageModel, tokens: NDArray[np.int64]) -> LanguageModel:
+    """The model with an output bias that knows how frequent each id is, which the first steps would else go to."""
+    with torch.no_grad():
+        model.output.bias.add_(torch.from_numpy(_log_frequencies(tokens, model.config.vocab_size)))
+    return model
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _size(head: str) -> tuple[str, ...]:
+    if len(head) >= SMALL_TEXT:
+        return ()
+    return (f"{len(head):,} characters are little to learn from: expect imitation of style, not sense",)
+
+
+def _tokenizer(head: str, options: TextOptions) -> Tokenizer:
+    if options.tokenizer == "char" and options.vocab_size is None:
+        return CharTokenizer.train(head, least_count=rare_count(head))
+    return train_tokenizer(options.tokenizer, head, options.vocab_size)
+
+
+def _config(chosen: Preset, options: TextOptions, *, gentler: bool) -> TrainConfig:
+    settings = {**chosen.config.model_dump(), "seed": options.seed}
+    if gentler:
+        settings["lr"] *= _GENTLER
+    settings |= options.training
+    if "warmup_steps" not in options.training and isinstance(settings["steps"], int):
+        warmup = 0 if settings["schedule"] == "one_cycle" else chosen.config.warmup_steps
+        settings["warmup_steps"] = min(warmup, max(0, settings["steps"] // 10))
+    return checked(TrainConfig, settings, source="training settings")
+
+
+def _run(
+    folder: Path,
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    model_config: LanguageModelConfig,
+    begun: Begun | None,
+    tensorboard: bool,
+) -> Run:
+    """The folder's run; a model that goes on takes the place of the run before, and goes on where it was stopped."""
+    unused = {name for name in _ADDED_LATER if getattr(model_config, name) == _default(name)}
+    facts: dict[str, JsonValue] = {
+        "text_sha256": hashlib.sha256(corpus.text.encode("utf-8", "surrogatepass")).hexdigest(),
+        "tokenizer_sha256": hashlib.sha256(repr(tokenizer.to_dict()).encode()).hexdigest(),
+        "model": model_config.model_dump(mode="json", exclude=unused),
+    }
+    spent = None if begun is None else begun.spent
+    facts |= join().from_main(lambda: _leg(Run(folder), spent))
+    return Run(folder, facts, tensorboard=tensorboard)
+
+
+def _leg(run: Run, spent: Spent | None) -> dict[str, JsonValue]:
+    """What tells the run of a model that goes on from the one before it, which makes room, unless it was stopped."""
+    stored = (run.stored_plan() or {}).get("facts", {})
+    leg = stored.get("leg", 0)
+    if spent is None:
+        if leg:
+            raise InputError(
+                f"{run.folder} is of a model that went on with --more: give --more again, or delete it to start over"
+            )
+        return {}
+    if leg and run.unfinished():
+        return {"leg": leg, "before": stored["before"]}
+    run.discard()
+    return {"leg": leg + 1, "before": spent._asdict()}
+
+
+def _default(name: str) -> object:
+    return LanguageModelConfig.model_fields[name].default
+
+
+def _model_config(chosen: LanguageModelConfig, options: TextOptions) -> LanguageModelConfig:
+    given = {name: getattr(options, name) for name in ("num_layers", "dropout", "init")}
+    decided = {name: value for name, value in given.items() if value is not None} | options.model
+    try:
+        wide = chosen if options.hidden_size is None else chosen.with_hidden_size(options.hidden_size)
+        return checked(LanguageModelConfig, {**wide.model_dump(), **decided}, source="model settings")
+    except InputError as error:
+        raise InputError(f"model settings: {str(error).removeprefix('model settings: ')}") from None
+
+
+def _sentence(
+    presets: str, model_config: LanguageModelConfig, model: LanguageModel, config: TrainConfig, options: TextOptions
+) -> str:
+    decided = any(value is not None for value in (options.hidden_size, options.num_layers))
+    if not (decided or options.training or options.model):
+        return presets
+    return f"{_shape(model_config)}, {_count(model):,} parameters; {_steps(config)}"
+
+
+def _going_on(begun: Begun, config: TrainConfig, head: str) -> str:
+    other = begun.characters is not None and begun.characters != len(head)
+    text = (
+        f"; this is another text ({len(head):,} characters to train on, {begun.characters:,} before), so held-out "
+        "figures are not to be set beside those of before"
+        if other
+        else ""
+    )
+    return f"goes on with the {_shape(begun.model.config)}, {_count(begun.model):,} parameters; {_steps(config)}{text}"
+
+
+def _shape(config: LanguageModelConfig) -> str:
+    return f"{config.cell.upper()}, {config.num_layers} x {config.hidden_size} units"
+
+
+def _count(model: LanguageModel) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _steps(config: TrainConfig) -> str:
+    batch = f"{config.batch_size} x {config.sequence_length} tokens a step"
+    return f"{batch}, {config.optimizer} from a learning rate of {config.lr:g}"

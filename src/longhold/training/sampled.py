@@ -1,0 +1,90 @@
+"""What a model writes while it trains and when it is done, and how many of its words are words of the text."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from longhold.data.tokenizers import Tokenizer
+from longhold.models.contract import SequenceModel, device_of
+from longhold.sampling import SamplingConfig, generate
+
+_PRIME = 24
+_PRIME_WITHOUT_SPACES = 8
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_SPACED = 20  # letters to a space at most, in text that is written in words
+
+
+def prime_of(text: str) -> str:
+    """A few whole words from the beginning of `text`, or a few characters where no words are told apart by spaces."""
+    begun = text.partition(" ")[2].lstrip() or text
+    short = begun[:_PRIME]
+    whole = short.rpartition(" ")[0]
+    return whole + " " if whole else text[:_PRIME_WITHOUT_SPACES]
+
+
+@final
+@dataclass(frozen=True)
+class Writer:
+    """Writes the same number of tokens, from the same prime with the same seed, whenever it is asked."""
+
+    model: SequenceModel
+    """What writes, in whatever state its weights are."""
+    tokenizer: Tokenizer
+    """Its tokenizer."""
+    prime: str
+    """What it goes on from."""
+    temperature: float = 0.8
+    """See `SamplingConfig`."""
+
+    def pieces(self, length: int) -> Iterator[str]:
+        """The text after the prime, in pieces of whole characters."""
+        prompt = torch.from_numpy(self.tokenizer.encode(self.prime)).to(device_of(self.model))
+        stream = self.tokenizer.stream()
+        for token in generate(self.model, prompt, length, SamplingConfig(temperature=self.temperature), seed=0):
+            yield stream.push(token)
+        yield stream.flush()
+
+    def text(self, length: int) -> str:
+        """The prime and `length` tokens after it."""
+        return self.prime + "".join(self.pieces(length))
+
+
+@dataclass(frozen=True)
+class KnownWords:
+    """How many words of a sample are words of a text."""
+
+    known: int
+    """Words that occur in the text."""
+    total: int
+    """Words of the sample; the last one, which the end may have cut, does not count."""
+    unit: str
+    """`words`, or `pairs of characters` where the text is not written in words."""
+
+    @property
+    def share(self) -> float:
+        """`known / total`; 0 where there are none."""
+        return self.known / self.total if self.total else 0.0
+
+
+def known_words(sample: str, text: str) -> KnownWords:
+    """Count the words of `sample` and those of them that occur in `text`, whatever their case.
+
+    A word is letters of any script, with apostrophes between them. In a text with fewer than one space to 20 letters,
+    as Chinese or Thai, two neighbouring characters take its place.
+    """
+    letters = sum(map(len, _WORD.findall(text)))
+    unit = "words" if letters <= _SPACED * sum(map(text.count, " \n")) else "pairs of characters"
+    split = _words if unit == "words" else _pairs
+    written, there = split(sample)[:-1], set(split(text))
+    return KnownWords(sum(word in there for word in written), len(written), unit)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _pairs(text: str) -> list[str]:
+    return [word[i : i + 2] for word in _words(text) for i in range(len(word) - 1)]

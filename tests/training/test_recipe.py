@@ -1,0 +1,237 @@
+"""From a text to a model: what is decided, what is said, what is kept, and how a model goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from longhold.data.corpora import Corpus
+from longhold.data.tokenizers import CharTokenizer
+from longhold.errors import InputError
+from longhold.training import Interrupted, Progress, evaluate
+from longhold.training.plan import Begun, Spent, TextOptions
+from longhold.training.recipe import TrainedText, train_text
+
+WORDS = ["the", "a", "time", "traveller", "machine", "night", "day", "found", "lost", "saw", "and", "of", "in", "grey"]
+
+
+def story(words: int, seed: int = 0) -> str:
+    return " ".join(random.Random(seed).choices(WORDS, k=words)) + ".\n"
+
+
+def corpus(text: str | None = None, *notes: str) -> Corpus:
+    return Corpus("story.txt", story(900) if text is None else text, "utf-8", 1, notes)
+
+
+def options(**values: Any) -> TextOptions:
+    training = {"steps": 24, "batch_size": 4, "sequence_length": 16, "evaluate_every": 6, **values.pop("training", {})}
+    return TextOptions(**{"hidden_size": 16, "training": training, **values})
+
+
+def trained(text: str | None = None, **values: Any) -> tuple[TrainedText, list[str], list[Progress]]:
+    said: list[str] = []
+    seen: list[Progress] = []
+    call = {name: values.pop(name) for name in ("begun", "folder", "on_stop") if name in values}
+    found = train_text(corpus(text), options(**values), on_note=said.append, on_progress=seen.append, **call)
+    return found, said, seen
+
+
+def test_what_came_of_it_is_what_can_be_measured() -> None:
+    found, said, seen = trained("一天，" + story(900) + "é")
+    text = "一天，" + story(900) + "é"
+    tail = text[found.characters :]
+    ids = found.tokenizer.encode(tail)
+    bits = evaluate(found.model, ids) / math.log(2) * len(ids)
+    assert found.held_out_bits == pytest.approx(bits / len(tail))
+    assert found.held_out_bits_per_byte == pytest.approx(bits / len(tail.encode()))
+    assert found.held_out_bits_per_byte < found.held_out_bits
+    assert seen[-1].characters_per_token == pytest.approx(len(tail) / len(ids))
+    assert seen[-1].bytes_per_token == pytest.approx(len(tail.encode()) / len(ids))
+    assert found.sample is not None
+    assert found.words is not None
+    assert found.words.total > 20
+    assert found.diagnosis is not None
+    assert said[-1] == found.diagnosis.sentence
+    assert not found.model.training
+    samples = [progress.sample for progress in seen if progress.sample is not None]
+    prime = found.sample[:20].rpartition(" ")[0]
+    assert prime in tail
+    assert all(sample.startswith(prime) for sample in samples)
+
+
+def test_rare_characters_have_no_row_of_their_own() -> None:
+    text = story(900).replace("time", "tîme", 1).replace("day", "däy", 2) + "其" * 2 + "∞"
+    found, _, _ = trained(story(50) + text + story(200))
+    assert isinstance(found.tokenizer, CharTokenizer)
+    assert set(found.tokenizer.characters) == set("".join(WORDS) + " ")
+    assert found.tokenizer.decode(found.tokenizer.encode(text)) == text
+
+
+def test_a_vocabulary_that_was_asked_for_is_obeyed() -> None:
+    assert trained(vocab_size=256 + 4)[0].tokenizer.vocab_size == 260
+
+
+def test_a_model_begins_with_what_frequency_tells() -> None:
+    found, _, _ = trained(training={"steps": 1, "lr": 1e-9, "warmup_steps": 0})
+    text = corpus().text
+    head, tail = text[: found.characters], text[found.characters :]
+    counts = {c: head.count(c) for c in set(text)}
+    guess = -sum(math.log2(max(counts[c], 1) / len(head)) for c in tail) / len(tail)
+    assert found.held_out_bits == pytest.approx(guess, abs=0.15)
+
+
+def test_small_and_repeated_texts_are_told() -> None:
+    _, said, _ = trained(story(100) * 8)
+    assert any(sentence.endswith("expect imitation of style, not sense") for sentence in said)
+    assert any("repeats, word for word" in sentence for sentence in said)
+    assert any("held-out text also stands in the training text" in sentence for sentence in said)
+    _, said, _ = trained(story(12_000), training={"steps": 2})
+    assert len(said) == 1
+
+
+def test_notes_of_the_corpus_are_passed_on() -> None:
+    said: list[str] = []
+    train_text(corpus(None, "read as big5"), options(), on_note=said.append)
+    assert said[0] == "story.txt: read as big5"
+
+
+def test_awd_and_single_fields_of_the_model() -> None:
+    found, _, _ = trained(recipe="awd", model={"weight_dropout": 0.25}, num_layers=2)
+    config = found.model.config
+    assert (config.tie_weights, config.locked_dropout, config.weight_dropout, config.num_layers) == (
+        True,
+        True,
+        0.25,
+        2,
+    )
+    assert config.embedding_size == config.hidden_size == 16
+    with pytest.raises(InputError, match=r"^model settings: unknown key 'weight_drop', did you mean weight_dropout"):
+        trained(model={"weight_drop": 0.2})
+    with pytest.raises(InputError, match=r"^model settings: .*input_dropout=0.2 needs embedding_size"):
+        trained(model={"input_dropout": 0.2})
+
+
+def test_one_cycle_rises_for_three_tenths() -> None:
+    _, _, seen = trained(training={"schedule": "one_cycle", "log_every": 1, "steps": 20, "lr": 0.02})
+    rates = [progress.lr for progress in seen]
+    assert rates.index(max(rates)) in (5, 6)
+
+
+def test_a_plan_without_new_options_says_nothing_of_them(tmp_path: Path) -> None:
+    """So that the folder of a run begun before there were such options still agrees."""
+    trained(folder=tmp_path / "plain")
+    plan = json.loads((tmp_path / "plain" / "plan.json").read_text())
+    assert "locked_dropout" not in plan["facts"]["model"]
+    assert not {"leg", "before"} & plan["facts"].keys()
+    trained(folder=tmp_path / "awd", recipe="awd")
+    plan = json.loads((tmp_path / "awd" / "plan.json").read_text())
+    assert plan["facts"]["model"]["locked_dropout"] is True
+
+
+def going_on(found: TrainedText, folder: Path | None = None, **values: Any) -> tuple[TrainedText, list[str], Any]:
+    begun = Begun(found.model, found.tokenizer, found.characters, Spent(24, 1536, 2.0))
+    values = {"hidden_size": None, "training": {"steps": 12, "evaluate_every": 3}, **values}
+    return trained(begun=begun, folder=folder, **values)
+
+
+def test_more_time_goes_on_from_the_weights_and_never_ends_worse() -> None:
+    first, _, _ = trained()
+    weights = {name: tensor.clone() for name, tensor in first.model.state_dict().items()}
+    second, said, seen = going_on(first)
+    assert second.improved
+    assert second.held_out_bits < first.held_out_bits
+    assert second.before == Spent(24, 1536, 2.0)
+    assert max(progress.lr for progress in seen) <= 0.5 * 4e-3
+    assert any(sentence.startswith("goes on with the LSTM, 1 x 16 units") for sentence in said)
+
+    second.model.load_state_dict(weights)
+    worse, said, _ = going_on(first, training={"lr": 2.0, "steps": 4, "evaluate_every": 1})
+    assert not worse.improved
+    assert worse.held_out_bits == pytest.approx(first.held_out_bits)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in worse.model.state_dict().items())
+    assert said[-1].startswith("more time brought nothing")
+
+
+def test_another_text_is_told_and_its_characters_are_spelled() -> None:
+    first, _, _ = trained()
+    other = story(700, seed=1).replace("grey", "砂")
+    begun = Begun(first.model, first.tokenizer, first.characters)
+    said: list[str] = []
+    train_text(corpus(other), options(hidden_size=None), begun=begun, on_note=said.append)
+    assert any("this is another text" in sentence for sentence in said)
+
+
+class Stop:
+    """Sends this process Ctrl-C at a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def stopped_at(step: int, **call: Any) -> list[TrainedText]:
+    kept: list[TrainedText] = []
+    with pytest.raises(Interrupted):
+        train_text(corpus(), on_progress=Stop(step), on_stop=kept.append, **call)
+    return kept
+
+
+EVERY = {"log_every": 1}
+
+
+def test_a_stopped_run_is_a_model_and_goes_on_where_it_stood(tmp_path: Path) -> None:
+    whole, _, _ = trained(training=EVERY)
+    (kept,) = stopped_at(14, options=options(training=EVERY), folder=tmp_path)
+    assert (kept.result.steps, kept.result.best_step) == (15, 12)  # the signal is seen after the next step
+    tail = corpus().text[kept.characters :]
+    assert kept.result.held_out == evaluate(kept.model, kept.tokenizer.encode(tail))
+    assert kept.sample is None
+    resumed, _, _ = trained(folder=tmp_path, training=EVERY)
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name])
+    assert resumed.diagnosis == whole.diagnosis  # from all evaluations, of both processes
+
+
+def test_more_time_takes_the_place_of_the_run_and_can_be_stopped(tmp_path: Path) -> None:
+    first, _, _ = trained(folder=tmp_path)
+    begun = Begun(first.model, first.tokenizer, first.characters, Spent(24, 1536, 2.0))
+    more = options(hidden_size=None, training={"steps": 12, "evaluate_every": 3, "log_every": 1})
+    start = {name: tensor.clone() for name, tensor in first.model.state_dict().items()}
+    (kept,) = stopped_at(7, options=more, begun=begun, folder=tmp_path)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["facts"]["leg"] == 1
+    assert plan["facts"]["before"] == {"steps": 24, "tokens": 1536, "seconds": 2.0}
+
+    # What was kept becomes the model; the same call again goes on with the leg, and counts from where it began.
+    again = Begun(kept.model, kept.tokenizer, kept.characters, Spent(31, 2000, 3.0))
+    resumed = train_text(corpus(), more, begun=again, folder=tmp_path)
+    assert resumed.before == Spent(24, 1536, 2.0)
+    assert resumed.result.steps == 12
+    first.model.load_state_dict(start)
+    straight = train_text(corpus(), more, begun=begun, folder=tmp_path / "straight")
+    for name, tensor in straight.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name])
+
+    third = train_text(corpus(), more, begun=Begun(resumed.model, resumed.tokenizer), folder=tmp_path)
+    assert json.loads((tmp_path / "plan.json").read_text())["facts"]["leg"] == 2
+    assert third.held_out_bits <= resumed.held_out_bits
+    with pytest.raises(InputError, match="went on with --more"):
+        trained(folder=tmp_path)
+
+
+def test_a_leg_stopped_before_it_is_better_keeps_nothing(tmp_path: Path) -> None:
+    first, _, _ = trained()
+    begun = Begun(first.model, first.tokenizer)
+    bad = options(hidden_size=None, training={"steps": 9, "evaluate_every": 1, "log_every": 1, "lr": 2.0})
+    assert stopped_at(3, options=bad, begun=begun, folder=tmp_path) == []
