@@ -13,6 +13,7 @@ const LARGEST_C = 2147483648;
 const LARGEST_TEMPERATURE = 1000;
 const FORMAT = "longhold-integer";
 const VERSION = 1;
+const MOST_KEPT = 4194304;
 
 const ARRAYS = { int8: [Int8Array, 1], int16: [Int16Array, 2], int32: [Int32Array, 4] };
 
@@ -190,6 +191,7 @@ class Weights {
     this.layers = packed.layers.map((layer) => new Layer(layer));
     this.output = new Matrix(packed.output);
     this.outputBias = arrayOf(packed.output_bias);
+    this.kept = new Map();
     this.embedding = packed.embedding === "output" ? this.output : packed.embedding && new Matrix(packed.embedding);
   }
 }
@@ -270,7 +272,17 @@ export class Stepper {
     }));
   }
 
+  /** The first layer's share of its input, which depends on the id alone and is kept. */
   #read(layer, id) {
+    const { kept } = this.#weights;
+    const known = kept.get(id);
+    if (known) return known;
+    const x = this.#readAnew(layer, id);
+    if (kept.size * x.length < MOST_KEPT) kept.set(id, x);
+    return x;
+  }
+
+  #readAnew(layer, id) {
     const { embedding } = this.#weights;
     if (embedding) {
       const embedded = new Float64Array(embedding.columns);
