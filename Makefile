@@ -23,7 +23,7 @@ check: .venv/developer
 	touch $@
 
 .venv/developer: .venv/user
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[tensorboard]' --group dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[tensorboard,web]' --group dev
 	touch $@
 
 docs: .venv-docs

@@ -102,6 +102,30 @@ def test_a_character_in_several_bytes_comes_out_once_and_whole() -> None:
     assert list(made.write(length=4)) == ["é"]
 
 
+def test_writing_ends_before_a_stop_text_and_draws_no_more() -> None:
+    made = TextModel(Parrot(6), CharTokenizer("abcdef", fallback=False))
+    assert "".join(made.write("a", length=50, stop="ab")) == "bcdef"
+    assert "".join(made.write("a", length=50, stop=["fa", "eff"])) == "bcde"
+    assert "".join(made.write("ab", length=50, stop="abc", echo=True)) == "abcdef"
+    assert "".join(made.write("a", length=3, stop="dX")) == "bcd"
+    with pytest.raises(InputError, match="stop=''"):
+        made.write("a", stop=["x", ""])
+
+
+def test_a_repetition_penalty_over_a_window_of_the_prompt_and_the_text() -> None:
+    class Stutters(Uniform):
+        def forward(
+            self, inputs: Tensor, state: State | None = None, reset: Tensor | None = None
+        ) -> tuple[Tensor, State]:
+            return F.one_hot(inputs, self.vocab_size) * 3.0 - torch.arange(self.vocab_size) * 0.1 + 1, ()
+
+    made = TextModel(Stutters(4), CharTokenizer("abcd", fallback=False))
+    options = {"length": 6, "greedy": True}
+    assert "".join(made.write("c", **options)) == "cccccc"
+    assert "".join(made.write("c", repetition_penalty=50, repetition_window=2, **options)) == "abcabc"
+    assert "".join(made.write("c", repetition_penalty=1, repetition_window=2, **options)) == "cccccc"
+
+
 def test_unknown_characters_are_told_and_still_read() -> None:
     made = text_model("char")
     assert made.unknown("Time ☃ Z☃") == ("☃", "Z")
@@ -120,7 +144,18 @@ def test_a_closed_vocabulary_names_what_it_lacks() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"temperature": -1}, {"top_k": 0}, {"top_p": 2}, {"min_p": -1}, {"length": -1}, {"seed": -1}]
+    "options",
+    [
+        {"repetition_penalty": 0},
+        {"repetition_window": 0},
+        {"stop": ""},
+        {"temperature": -1},
+        {"top_k": 0},
+        {"top_p": 2},
+        {"min_p": -1},
+        {"length": -1},
+        {"seed": -1},
+    ],
 )
 def test_options_out_of_range_are_told_at_once(options: dict[str, Any]) -> None:
     (name,) = options
@@ -155,8 +190,24 @@ def test_a_score_is_the_sum_of_each_tokens_surprise_given_all_before(tokenizer: 
 
 
 def test_an_empty_text_has_no_score() -> None:
-    with pytest.raises(InputError, match="empty"):
-        text_model().score("")
+    for use in (text_model().score, text_model().surprises):
+        with pytest.raises(InputError, match="empty"):
+            use("")
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "byte", "word", "bpe"])
+def test_the_first_place_is_predicted_from_the_start_token_and_all_add_up(tokenizer: str) -> None:
+    made = text_model(tokenizer)
+    text = "The Ω of it.\n" * 30
+    found = made.surprises(text)
+    assert found.bits.sum() * math.log(2) == pytest.approx(made.score(text).nats)
+    start = torch.from_numpy(made.tokenizer.encode("\n")[-1:]).unsqueeze(1)
+    with torch.no_grad():
+        first = made.model.eval()(start)[0][-1, 0].double().log_softmax(-1)[int(made.tokenizer.encode(text)[0])]
+    assert found.bits[0] == pytest.approx(-first.item() / math.log(2))
+    assert {text[place.position : place.position + len(place.text)] for place in found.largest(5)} == {
+        place.text for place in found.largest(5)
+    }
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from longhold._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from longhold import compression as compression
     from longhold import inspection as inspection
+    from longhold import integer as integer
     from longhold.errors import InputError as InputError
     from longhold.kernels import use_backend as use_backend
     from longhold.layers import GRU as GRU
@@ -38,7 +40,12 @@ _HOMES = {
     "load": "longhold.text",
     "train": "longhold.text",
 }
-_ROOMS = {"init": "longhold.layers.init", "inspection": "longhold.inspection"}
+_ROOMS = {
+    "compression": "longhold.compression",
+    "init": "longhold.layers.init",
+    "inspection": "longhold.inspection",
+    "integer": "longhold.integer",
+}
 
 __all__ = ["__version__", *_HOMES, *_ROOMS]
 

@@ -1,33 +1,38 @@
 """`TextModel`: a model, its tokenizer and the facts of its training in one hand."""
 
-import math
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from longhold._version import __version__
 from longhold.data.corpora import known_names, load_corpus
-from longhold.data.tokenizers import Tokenizer, tokenizer_from_dict
+from longhold.data.tokenizers import Tokenizer, start_token, tokenizer_from_dict
 from longhold.errors import InputError
+from longhold.inspection.text_trace import TextTrace, trace_text
 from longhold.models.config import Config
 from longhold.models.contract import SequenceModel, device_of
 from longhold.models.file import StrPath, read_model, write_model
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
-from longhold.sampling import SamplingConfig, generate
-from longhold.training import Progress, evaluate, is_main, parse_duration
+from longhold.sampling import SamplingConfig, generate, stop_texts, surprise, until_stop
+from longhold.sampling.scores import Score as Score
+from longhold.sampling.scores import Surprises, by_place
+from longhold.training import Progress, is_main, parse_duration
 from longhold.training.plan import Begun, Spent, TextOptions
 from longhold.training.recipe import TrainedText, train_text
 
 
 def _last_part(name: Any) -> Any:
-    return re.split(r"[/\\]", name.rstrip("/\\"))[-1] if isinstance(name, str) else name
+    if not isinstance(name, str):
+        return name
+    name = name.rstrip("/\\")
+    return name[max(name.rfind("/"), name.rfind("\\")) + 1 :]
 
 
 @final
@@ -54,35 +59,6 @@ class Facts(Config):
     """loss on text that was not trained on; None if nothing was held out"""
     held_out_bits_per_byte: float | None = Field(default=None, ge=0)
     """the same per byte of UTF-8"""
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well a model predicts a text: its surprise, in all and per unit."""
-
-    nats: float
-    """-ln p(text), the whole text from its first token on"""
-    tokens: int
-    """tokens the text was cut into"""
-    characters: int
-    """code points of the text"""
-    utf8_bytes: int
-    """bytes of the text in UTF-8"""
-
-    @property
-    def bits_per_character(self) -> float:
-        """`nats / ln 2 / characters`."""
-        return self.nats / math.log(2) / self.characters
-
-    @property
-    def bits_per_byte(self) -> float:
-        """`nats / ln 2 / utf8_bytes`; 8 is no better than no model."""
-        return self.nats / math.log(2) / self.utf8_bytes
-
-    @property
-    def perplexity(self) -> float:
-        """`exp(nats / tokens)`, per token, so not to be compared between tokenizers."""
-        return math.exp(self.nats / self.tokens)
 
 
 class _Document(Config):
@@ -136,53 +112,93 @@ class TextModel:
         top_p: float | None = None,
         min_p: float | None = None,
         greedy: bool = False,
+        repetition_penalty: float = 1.0,
+        repetition_window: int = 64,
+        stop: str | Sequence[str] = (),
         seed: int | None = None,
         echo: bool = False,
     ) -> Iterator[str]:
         """Text that goes on from `prompt`, in pieces of whole characters as they are drawn.
 
         Args:
-            prompt: what the model reads first; empty: it begins after the start token.
+            prompt: what the model reads first, all of it; empty: it begins after the start token.
             length: tokens to write. A character left unfinished by the last of them is not shown.
-            temperature: see `SamplingConfig`, as for the next four.
+            temperature: see `SamplingConfig`, as for the next six.
             top_k: most probable tokens kept.
             top_p: probability kept.
             min_p: least probability kept, as a fraction of the largest.
             greedy: always take the most probable token.
+            repetition_penalty: how hard it is to say again one of the last tokens.
+            repetition_window: how many tokens count as the last ones.
+            stop: a text, or several, before which the writing ends; neither it nor what follows comes out. Only what is
+                written counts, not the prompt.
             seed: the same seed gives the same text; None: another one each time.
             echo: whether the prompt comes out first.
 
         Raises:
             InputError: an option is out of range, or the prompt has characters outside a closed vocabulary.
         """
-        config = SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, greedy=greedy)
-        ids = self.tokenizer.encode(prompt) if prompt else np.array([self._start_token()])
-        tokens = torch.from_numpy(ids).to(device_of(self.model))
-        return self._pieces(prompt if echo else "", generate(self.model, tokens, length, config, seed=seed))
+        config = SamplingConfig(
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            greedy=greedy,
+            repetition_penalty=repetition_penalty,
+            repetition_window=repetition_window,
+        )
+        tokens = torch.from_numpy(self.prompt_ids(prompt)).to(device_of(self.model))
+        pieces = self._pieces(generate(self.model, tokens, length, config, seed=seed))
+        written = until_stop(pieces, stop_texts(stop))
+        return chain([prompt], written) if echo and prompt else written
 
-    def _pieces(self, first: str, ids: Iterator[int]) -> Iterator[str]:
-        if first:
-            yield first
+    def _pieces(self, ids: Iterator[int]) -> Iterator[str]:
         stream = self.tokenizer.stream()
-        yield from filter(None, map(stream.push, ids))
+        return filter(None, map(stream.push, ids))
+
+    def prompt_ids(self, prompt: str) -> NDArray[np.int64]:
+        """The ids the model reads before it writes: those of the prompt, or the start token for an empty one."""
+        return self.tokenizer.encode(prompt) if prompt else np.array([self._start_token()])
 
     def score(self, text: str) -> Score:
         """How well the model predicts `text`, read once with the state carried, begun after the start token.
 
         Raises:
-            InputError: the text is empty or has characters outside a closed vocabulary.
+            InputError: the text is empty or has characters outside a closed vocabulary, or the model's output is not
+                finite.
+        """
+        return self.surprises(text).score
+
+    def surprises(self, text: str) -> Surprises:
+        """As `score`, place by place.
+
+        Example:
+            >>> for place in model.surprises(text).largest(5): print(f"{place.bits:.1f} bits for {place.text!r}")
         """
         if not text:
             raise InputError("the text to score is empty")
         ids = self.tokenizer.encode(text)
-        nats = evaluate(self.model, np.concatenate([[self._start_token()], ids])) * len(ids)
-        return Score(nats=nats, tokens=len(ids), characters=len(text), utf8_bytes=len(text.encode()))
+        nats = surprise(self.model, np.concatenate([[self._start_token()], ids]))
+        return by_place(text, self.tokenizer, ids, nats)
+
+    def trace(self, text: str, *, likeliest: int = 10, on_step: Callable[[int, int], None] | None = None) -> TextTrace:
+        """What the model does as it reads `text`, begun after the start token: surprise, odds, states, gates.
+
+        Args:
+            text: what to read.
+            likeliest: tokens whose odds are kept for each place.
+            on_step: called with the steps done and their number; what it raises stops the reading.
+
+        Raises:
+            InputError: the text is empty or has characters outside a closed vocabulary, `likeliest` is below 1, or the
+                model is not recurrent.
+        """
+        return trace_text(
+            self.model, self.tokenizer, text, begin=self._start_token(), likeliest=likeliest, on_step=on_step
+        )
 
     def _start_token(self) -> int:
-        for text in ("\n", " "):
-            if not self.tokenizer.unknown(text):
-                return int(self.tokenizer.encode(text)[-1])
-        return 0
+        return start_token(self.tokenizer)
 
     def save(self, path: StrPath) -> None:
         """Write everything to one `.safetensors` file, atomically.
@@ -218,12 +234,28 @@ class TextModel:
         if kind != "language_model":
             raise InputError(f"cannot read {os.fspath(path)!r}: it holds a {kind!r:.40}, expected a 'language_model'")
         try:
+            _require_modest(document, len(tensors))
             stored = _Document(**document)
             model = LanguageModel(stored.config, device="meta")
             model.take_weights(tensors)
             return cls(model.eval(), tokenizer_from_dict(stored.tokenizer), stored.facts)
         except InputError as error:
             raise InputError(f"cannot read {os.fspath(path)!r}: {error}") from None
+
+
+_MOST_ENTRIES = 200
+"""Names in any part of a document, of which each is complained about where it is unknown."""
+
+
+def _require_modest(document: Mapping[str, Any], count: int) -> None:
+    """Refuse what would take long to refuse: many unknown names, or more layers than there are tensors for."""
+    for part in (document, document.get("config"), document.get("facts")):
+        if isinstance(part, dict) and len(part) > _MOST_ENTRIES:
+            raise InputError(f"its document has {len(part):,} entries in one place, expected at most {_MOST_ENTRIES}")
+    config = document.get("config")
+    layers = config.get("num_layers") if isinstance(config, dict) else None
+    if isinstance(layers, int) and layers > count:
+        raise InputError(f"the weights do not fit the model: {layers!r:.20} layers and {count} tensors")
 
 
 def load(path: StrPath, device: torch.device | str | None = None) -> TextModel:

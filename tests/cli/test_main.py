@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from longhold import __version__
 from longhold.cli.main import app
 
-COMMANDS = ("demo", "tutorial", "train", "write", "compare", "inspect", "study")
+COMMANDS = ("demo", "tutorial", "train", "write", "compare", "inspect", "compress", "decompress", "study")
 
 
 def test_help_names_every_command() -> None:

@@ -210,6 +210,8 @@ def test_a_newer_format_asks_for_an_upgrade(path: Path) -> None:
         {"sha256": "zz"},
         {"sha256": None},
         {"shared": ["weight"]},
+        {"shared": {"tied": "no such"}},
+        {"shared": {"half": "weight"}},
     ],
 )
 def test_a_malformed_document_is_refused(path: Path, changes: dict) -> None:
@@ -217,7 +219,7 @@ def test_a_malformed_document_is_refused(path: Path, changes: dict) -> None:
     assert "document is damaged" in line_of(path)
 
 
-@pytest.mark.parametrize("changes", [{"facts": {}}, {"kind": "other"}, {"new": 1}, {"shared": {"tied": "no such"}}])
+@pytest.mark.parametrize("changes", [{"facts": {}}, {"kind": "other"}, {"new": 1}, {"shared": {"tied": "half"}}])
 def test_a_changed_document_does_not_match_its_digest(path: Path, changes: dict) -> None:
     edit_document(path, **changes)
     assert "SHA-256" in line_of(path)

@@ -274,13 +274,16 @@ def test_a_model_from_meta_keeps_its_initialisation() -> None:
 
 
 def test_a_configuration_is_checked_without_torchs_compiler() -> None:
-    """Arithmetic on the meta device would import it, for seconds, at the first chrono initialisation."""
+    """Arithmetic and normal numbers on the meta device would import it, for seconds, at the first use."""
     code = (
         "import sys\n"
         "from longhold.models.budget import solve_hidden_size\n"
         "from longhold.models.language_model import LanguageModelConfig\n"
         "config = LanguageModelConfig(cell='lstm', vocab_size=9, hidden_size=4, init='chrono:50')\n"
         "solve_hidden_size(config, 10_000)\n"
+        "sizes = {'vocab_size': 9, 'hidden_size': 4, 'embedding_size': 3}\n"
+        "for init in ('uniform', 'tutorial'):\n"
+        "    LanguageModelConfig(cell='rnn', init=init, **sizes).build(device='meta')\n"
         "print('torch._inductor' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -294,6 +297,8 @@ def test_a_configuration_is_checked_without_torchs_compiler() -> None:
         (lambda weights: weights.update(extra=torch.zeros(1)), "extra"),
         (lambda weights: weights.update({"output.bias": torch.zeros(8)}), r"expected floating point \(7,\)"),
         (lambda weights: weights.update({"output.bias": torch.zeros(7, dtype=torch.long)}), "int64"),
+        (lambda weights: weights.update({"output.bias": torch.zeros(7).to(torch.float8_e5m2)}), "float8"),
+        (lambda weights: weights.update({"output.bias": torch.zeros(7).half()}), "several types"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(change: Any, line: str) -> None:

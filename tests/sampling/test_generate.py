@@ -213,3 +213,52 @@ def test_what_was_written_before_the_output_broke_is_still_handed_out(backend: s
         assert list(itertools.islice(stream, cut)) == whole[:cut]
         with pytest.raises(InputError, match="not finite"):
             next(stream)
+
+
+def repeated_by_hand(made: LanguageModel, prompt: Tensor, length: int, config: SamplingConfig, seed: int) -> list[int]:
+    """Everything recomputed at each step, the penalty on the last tokens of prompt and text."""
+    generator, tokens = torch.Generator().manual_seed(seed), prompt.tolist()
+    plain = SamplingConfig(temperature=config.temperature)
+    made.eval()
+    with torch.no_grad():
+        for _ in range(length):
+            logits = made(torch.tensor(tokens).unsqueeze(1))[0][-1]
+            for token in set(tokens[-config.repetition_window :]):
+                x = logits[0, token]
+                logits[0, token] = x / config.repetition_penalty if x > 0 else x * config.repetition_penalty
+            tokens.append(int(sample(logits, plain, generator)))
+    return tokens[len(prompt) :]
+
+
+@pytest.mark.parametrize("window", [1, 3, 500])
+def test_a_penalty_looks_back_over_its_window_and_takes_the_python_path(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, draws = model("gru"), Draws(monkeypatch)
+    config = SamplingConfig(repetition_penalty=3, repetition_window=window)
+    written = list(generate(made, PROMPT, 60, config, seed=5))
+    assert written == repeated_by_hand(made, PROMPT, 60, config, seed=5)
+    assert draws.sizes == []
+    assert written != list(generate(made, PROMPT, 60, SamplingConfig(), seed=5))
+    assert draws.sizes != []
+
+
+def test_a_penalty_of_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, draws = model("gru"), Draws(monkeypatch)
+    config = SamplingConfig(repetition_penalty=1, repetition_window=3)
+    assert list(generate(made, PROMPT, 40, config, seed=5)) == list(
+        generate(made, PROMPT, 40, SamplingConfig(), seed=5)
+    )
+    assert draws.sizes
+
+
+def test_a_long_prompt_is_read_in_parts_and_obeyed() -> None:
+    made, shapes = model("lstm", 1, embedding_size=4), []
+    prompt = torch.randint(11, (2500,), generator=torch.Generator().manual_seed(1))
+    config = SamplingConfig(greedy=True)
+    handle = made.output.register_forward_hook(lambda _, given, __: shapes.append(given[0].shape[0]))
+    written = list(generate(made, prompt, 3, config))
+    handle.remove()
+    assert max(shapes) <= 1024
+    assert sum(shapes) == 2500 + 2
+    assert written == from_scratch(made, prompt, 3, config, seed=0)

@@ -169,9 +169,46 @@ def test_an_output_that_is_not_finite_is_refused(bad: list[float], greedy: bool)
         ({"top_p": 0.0}, "top_p=0.0: should be greater than 0"),
         ({"top_p": 1.5}, "top_p=1.5"),
         ({"min_p": 2}, "min_p=2"),
+        ({"repetition_penalty": 0.9}, "repetition_penalty=0.9: should be greater than or equal to 1"),
+        ({"repetition_penalty": 101}, "repetition_penalty=101"),
+        ({"repetition_window": 0}, "repetition_window=0"),
         ({"topp": 0.5}, "unknown option 'topp'"),
     ],
 )
 def test_values_that_cannot_be_are_refused(values: dict, line: str) -> None:
     with pytest.raises(InputError, match=line):
         SamplingConfig(**values)
+
+
+def penalised_by_definition(logits: list[float], recent: list[int], penalty: float) -> list[float]:
+    """CTRL's rule, one token at a time."""
+    out = list(logits)
+    for token in set(recent):
+        out[token] = out[token] / penalty if out[token] > 0 else out[token] * penalty
+    return out
+
+
+@pytest.mark.parametrize("recent", [[], [0], [1, 1, 1], [0, 4, 6, 4], list(range(8))])
+@pytest.mark.parametrize("penalty", [1.0, 1.3, 40.0])
+def test_the_repetition_penalty_is_the_defined_one(recent: list[int], penalty: float) -> None:
+    config = SamplingConfig(repetition_penalty=penalty, temperature=0.7, top_k=6, top_p=0.95, min_p=0.01)
+    without = SamplingConfig(temperature=0.7, top_k=6, top_p=0.95, min_p=0.01)
+    logits = torch.tensor([LOGITS, LOGITS[::-1]], dtype=torch.float64)
+    filtered = filter_logits(logits, config, torch.tensor([recent, recent], dtype=torch.int64))
+    rows = (penalised_by_definition(row, recent, penalty) for row in (LOGITS, LOGITS[::-1]))
+    expected = np.stack([by_definition(row, without) for row in rows])
+    np.testing.assert_allclose(filtered.softmax(-1).numpy(), expected, atol=1e-12)
+
+
+def test_the_penalty_falls_on_each_row_s_own_tokens_and_on_greedy_too() -> None:
+    config = SamplingConfig(greedy=True, repetition_penalty=5)
+    logits = torch.tensor([[2.0, 1.0, -1.0], [2.0, 1.0, -1.0]])
+    assert sample(logits, config, recent=torch.tensor([[0, 2], [1, 1]])).tolist() == [1, 0]
+    assert sample(logits, config).tolist() == [0, 0]
+    assert logits[0, 0] == 2.0
+
+
+def test_an_impossible_token_stays_impossible_under_a_penalty() -> None:
+    logits = torch.tensor([[-torch.inf, 1.0]])
+    filtered = filter_logits(logits, SamplingConfig(repetition_penalty=2), torch.tensor([[0, 1]]))
+    assert filtered.tolist() == [[-torch.inf, 0.0]]

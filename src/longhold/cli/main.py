@@ -10,7 +10,20 @@ from typing import Annotated, Any
 import typer
 
 from longhold._version import __version__
-from longhold.cli import compare, demo, inspect, study, train, tutorial, write
+from longhold.cli import (
+    compare,
+    compress,
+    decompress,
+    demo,
+    export,
+    info,
+    inspect,
+    study,
+    train,
+    tutorial,
+    ui,
+    write,
+)
 from longhold.errors import InputError
 
 app = typer.Typer(
@@ -60,7 +73,19 @@ def _answered(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for _command in (demo.demo, tutorial.tutorial, train.train, write.write, compare.compare, inspect.inspect):
+for _command in (
+    demo.demo,
+    tutorial.tutorial,
+    train.train,
+    write.write,
+    compare.compare,
+    inspect.inspect,
+    compress.compress,
+    decompress.decompress,
+    export.export,
+    info.info,
+    ui.ui,
+):
     app.command(_command.__name__)(_answered(_command))
 
 _study = typer.Typer(name="study", help="The memory study: plans, their cost, their runs, their rows.")

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from longhold.cells import GRUGates, LSTMGates
+from longhold.cells import GRUGates as GRUGates
+from longhold.cells import LSTMGates as LSTMGates
 
 
 class RNNTrace(NamedTuple):

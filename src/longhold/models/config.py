@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from longhold.errors import InputError
 
+_MOST_NAMED = 8
+_LONGEST_MESSAGE = 500
+
 
 class Config(BaseModel):
     """A frozen pydantic model that raises `InputError` with one line for whatever is wrong with its values.
@@ -17,7 +20,7 @@ class Config(BaseModel):
 
     if not TYPE_CHECKING:  # the checker knows the fields of each subclass, and this signature would hide them
 
-        def __init__(self, **values: Any) -> None:
+        def __init__(self, /, **values: Any) -> None:
             try:
                 super().__init__(**values)
             except ValidationError as error:
@@ -25,20 +28,26 @@ class Config(BaseModel):
 
 
 def validation_line(error: ValidationError) -> str:
-    """What pydantic found, in one line: each field, the value given and what was expected."""
-    return "; ".join(_complaint(dict(entry)) for entry in error.errors(include_url=False))
+    """What pydantic found, in one line: each field, the value given and what was expected; of many the first few."""
+    entries = error.errors(include_url=False)
+    more = [f"and {len(entries) - _MOST_NAMED} more"] if len(entries) > _MOST_NAMED else []
+    return "; ".join([*(_complaint(dict(entry)) for entry in entries[:_MOST_NAMED]), *more])
 
 
 def _complaint(entry: dict[str, Any]) -> str:
     field = ".".join(map(str, entry["loc"]))
-    message = " ".join(str(entry["msg"]).removeprefix("Value error, ").split())
+    message = _cut(" ".join(str(entry["msg"]).removeprefix("Value error, ").split()))
     if entry["type"] == "missing":
         return f"{field} is missing"
     if entry["type"] == "extra_forbidden":
-        return f"unknown option {field!r}"
+        return f"unknown option {field!r:.80}"
     if not field:
         return message
     if isinstance(entry.get("ctx", {}).get("error"), InputError):  # of a configuration inside this one
         return f"{field}: {message}"
     message = message.removeprefix("Input ")
     return f"{field}={entry['input']!r:.60}: {message}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]} ..."

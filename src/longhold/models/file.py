@@ -8,7 +8,8 @@ The file is an ordinary safetensors file. Its only metadata key, `longhold`, hol
     kind            what the file holds, such as "language_model" or "checkpoint"
     ...             whatever the writer put beside it: configuration, tokenizer, facts
 
-The digest detects damage, not malice: who can edit the file can also write a new digest.
+The digest detects damage, not malice: who can edit the file can also write a new digest. So whatever is read is held
+to limits whether the digest is right or not (`longhold.models.header`), and nothing in a file is ever executed.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -28,6 +29,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from longhold.errors import InputError
+from longhold.models.header import DEEPEST, LONGEST, Header, deeper_than, parse_json, read_header
 
 FORMAT_VERSION = 1
 """The newest format that this version reads, and the one it writes."""
@@ -35,7 +37,6 @@ FORMAT_VERSION = 1
 StrPath: TypeAlias = str | os.PathLike[str]
 
 _KEY = "longhold"
-_LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format
 
 
 class _Envelope(BaseModel):
@@ -61,25 +62,35 @@ def write_model(path: StrPath, tensors: Mapping[str, Tensor], document: Mapping[
             `shared` belong to the format.
 
     Raises:
-        InputError: the file cannot be written (no such folder, full disk ...).
+        InputError: the file cannot be written (no such folder, full disk ...), or the document is longer than
+            `longhold.models.header.LONGEST`.
         ValueError: the document breaks the rules above.
     """
     reserved = sorted({"format_version", "sha256", "shared"} & document.keys())
     if reserved:
         raise ValueError(f"the document may not name {', '.join(reserved)}: the format uses it")
+    if deeper_than(document, DEEPEST):
+        raise ValueError(f"the document may have {DEEPEST} levels at most")
     shared = _shared_names(tensors)
     stored = {name: _private(tensors[name]) for name in sorted(tensors) if name not in shared}
     whole = {**document, "format_version": FORMAT_VERSION, **({"shared": shared} if shared else {})}
     whole["sha256"] = _digest(whole, stored)
     _Envelope.model_validate(whole)
-    atomic_write_bytes(path, save_safetensors(stored, {_KEY: _canonical(whole)}))
+    data = save_safetensors(stored, {_KEY: _canonical(whole)})
+    length = int.from_bytes(data[:8], "little")
+    if length > LONGEST:
+        raise InputError(
+            f"cannot save {_quoted(path)}: vocabulary and configuration take {length:,} bytes, "
+            f"expected at most {LONGEST:,}; take a smaller vocabulary"
+        )
+    atomic_write_bytes(path, data)
 
 
 def read_model(path: StrPath, *, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors by name, on `device`, and the document that were given to `write_model`.
 
-    Names that shared a tensor share it again. Nothing in the file is executed, and no memory is taken for tensors
-    before the header, the format version and the sizes are known to be right.
+    Names that shared a tensor share it again. Nothing in the file is executed. Before the tensors are read the header,
+    the format version and all sizes are known to be right, so reading takes a few times the file's size at most.
 
     Raises:
         InputError: the file is missing, not one of ours, from a newer format, truncated or changed.
@@ -91,6 +102,8 @@ def read_model(path: StrPath, *, device: torch.device | str = "cpu") -> tuple[di
         raise InputError(f"cannot read {_quoted(path)}: {_reason(error)}") from None
     except InputError as error:
         raise InputError(f"cannot read {_quoted(path)}: {error}") from None
+    except MemoryError:
+        raise InputError(f"cannot read {_quoted(path)}: it takes more memory than there is") from None
     here = {name: tensor.to(device) for name, tensor in tensors.items()}
     shared = whole.get("shared", {})
     here |= {name: here[stored] for name, stored in shared.items()}
@@ -172,48 +185,30 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
     if path.exists() and not path.is_file():
         raise InputError("it is not a file")
     with open(path, "rb") as file:
-        whole = _document(_header(file))
+        header = read_header(file)
+        whole = _document(header)
         file.seek(0)
         return whole, file.read()
 
 
-def _header(file: BinaryIO) -> Any:
-    size = os.fstat(file.fileno()).st_size
-    if size == 0:
-        raise InputError("the file is empty")
-    length = int.from_bytes(file.read(8), "little")
-    if size < 8 or length > min(size - 8, _LONGEST_HEADER):
-        raise InputError("it is not a safetensors file, or it is truncated")
-    return _parsed(file.read(length), "it is not a safetensors file, or it is damaged")
-
-
-def _parsed(text: bytes | str, complaint: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise InputError(complaint) from None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
-
-
-def _document(header: Any) -> dict[str, Any]:
+def _document(header: Header) -> dict[str, Any]:
     """The document in a safetensors header, once its version and its required fields are right."""
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    text = metadata.get(_KEY) if isinstance(metadata, dict) else None
-    if not isinstance(text, str):
+    text = header.metadata.get(_KEY)
+    if text is None:
         raise InputError("it is a safetensors file, but longhold did not write it")
-    whole = _parsed(text, "its document is damaged")
+    whole = parse_json(text, "its document is damaged")
     version = whole.get("format_version") if isinstance(whole, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if type(version) is int and version > FORMAT_VERSION:
         raise InputError(
-            f"written by a newer longhold (format {version}, this one reads up to {FORMAT_VERSION}): upgrade longhold"
+            f"written by a newer longhold (format {version!r:.20}, this one reads up to {FORMAT_VERSION}): "
+            "upgrade longhold"
         )
     try:
-        _Envelope.model_validate(whole)
+        envelope = _Envelope.model_validate(whole)
     except ValidationError:
         raise InputError("its document is damaged") from None
+    if envelope.shared.keys() & header.shapes.keys() or not set(envelope.shared.values()) <= header.shapes.keys():
+        raise InputError("its document is damaged")
     return dict(whole)
 
 
@@ -221,9 +216,9 @@ def _tensors(whole: Mapping[str, Any], data: bytes) -> dict[str, Tensor]:
     """The stored tensors, once the digest over them and the document is right."""
     try:
         tensors = load_safetensors(data)
-    except (SafetensorError, KeyError):  # KeyError: a dtype that torch does not have
+    except SafetensorError:
         raise InputError("it is truncated or damaged") from None
-    if _digest(whole, tensors) != whole["sha256"] or not set(whole.get("shared", {}).values()) <= tensors.keys():
+    if _digest(whole, tensors) != whole["sha256"]:
         raise InputError("it was changed after it was written (the SHA-256 does not match)")
     return tensors
 

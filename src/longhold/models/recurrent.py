@@ -26,6 +26,9 @@ CELL_OPTIONS: dict[str, tuple[str, ...]] = {
 """The fields of a configuration that only one cell has."""
 
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
 class RecurrentConfig(ModelConfig):
     """Shape and options of a recurrent network over token ids."""
 
@@ -153,7 +156,7 @@ class RecurrentModel(SequenceModel):
     ) -> None:
         super().__init__()
         width = config.embedding_size
-        self.embedding = None if width is None else nn.Embedding(config.vocab_size, width, device=device, dtype=dtype)
+        self.embedding = None if width is None else _embedding(config.vocab_size, width, device, dtype)
         self.layer = make_layer(config, device=device, dtype=dtype)
         self.output = nn.Linear(config.output_features, outputs, device=device, dtype=dtype)
         self._locked, self._embedding_dropout = config.locked_dropout, config.embedding_dropout
@@ -164,6 +167,8 @@ class RecurrentModel(SequenceModel):
             self._draw_as_the_tutorial(initialization.std)
 
     def _draw_as_the_tutorial(self, std: float) -> None:
+        if self.output.weight.is_meta:
+            return
         nn.init.normal_(self.output.weight, std=std)
         nn.init.zeros_(self.output.bias)
         if self.embedding is not None:
@@ -201,17 +206,20 @@ class RecurrentModel(SequenceModel):
         """Make `tensors` (not copies) the model's parameters, with their device and dtype; used after building on meta.
 
         Raises:
-            InputError: names or shapes are not those of `state_dict`, or a tensor is not of floating point.
+            InputError: names or shapes are not those of `state_dict`, or the tensors are not all of one type that torch
+                computes in.
         """
         own = self.state_dict()
         if own.keys() != tensors.keys():
             raise InputError(f"the weights do not fit the model: {_some(own.keys() ^ tensors.keys())} on one side only")
         for name, tensor in tensors.items():
-            if tensor.shape != own[name].shape or not tensor.is_floating_point():
+            if tensor.shape != own[name].shape or tensor.dtype not in _FLOATS:
                 raise InputError(
                     f"the weights do not fit the model: {name} is {tensor.dtype} {tuple(tensor.shape)}, "
                     f"expected floating point {tuple(own[name].shape)}"
                 )
+        if len({tensor.dtype for tensor in tensors.values()}) > 1:
+            raise InputError("the weights do not fit the model: they are of several types, expected one")
         self.load_state_dict(dict(tensors), assign=True)
         self._tie()
         self.layer.flatten_parameters()
@@ -220,6 +228,16 @@ class RecurrentModel(SequenceModel):
         """Make one parameter of those that the configuration ties; a model without ties has nothing to do."""
 
 
+def _embedding(
+    vocab_size: int, width: int, device: torch.device | str | None, dtype: torch.dtype | None
+) -> nn.Embedding:
+    if device is None or torch.device(device).type != "meta":
+        return nn.Embedding(vocab_size, width, device=device, dtype=dtype)
+    # Drawing normal numbers on meta imports sympy and inductor, which takes seconds
+    weight = torch.empty(vocab_size, width, device=device, dtype=dtype)
+    return nn.Embedding(vocab_size, width, _weight=weight)
+
+
 def _some(names: set[str]) -> str:
-    shown = sorted(names)[:3]
+    shown = [f"{name!r:.80}" for name in sorted(names)[:3]]
     return ", ".join(shown) + (" ..." if len(names) > 3 else "")

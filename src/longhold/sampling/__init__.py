@@ -2,5 +2,19 @@
 
 from longhold.sampling.generate import generate, generate_batch
 from longhold.sampling.sampler import SamplingConfig, filter_logits, sample
+from longhold.sampling.stop import stop_texts, until_stop
+from longhold.sampling.surprise import surprise
+from longhold.sampling.walk import Candidate, Walk
 
-__all__ = ["SamplingConfig", "filter_logits", "generate", "generate_batch", "sample"]
+__all__ = [
+    "Candidate",
+    "SamplingConfig",
+    "Walk",
+    "filter_logits",
+    "generate",
+    "generate_batch",
+    "sample",
+    "stop_texts",
+    "surprise",
+    "until_stop",
+]

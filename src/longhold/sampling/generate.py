@@ -14,6 +14,7 @@ from longhold.sampling.sampler import NOT_FINITE, SamplingConfig, draw_uniforms,
 _WORTH_PACKING = 16  # tokens: a stepper packs the weights once, which takes as long as a few tokens
 _LARGEST_CHUNK = 64  # tokens drawn before the first of them is handed out
 _PATIENCE = 0.01  # seconds that a chunk may take
+_READ_AT_ONCE = 1024  # tokens of a prompt; the logits of every one of them are made
 
 
 def generate(
@@ -21,12 +22,13 @@ def generate(
 ) -> Iterator[int]:
     """Token ids that continue `prompt`, yielded as they are drawn.
 
-    The whole prompt goes in with one call, then each token with one step, from the state the last one left. The model
-    is in evaluation mode while it runs and back in its own mode whenever a token is handed out.
+    The whole prompt is read, however long it is, then each token with one step, from the state the last one left. The
+    model is in evaluation mode while it runs and back in its own mode whenever a token is handed out.
 
     A language model on the CPU is stepped in C++ (`longhold.models.stepper`): its weights are read once, after the
     first token, and tokens are drawn a few ahead. The rules and the random numbers are the same either
-    way, and so are the ids, but where two of them are as near as the rounding of a sum.
+    way, and so are the ids, but where two of them are as near as the rounding of a sum. Draws that look back, for a
+    repetition penalty, are made in Python.
 
     Args:
         model: any model of the contract over token ids.
@@ -62,10 +64,11 @@ def _checked(
         raise InputError("the prompt is empty: at least one token is needed to begin from")
     if length < 0:
         raise InputError(f"length={length}: expected 0 or more tokens")
-    return _drawn(model, prompts, length, config, _generator(seed, prompts.device))
+    return _drawn(model, prompts, length, config, generator_from(seed, prompts.device))
 
 
-def _generator(seed: int | None, device: torch.device) -> torch.Generator:
+def generator_from(seed: int | None, device: torch.device) -> torch.Generator:
+    """A generator of its own for draws on `device`; fresh entropy for None, `InputError` for a seed that is none."""
     generator = torch.Generator(device)
     if seed is None:
         generator.seed()
@@ -77,20 +80,38 @@ def _generator(seed: int | None, device: torch.device) -> torch.Generator:
 
 
 def _drawn(
-    model: SequenceModel, inputs: Tensor, length: int, config: SamplingConfig, generator: torch.Generator
+    model: SequenceModel, prompts: Tensor, length: int, config: SamplingConfig, generator: torch.Generator
 ) -> Iterator[Tensor]:
     """Chunks of ids `(N, B)`, `length` rows in all."""
+    inputs: Tensor = prompts
     state: State | None = None
+    recent = recent_ids(prompts[:0], prompts, config)
     for done in range(1, length + 1):
         with evaluation_mode(model), torch.inference_mode():
-            outputs, state = model(inputs, state)
-            inputs = sample(outputs[-1], config, generator).unsqueeze(0)
+            logits, state = read(model, inputs, state)
+            inputs = sample(logits, config, generator, recent.T).unsqueeze(0)
+            recent = recent_ids(recent, inputs, config)
         yield inputs
-        stepper = stepper_of(model, inputs.shape[1]) if done == 1 and length > _WORTH_PACKING else None
+        worth_it = done == 1 and length > _WORTH_PACKING and not config.looks_back
+        stepper = stepper_of(model, inputs.shape[1]) if worth_it else None
         if stepper is not None:
             stepper.begin(state)
             yield from _stepped(stepper, inputs[0], length - 1, config, generator)
             return
+
+
+def read(model: SequenceModel, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
+    """The logits `(B, V)` after the ids `(T, B)`, T >= 1, and the state, in memory that does not grow with T."""
+    *parts, last = torch.split(inputs, _READ_AT_ONCE)
+    for part in parts:
+        _, state = model(part, state)
+    outputs, after = model(last, state)
+    return outputs[-1], after
+
+
+def recent_ids(before: Tensor, ids: Tensor, config: SamplingConfig) -> Tensor:
+    """What a penalty falls on, `(N, B)`, once `ids` `(T, B)` have come; none where there is no penalty."""
+    return torch.cat([before, ids])[-config.repetition_window :] if config.looks_back else before
 
 
 def _stepped(

@@ -26,23 +26,42 @@ class SamplingConfig(Config):
     min_p: float | None = Field(default=None, ge=0, le=1)
     """keep tokens at least this fraction as probable as the most probable one (Nguyen et al. 2024)"""
     greedy: bool = False
-    """take the most probable token, of equals the one with the smallest id; the other fields then change nothing"""
+    """take the most probable token, of equals the one with the smallest id; of the other fields only the repetition
+    penalty then changes anything"""
+    repetition_penalty: float = Field(default=1.0, ge=1, le=100)
+    """how hard it is to say again what was just said; 1: not at all"""
+    repetition_window: int = Field(default=64, ge=1, le=2**20)
+    """tokens before the next one, the prompt's among them, that the penalty falls on"""
 
     @property
     def takes_the_best(self) -> bool:
         """Whether nothing is left to chance."""
         return self.greedy or self.temperature == 0
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether a draw depends on the tokens before it, beside the model's own memory of them."""
+        return self.repetition_penalty != 1
 
-def filter_logits(logits: Tensor, config: SamplingConfig) -> Tensor:
+
+def filter_logits(logits: Tensor, config: SamplingConfig, recent: Tensor | None = None) -> Tensor:
     """The logits of the distribution that is drawn from: `softmax(filter_logits(logits, config))`.
 
-    In this order, each on what the one before left, renormalised: temperature, top-k, top-p, min-p. At least one token
-    is kept.
+    In this order, each on what the one before left, renormalised: repetition penalty, temperature, top-k, top-p, min-p.
+    At least one token is kept.
+
+    The penalty `p` is CTRL's (Keskar et al. 2019) in the form that never rewards: the logit `x` of each token that is
+    among the recent ones, however often, becomes
+
+        x / p  where x > 0,  else  x p
+
+    It works on the logits as the model gives them, so unlike the other rules it is not the same for two models whose
+    logits differ by a constant.
 
     Args:
         logits: `(..., V)`, unnormalised log-probabilities; -inf means impossible.
         config: how to sample.
+        recent: `(..., N)` ids that the repetition penalty falls on; None: there are none.
 
     Returns:
         `(..., V)` in float32, or float64 for that input: shifted so that the largest is 0, -inf where a token is out.
@@ -51,6 +70,8 @@ def filter_logits(logits: Tensor, config: SamplingConfig) -> Tensor:
         InputError: a row has no finite largest value (NaN, +inf, or every token impossible).
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
+    if recent is not None and config.looks_back:
+        logits = _penalised(logits, recent, config.repetition_penalty)
     largest = logits.amax(-1, keepdim=True)
     if not torch.isfinite(largest).all():
         raise InputError(NOT_FINITE)
@@ -68,15 +89,17 @@ def filter_logits(logits: Tensor, config: SamplingConfig) -> Tensor:
     return shifted
 
 
-def sample(logits: Tensor, config: SamplingConfig, generator: torch.Generator | None = None) -> Tensor:
-    """One token per row of `logits` `(B, V)`: ids `(B,)`.
+def sample(
+    logits: Tensor, config: SamplingConfig, generator: torch.Generator | None = None, recent: Tensor | None = None
+) -> Tensor:
+    """One token per row of `logits` `(B, V)`: ids `(B,)`; `recent` `(B, N)` as in `filter_logits`.
 
     By the inverse of the cumulated distribution: of one uniform number `u` per row, the first id whose probability,
     added to those of all smaller ids, is above `u`. So each draw takes one number of the generator, whatever V is.
 
     `generator` is on the device of the logits; None is torch's own. Greedy sampling draws nothing from it.
     """
-    filtered = filter_logits(logits, config)
+    filtered = filter_logits(logits, config, recent)
     if config.takes_the_best:
         return filtered.argmax(-1)
     uniforms = draw_uniforms((*filtered.shape[:-1], 1), config, generator, filtered.device)
@@ -95,6 +118,11 @@ def draw_uniforms(
     if config.takes_the_best:
         return torch.zeros(shape, dtype=dtype, device=device)
     return torch.rand(shape, dtype=dtype, generator=generator, device=device)
+
+
+def _penalised(logits: Tensor, recent: Tensor, penalty: float) -> Tensor:
+    said = logits.gather(-1, recent)
+    return logits.scatter(-1, recent, torch.where(said > 0, said / penalty, said * penalty))
 
 
 def _only(logits: Tensor, keep: Tensor) -> Tensor:

@@ -30,6 +30,19 @@ def test_a_horizon_beyond_the_grid_gives_a_bound() -> None:
     assert found.equivalent(100) == 1  # nobody knows
 
 
+def test_complete_separation_is_seen() -> None:
+    """Ten seeds that solve everything against ten that solve nothing: no deal of the seeds is more extreme."""
+    assert horizon_ratio(group([10] * 6), group([0] * 6)).p_value < 1e-3
+    assert horizon_ratio(group([0] * 6), group([10] * 5 + [9])).p_value < 1e-3
+
+
+def test_a_test_that_points_the_other_way_claims_nothing() -> None:
+    far, near = group([5, 5, 5, 5, 5, 5]), group([10, 10, 10, 4, 4, 4])
+    found = horizon_ratio(far, near)
+    assert found.octaves.value > 0  # half of the seeds solve even the longest lag
+    assert found.p_value == 1  # though the others hold more octaves
+
+
 def test_two_horizons_beyond_the_grid_are_not_compared() -> None:
     for counts in ([10] * 6, [0] * 6):
         found = horizon_ratio(group(counts), group(counts))

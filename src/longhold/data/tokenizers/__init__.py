@@ -5,6 +5,7 @@ from longhold.data.tokenizers.bpe import BPETokenizer
 from longhold.data.tokenizers.byte import ByteTokenizer
 from longhold.data.tokenizers.char import CharTokenizer
 from longhold.data.tokenizers.factory import TOKENIZERS, tokenizer_from_dict, train_tokenizer
+from longhold.data.tokenizers.start import start_token
 from longhold.data.tokenizers.word import WordTokenizer, split_words
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Tokenizer",
     "WordTokenizer",
     "split_words",
+    "start_token",
     "tokenizer_from_dict",
     "train_tokenizer",
 ]

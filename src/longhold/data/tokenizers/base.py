@@ -118,9 +118,9 @@ def require_keys(data: dict[str, Any], kind: str, **types: type) -> None:
     """`InputError` unless `data` is a tokenizer of this kind with exactly the named entries of the named types."""
     expected = {"kind": str, **types}
     if data.keys() != expected.keys():
-        raise InputError(f"a {kind} tokenizer is stored as {sorted(expected)}, got {sorted(map(str, data))}")
+        raise InputError(f"a {kind} tokenizer is stored as {sorted(expected)}, got {sorted(data)!r:.200}")
     for key, type_ in expected.items():
         if type(data[key]) is not type_:
             raise InputError(f"{key} of a {kind} tokenizer must be {type_.__name__}, got {data[key]!r:.40}")
     if data["kind"] != kind:
-        raise InputError(f"expected a {kind} tokenizer, got {data['kind']!r}")
+        raise InputError(f"expected a {kind} tokenizer, got {data['kind']!r:.40}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, ClassVar, final
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import models, pre_tokenizers, trainers
 
 from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, utf8
 from longhold.errors import InputError
@@ -22,20 +23,21 @@ _SEAM = re.compile(r"(?<=\S\n)(?=\S)")
 class BPETokenizer(Tokenizer):
     """Byte pairs merged by frequency, over the bytes of UTF-8 (Sennrich et al. 2016; Radford et al. 2019).
 
-    Training and merging are done by the `tokenizers` library; `model` is its own JSON form.
+    Training and merging are done by the `tokenizers` library. `model` is JSON in that library's form, of which only
+    what training here writes is taken: vocabulary and merges are read and checked, everything else must stand as it
+    is written, and the library is given the two tables, never the JSON.
     """
 
     kind: ClassVar[str] = "bpe"
 
     def __init__(self, model: str) -> None:
         self.model = model
-        self._engine = _load(model)
-        size = self._engine.get_vocab_size()
-        names = [self._engine.id_to_token(token) for token in range(size)]
-        self._bytes = [_to_bytes(name) for name in names]
+        vocabulary, merges = _tables(model)
+        self._bytes = [_to_bytes(name) for name in sorted(vocabulary, key=vocabulary.__getitem__)]
         if not {bytes((value,)) for value in range(256)} <= set(self._bytes):
             raise InputError("the vocabulary of a bpe tokenizer must hold all 256 bytes")
-        self._check_round_trip()
+        self._engine = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+        self._engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
 
     @classmethod
     def train(cls, text: str, vocab_size: int | None = None) -> BPETokenizer:
@@ -46,7 +48,6 @@ class BPETokenizer(Tokenizer):
         utf8(text)
         engine = tokenizers.Tokenizer(models.BPE())
         engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        engine.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=size,
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
@@ -54,7 +55,9 @@ class BPETokenizer(Tokenizer):
             show_progress=False,
         )
         engine.train_from_iterator(_chunks(text), trainer)
-        return cls(engine.to_str())
+        trained = json.loads(engine.to_str())["model"]
+        form = _form(trained["vocab"], trained["merges"])
+        return cls(json.dumps(form, ensure_ascii=False, separators=(",", ":")))
 
     @property
     def vocab_size(self) -> int:
@@ -81,18 +84,76 @@ class BPETokenizer(Tokenizer):
         require_keys(data, cls.kind, model=str)
         return cls(data["model"])
 
-    def _check_round_trip(self) -> None:
-        probe = " a  \tB\r\n\n e\u0301\u4e2d\U0001f600\u00a0. "
-        if self.decode(self.encode(probe)) != probe:
-            raise InputError("the model of a bpe tokenizer must be byte-level and change no text")
+
+def _form(vocabulary: object, merges: object) -> dict[str, Any]:
+    """The JSON of a model with these two tables, as the library writes it."""
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+        "post_processor": None,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": vocabulary,
+            "merges": merges,
+        },
+    }
 
 
-def _load(model: str) -> tokenizers.Tokenizer:
-    # The library raises bare Exception for a model it cannot read.
+def _tables(model: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The vocabulary and the merges of a stored model, if it is one that `train` could have written."""
     try:
-        return tokenizers.Tokenizer.from_str(model)
-    except Exception as error:
-        raise InputError(f"model of a bpe tokenizer cannot be read: {str(error).splitlines()[0]}") from None
+        form = json.loads(model, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError):
+        raise InputError(f"model of a bpe tokenizer cannot be read: {model!r:.40} is no JSON") from None
+    tables = form.get("model") if isinstance(form, dict) else None
+    if not isinstance(tables, dict) or not {"vocab", "merges"} <= tables.keys():
+        raise InputError(f"model of a bpe tokenizer cannot be read: {model!r:.40} has no vocabulary and merges")
+    vocabulary, merges = tables["vocab"], tables["merges"]
+    if form != _form(vocabulary, merges):
+        expected = _form(vocabulary, merges)
+        odd = sorted(name for name in form.keys() | expected if form.get(name, ...) != expected.get(name, ...))
+        raise InputError(f"model of a bpe tokenizer: {odd!r:.60} is not as longhold writes it")
+    return _vocabulary(vocabulary), _merges(merges, vocabulary)
+
+
+def _vocabulary(table: Any) -> dict[str, int]:
+    if not isinstance(table, dict) or not all(type(token) is int for token in table.values()):
+        raise InputError("the vocabulary of a bpe tokenizer must be an object of whole numbers")
+    if "" in table or sorted(table.values()) != list(range(len(table))):
+        raise InputError(f"the vocabulary of a bpe tokenizer must number its {len(table)} tokens from 0")
+    return table
+
+
+def _merges(table: Any, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
+    if not isinstance(table, list) or not all(_is_pair(entry) for entry in table):
+        raise InputError("the merges of a bpe tokenizer must be pairs of text")
+    for left, right in table:
+        if not {left, right, left + right} <= vocabulary.keys():
+            raise InputError(f"not a merge of two tokens into one: {[left, right]!r:.60}")
+    return [(left, right) for left, right in table]
+
+
+def _is_pair(entry: Any) -> bool:
+    return isinstance(entry, list) and len(entry) == 2 and all(isinstance(part, str) for part in entry)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
 
 
 def _chunks(text: str) -> Iterator[str]:
@@ -118,8 +179,8 @@ def _byte_names() -> dict[str, int]:
 _BYTE_OF = _byte_names()
 
 
-def _to_bytes(name: str | None) -> bytes:
+def _to_bytes(name: str) -> bytes:
     try:
-        return bytes(_BYTE_OF[character] for character in name or "")
+        return bytes(_BYTE_OF[character] for character in name)
     except KeyError:
         raise InputError(f"not a byte-level token of a bpe tokenizer: {name!r:.40}") from None

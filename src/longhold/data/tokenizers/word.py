@@ -41,7 +41,7 @@ class WordTokenizer(Tokenizer):
             raise InputError("words of a word tokenizer must be distinct")
         for word in words:
             if split_words(word) != [word] or len(word.encode("utf-8")) < 2:
-                raise InputError(f"not one word of two bytes or more: {word!r}")
+                raise InputError(f"not one word of two bytes or more: {word!r:.60}")
 
     @classmethod
     def train(cls, text: str, vocab_size: int | None = None) -> WordTokenizer:

@@ -73,7 +73,7 @@ def report_of(name: str, store: Path, folder: str | Path) -> Files:
     if not rows:
         there = f"plans there: {', '.join(others)}" if others else "the store is empty or missing"
         raise InputError(f"no rows of plan {wanted!r} in {store}: expected a study that was run ({there})")
-    told = f"{shlex.quote(name)} --store {shlex.quote(str(store))}"
+    told = f"{shlex.quote(Path(name).name)} --store {shlex.quote(store.name)}"  # no folder of this machine
     command = f"longhold study run {told}\nlonghold study report {told}"
     return write_study_report(rows, plan, folder, command)
 

@@ -1,0 +1,41 @@
+"""`longhold export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="A model file, as `longhold train` leaves it.")],
+    to: Annotated[
+        str,
+        typer.Option(help="html: one page that writes offline; onnx: for ONNX runtimes; torch: a folder for torch.nn."),
+    ] = "html",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file or folder; default: the model's name.")
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="The training text (file, folder, glob pattern, known name, - for standard input), to show how much "
+            "of it the model recites."
+        ),
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of the text; default: UTF-8, else detected.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before writing.")] = False,
+) -> None:
+    """Give a model away: as one HTML file, as ONNX, or as plain torch.nn."""
+    from longhold.cli.exporting import confirmed, destination, training_text, warn, written
+    from longhold.cli.output import say
+    from longhold.text import load
+
+    place = destination(model, to, output)
+    text_model = load(model)
+    corpus = training_text(text_model.facts, text, encoding)
+    warn(text_model, corpus)
+    if not confirmed(place, yes):
+        say("nothing was exported")
+        raise typer.Exit(1)
+    for line in written(text_model, to, place, corpus):
+        say(line)

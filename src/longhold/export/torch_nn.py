@@ -1,0 +1,114 @@
+"""A language model as plain torch.nn: a folder that needs torch and safetensors, and no longhold."""
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from longhold.data.tokenizers import Tokenizer
+from longhold.errors import InputError
+from longhold.export.facts import shareable
+from longhold.layers import GRU, LSTM, RNN
+from longhold.models.file import StrPath, atomic_write_bytes
+from longhold.models.language_model import LanguageModel
+
+SCRIPT = "write.py"
+"""The file in the folder that loads the others."""
+
+_NAMES = frozenset({"model.safetensors", "config.json", "tokenizer.json", SCRIPT})
+
+
+def export_torch(
+    model: LanguageModel, tokenizer: Tokenizer, folder: StrPath, facts: Mapping[str, Any] | None = None
+) -> int:
+    """Write a folder from which torch.nn writes text; returns the number of bytes in it.
+
+    It holds `model.safetensors` (torch.nn's parameter names, float32; tied weights once; learned initial states as
+    `h_0` and `c_0`, (L, H)), `config.json`, `tokenizer.json` and `write.py`, a script and module that reads them.
+
+    Arguments:
+        model: what to export.
+        tokenizer: its tokenizer.
+        folder: made if it is not there; if it is, it may hold an earlier export, which is replaced.
+        facts: what is known of the training; see `longhold.export.facts`.
+
+    Raises:
+        InputError: the cell has an option that torch.nn lacks, or the folder holds other files or cannot be written.
+    """
+    _refuse_what_torch_lacks(model.layer)
+    script = resources.files("longhold.export").joinpath("standalone.py").read_bytes()
+    files = {
+        "model.safetensors": save_safetensors(_weights(model), {"format": "pt"}),
+        "config.json": _json({**_config(model), "facts": shareable(facts or {})}),
+        "tokenizer.json": _json(tokenizer.to_dict()),
+        SCRIPT: script,
+    }
+    place = _prepared(Path(folder))
+    for name, data in files.items():
+        atomic_write_bytes(place / name, data)
+    return sum(map(len, files.values()))
+
+
+def _refuse_what_torch_lacks(layer: RNN | GRU | LSTM) -> None:
+    lacking = {
+        "layer_norm=True": layer.layer_norm,
+        "zoneout": any(layer.zoneout_rates),
+        "peephole=True": layer.peephole,
+        "coupled_gates=True": isinstance(layer, LSTM) and layer.coupled_gates,
+        "reset_after=False": isinstance(layer, GRU) and not layer.reset_after,
+    }
+    for option, used in lacking.items():
+        if used:
+            raise InputError(f"cannot export to torch: {option}, which torch.nn.{type(layer).__name__} does not have")
+
+
+def _weights(model: LanguageModel) -> dict[str, Tensor]:
+    tied = {"embedding.weight"} if model.config.tie_weights else set()
+    found = {name: value for name, value in model.state_dict().items() if name not in tied and "_0_l" not in name}
+    layer = model.layer
+    if layer.learn_initial_state:
+        states = layer._learned_fields(1, layer._flat_weights[0])
+        found |= {f"{name}_0": state[:, 0] for name, state in zip(layer.recurrence.state_names, states, strict=True)}
+    return {name: value.detach().to("cpu", torch.float32).contiguous() for name, value in found.items()}
+
+
+def _config(model: LanguageModel) -> dict[str, Any]:
+    config = model.config
+    options = {
+        "rnn": {"nonlinearity": config.nonlinearity},
+        "gru": {},
+        "lstm": {"proj_size": config.proj_size},
+    }
+    sizes = dict(zip(model.layer.recurrence.state_names, model.layer._state_sizes(), strict=True))
+    learned = sizes if config.learn_initial_state else {}
+    return {
+        "cell": config.cell,
+        "vocab_size": config.vocab_size,
+        "embedding_size": config.embedding_size,
+        "hidden_size": config.hidden_size,
+        "num_layers": config.num_layers,
+        "output_features": config.output_features,
+        "tie_weights": config.tie_weights,
+        "options": options[config.cell],
+        "initial_state": {f"{name}_0": [config.num_layers, size] for name, size in learned.items()},
+    }
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _prepared(folder: Path) -> Path:
+    try:
+        folder.mkdir(exist_ok=True)
+        others = sorted(entry.name for entry in folder.iterdir() if entry.name not in _NAMES)
+    except OSError as error:
+        raise InputError(f"cannot export to the folder {str(folder)!r}: {error.strerror}") from None
+    if others:
+        raise InputError(f"cannot export to the folder {str(folder)!r}: it holds other files, such as {others[0]!r}")
+    return folder

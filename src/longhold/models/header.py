@@ -1,0 +1,150 @@
+"""The header of a safetensors file, which says what is in it, held to what the file can hold.
+
+    8 bytes     length of the header, little-endian
+    header      one JSON object: name -> {dtype, shape, data_offsets}, and texts under `__metadata__`
+    the rest    the tensors' bytes, one after the other without gaps
+
+Everything is checked here against the size of the file before a byte of a tensor is read, because a header can name
+any size: whoever trusts it first allocates what it says.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from longhold.errors import InputError
+
+LONGEST = 16 * 2**20
+"""Bytes of a header: room for about a million words or 100,000 byte pairs. Parsed, a byte may take two dozen."""
+
+DEEPEST = 32
+"""Objects and lists inside one another in any of our JSON."""
+
+_MOST_DIMENSIONS = 16
+_LARGEST = 2**48  # entries of a tensor, dimensions of 0 counted as 1
+_BYTES = {
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ"), 1),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
+    **dict.fromkeys(("U32", "I32", "F32"), 4),
+    **dict.fromkeys(("U64", "I64", "F64", "C64"), 8),
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself, once it fits the file."""
+
+    metadata: Mapping[str, str]
+    """the writer's own texts"""
+    shapes: Mapping[str, tuple[int, ...]]
+    """shape of each stored tensor by name"""
+
+
+def read_header(file: BinaryIO) -> Header:
+    """The header of an open file, with the tensors named in it known to fill exactly the rest of the file.
+
+    Raises:
+        InputError: it is no such file, or damaged, truncated or longer than it says.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if size == 0:
+        raise InputError("the file is empty")
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > size - 8:
+        raise InputError("it is not a safetensors file, or it is truncated")
+    if length > LONGEST:
+        raise InputError(f"it is not a safetensors file, or its header is too long: {length:,} bytes of {LONGEST:,}")
+    header = parse_json(file.read(length), "it is not a safetensors file, or it is damaged")
+    if not isinstance(header, dict):
+        raise InputError("it is not a safetensors file, or it is damaged")
+    metadata = _metadata(header.pop("__metadata__", {}))
+    spans = {name: _span(entry) for name, entry in header.items()}
+    _require_gapless(list(spans.values()), size - 8 - length)
+    return Header(metadata, {name: tuple(entry["shape"]) for name, entry in header.items()})
+
+
+def parse_json(text: bytes | str, complaint: str) -> Any:
+    """JSON as the standard has it, and stricter: no name twice, no NaN or infinity, no more than `DEEPEST` levels.
+
+    Raises:
+        InputError: `complaint`, for anything else.
+    """
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+        value = json.loads(text, parse_constant=_refused, parse_float=_finite, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError):
+        raise InputError(complaint) from None
+    if deeper_than(value, DEEPEST):
+        raise InputError(complaint)
+    return value
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def deeper_than(value: Any, levels: int) -> bool:
+    """Whether more than `levels` objects and lists that are not empty stand inside one another; without recursion."""
+    open_ones = [iter((value,))]
+    while open_ones:
+        for part in open_ones[-1]:
+            if isinstance(part, dict | list) and part:
+                if len(open_ones) > levels:
+                    return True
+                open_ones.append(iter(part.values() if isinstance(part, dict) else part))
+                break
+        else:
+            open_ones.pop()
+    return False
+
+
+def _metadata(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise InputError("it is truncated or damaged")
+    return value
+
+
+def _span(entry: Any) -> tuple[int, int]:
+    """Where a tensor's bytes begin and end, as many as its type and shape need."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise InputError("it is truncated or damaged")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not (isinstance(dtype, str) and dtype in _BYTES and _sizes(shape) and _sizes(offsets) and len(offsets) == 2):
+        raise InputError("it is truncated or damaged")
+    room = _LARGEST
+    for size in shape:
+        room //= max(size, 1)
+    if len(shape) > _MOST_DIMENSIONS or room == 0 or offsets[1] - offsets[0] != math.prod(shape) * _BYTES[dtype]:
+        raise InputError("it is truncated or damaged")
+    return offsets[0], offsets[1]
+
+
+def _sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(size) is int and 0 <= size <= _LARGEST * 8 for size in value)
+
+
+def _require_gapless(spans: list[tuple[int, int]], room: int) -> None:
+    end = 0
+    for start, stop in sorted(spans):
+        if start != end:
+            raise InputError("it is truncated or damaged")
+        end = stop
+    if end != room:
+        raise InputError("it is truncated or damaged")

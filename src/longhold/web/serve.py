@@ -1,0 +1,129 @@
+"""The server on its socket: addresses, the line for the terminal, the browser, the end."""
+
+import ipaddress
+import os
+import socket
+import webbrowser
+from collections.abc import Callable, Sequence
+from typing import final
+
+import uvicorn
+from pydantic import Field
+
+from longhold.errors import InputError
+from longhold.models.config import Config
+from longhold.text import TextModel
+from longhold.web.app import application
+from longhold.web.guard import Keys
+from longhold.web.studio import Studio
+
+
+@final
+class ServeConfig(Config):
+    """Where the page is served."""
+
+    host: str = "127.0.0.1"
+    """address to listen at; anything but a loopback address needs `expose`"""
+    port: int = Field(default=8765, ge=0, le=65535)
+    """port; 0: any that is free"""
+    expose: bool = False
+    """whether other machines may come in: what they see and send is not encrypted"""
+    browser: bool = True
+    """whether to open a browser; never over SSH"""
+
+
+def serve(models: Sequence[tuple[str, TextModel]], config: ServeConfig, say: Callable[[str], None]) -> None:
+    """Serve the page until Ctrl-C.
+
+    Args:
+        models: each with the name it is shown by.
+        config: where.
+        say: takes the lines for the person.
+
+    Raises:
+        InputError: the address is not one of this machine or is taken, or is not loopback and was not asked for.
+    """
+    studio = Studio(models)
+    address = _address(config)
+    with bind(address, config.port) as bound:
+        port = bound.getsockname()[1]
+        names = hosts(address, port)
+        keys = Keys(port, lambda token: say(f"for another browser: http://{names[0]}/?token={token}"))
+        url = f"http://{names[0]}/?token={keys.token}"
+        for line in announcement(url, port, config, os.environ.get("SSH_CONNECTION", "")):
+            say(line)
+        if config.browser and not os.environ.get("SSH_CONNECTION"):
+            webbrowser.open(url)
+        server = uvicorn.Server(uvicorn_config(application(studio, names, keys)))
+        server.run(sockets=[bound])
+
+
+def uvicorn_config(app: object) -> uvicorn.Config:
+    """uvicorn without sockets, proxies, logs of requests, or a name in its answers."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=64,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=1,
+    )
+
+
+def hosts(address: str, port: int) -> tuple[str, ...]:
+    """The Host headers by which the server may be asked, the one to print first."""
+    if not ipaddress.ip_address(address).is_loopback:
+        return (_with_port(address, port),)
+    return tuple(dict.fromkeys(_with_port(name, port) for name in (address, "127.0.0.1", "localhost")))
+
+
+def announcement(url: str, port: int, config: ServeConfig, ssh: str) -> list[str]:
+    """What the terminal says: the address, and over SSH (`SSH_CONNECTION`) how to reach it."""
+    lines = [f"open {url}"]
+    if ssh and not config.expose:
+        parts = ssh.split()
+        server = parts[2] if len(parts) == 4 else "THIS_MACHINE"
+        lines.insert(0, f"on your own machine: ssh -L {port}:127.0.0.1:{port} {os.environ.get('USER', 'YOU')}@{server}")
+    if config.expose:
+        lines.append("other machines can reach this address, and what they send is not encrypted")
+    return [*lines, "Ctrl-C ends it"]
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A socket that listens; InputError where it cannot."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((address, port))
+        bound.listen(64)
+    except OSError as error:
+        bound.close()
+        raise InputError(
+            f"cannot listen at {_with_port(address, port)}: {(error.strerror or str(error)).lower()}; "
+            "--port 0 takes one that is free"
+        ) from None
+    return bound
+
+
+def _address(config: ServeConfig) -> str:
+    name = "127.0.0.1" if config.host == "localhost" else config.host.strip("[]")
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        raise InputError(f"host {config.host!r}: expected an address such as 127.0.0.1") from None
+    if address.is_unspecified:
+        raise InputError(f"host {config.host}: expected the one address that people will type, not all of them")
+    if not address.is_loopback and not config.expose:
+        raise InputError(f"host {config.host} lets other machines in, unencrypted: add --expose if that is wanted")
+    return str(address)
+
+
+def _with_port(address: str, port: int) -> str:
+    name = f"[{address}]" if ":" in address else address
+    return name if port == 80 else f"{name}:{port}"

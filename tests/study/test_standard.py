@@ -1,0 +1,53 @@
+"""What the README says of the plan `standard` follows from the rows that lie in the repository."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from longhold.study.horizon import outcomes, trained_horizon
+from longhold.study.judged import judged
+from longhold.study.plan import load_plan
+from longhold.study.store import from_jsonl
+
+ROOT = Path(__file__).parents[2]
+ARMS = {
+    "RNN, torch's default": "rnn uniform",
+    "RNN, orthogonal": "rnn orthogonal",
+    "RNN with relu from the identity (IRNN)": "irnn identity",
+    "GRU, torch's default": "gru uniform",
+    "GRU, chrono (told the lag)": "gru chrono (told the lag)",
+    "LSTM, torch's default": "lstm uniform",
+    "LSTM, forget bias 0": "lstm forget:0",
+    "LSTM, forget bias 1": "lstm forget:1",
+    "LSTM, chrono (told the lag)": "lstm chrono (told the lag)",
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return from_jsonl(ROOT / "docs" / "studies" / "standard" / "rows.jsonl")
+
+
+def test_the_table_is_that_of_the_rows(rows) -> None:
+    told = dict(
+        re.findall(r"^\| ((?:RNN|GRU|LSTM)[^|]*) \| ([^|]*\) \| \d+ of 10) \|", (ROOT / "README.md").read_text(), re.M)
+    )
+    found = {}
+    for name, arm in ARMS.items():
+        solved: dict[int, dict[int, bool]] = {}
+        for row in rows:
+            if row.experiment == "one-symbol recall" and row.stage == "result" and row.arm == arm:
+                solved.setdefault(row.seed, {})[row.level] = row.solved
+        group = outcomes(solved)
+        at = group.solved[:, group.lags.index(256)].sum() if 256 in group.lags else 0
+        found[name] = f"{trained_horizon(group)} | {at} of 10"
+    assert told == found
+
+
+def test_predictions_came_out_as_told(rows) -> None:
+    claims = judged(load_plan("standard"), [row.to_json() for row in rows]).claims
+    fates = [claim.prediction.value for claim in claims if claim.prediction is not None]
+    assert sorted(fates) == ["confirmed"] * 3 + ["not resolved"] * 3
+    assert len(claims) == 11
+    assert len(rows) == 726

@@ -1,0 +1,54 @@
+"""Small models, and a client that has come in by the door."""
+
+from typing import Any
+
+import torch
+from starlette.testclient import TestClient
+
+from longhold.data.tokenizers import CharTokenizer
+from longhold.models.language_model import LanguageModelConfig
+from longhold.text import TextModel
+from longhold.web.app import application
+from longhold.web.guard import Bucket, Keys
+from longhold.web.studio import Studio
+
+HOST = "127.0.0.1:8765"
+OWN = {"origin": f"http://{HOST}"}
+TEXT = 'He said (to us): "no".\n  其眼閃爍。 '
+
+
+def text_model(cell: str = "lstm", **values: Any) -> TextModel:
+    tokenizer = CharTokenizer.train(TEXT + "abcdefghijklmnopqrstuvwxyz")
+    torch.manual_seed(3)
+    config = LanguageModelConfig(
+        **{"cell": cell, "hidden_size": 8, "num_layers": 2, "vocab_size": tokenizer.vocab_size, **values}
+    )
+    return TextModel(config.build(), tokenizer)
+
+
+def client_of(*models: TextModel, opened: bool = True, port: int = 8765) -> TestClient:
+    keys = Keys(port)
+    studio = Studio([(f"model {index}", model) for index, model in enumerate(models or (text_model(),))])
+    app = application(studio, (HOST, "localhost:8765"), keys, Bucket(rate=1e6, burst=1e6))
+    client = TestClient(app, base_url=f"http://{HOST}", raise_server_exceptions=True)
+    client.keys = keys  # type: ignore[attr-defined]
+    if opened:
+        assert client.get("/", params={"token": keys.token}, follow_redirects=False).status_code == 303
+    return client
+
+
+def ask(client: TestClient, name: str, **asked: Any) -> Any:
+    """The answer to a question that must be answered."""
+    answer = client.post(f"/api/{name}", json=asked, headers=OWN)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def refused(client: TestClient, name: str, **asked: Any) -> str:
+    """The line with which a question is refused."""
+    answer = client.post(f"/api/{name}", json=asked, headers=OWN)
+    assert answer.status_code == 422, answer.text
+    ((key, line),) = answer.json().items()
+    assert key == "error"
+    assert "\n" not in line
+    return str(line)

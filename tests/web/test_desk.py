@@ -1,0 +1,119 @@
+"""The desk: one question after the other, stopped when told, and one job beside them."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from longhold.errors import InputError
+from longhold.web.desk import LONGEST_QUEUE, Desk, Job, Stop, Stopped
+
+
+def ended(job: Job) -> Job:
+    for _ in range(1000):
+        if job.state != "running":
+            return job
+        time.sleep(0.005)
+    raise AssertionError("the job does not end")
+
+
+def test_questions_have_their_turn_one_at_a_time() -> None:
+    busy = threading.Lock()
+
+    def work(stop: Stop) -> str:
+        assert busy.acquire(blocking=False), "two at once"
+        time.sleep(0.01)
+        busy.release()
+        return threading.current_thread().name
+
+    async def main() -> list[str]:
+        desk = Desk()
+        return await asyncio.gather(*(desk.ask(work) for _ in range(LONGEST_QUEUE)))
+
+    names = asyncio.run(main())
+    assert threading.current_thread().name not in names
+
+
+def test_too_many_questions_are_refused_and_later_ones_are_not() -> None:
+    async def main() -> None:
+        desk = Desk()
+        asked = [desk.ask(lambda stop: time.sleep(0.02)) for _ in range(LONGEST_QUEUE + 2)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [type(None)] * LONGEST_QUEUE + [InputError] * 2
+        assert await desk.ask(lambda stop: 5) == 5
+
+    asyncio.run(main())
+
+
+def test_the_question_at_work_is_stopped_and_the_next_goes_on() -> None:
+    begun = threading.Event()
+
+    def endless(stop: Stop) -> None:
+        begun.set()
+        while True:
+            time.sleep(0.001)
+            stop.check()
+
+    async def main() -> None:
+        desk = Desk()
+        first = asyncio.create_task(desk.ask(endless))
+        second = asyncio.create_task(desk.ask(lambda stop: "next"))
+        await asyncio.to_thread(begun.wait)
+        desk.stop()
+        with pytest.raises(Stopped):
+            await first
+        assert await second == "next"
+
+    asyncio.run(main())
+
+
+def test_a_question_that_fails_gives_its_turn_back() -> None:
+    async def main() -> None:
+        desk = Desk()
+        with pytest.raises(ZeroDivisionError):
+            await desk.ask(lambda stop: 1 // 0)
+        assert await desk.ask(lambda stop: 5) == 5
+
+    asyncio.run(main())
+
+
+def test_a_job_is_alone_until_it_ends() -> None:
+    desk = Desk()
+    go = threading.Event()
+
+    def work(job: Job) -> None:
+        go.wait()
+        job.text += "done so far"
+
+    job = desk.start("write", work)
+    with pytest.raises(InputError, match="one job at a time"):
+        desk.start("write", work)
+    go.set()
+    assert ended(job).text == "done so far"
+    assert job.state == "done"
+    assert ended(desk.start("write", work)).state == "done"
+
+
+def test_a_job_that_fails_says_why_as_far_as_a_person_may_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+
+    def wrong(job: Job) -> None:
+        raise InputError("this cannot be used")
+
+    def broken(job: Job) -> None:
+        raise KeyError("detail")
+
+    desk = Desk()
+    job = ended(desk.start("write", wrong))
+    assert (job.state, job.error) == ("failed", "this cannot be used")
+    job = ended(desk.start("write", broken))
+    assert job.state == "failed"
+    assert "detail" not in job.error
+    time.sleep(0.05)
+    assert len(seen) == 1, "the terminal is told"
+
+
+def test_stopping_an_idle_desk_does_nothing() -> None:
+    Desk().stop()
