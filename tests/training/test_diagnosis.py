@@ -115,6 +115,15 @@ def test_evaluations_are_taken_once_and_memorising_is_said_once() -> None:
     assert "to 6.80" in said[1]
 
 
+def test_what_the_last_evaluation_said_is_not_said_again() -> None:
+    late = [(10, 4.0), (20, 3.5), (30, 3.2), (40, 3.0), (50, 3.1), (60, 3.3)]
+    watch, said, _ = watched([report(step, held_out, 4.0 - step / 20) for step, held_out in late])
+    found = watch.end()
+    assert found is not None
+    assert found.kind == "memorising"
+    assert len(said) == 1
+
+
 def test_a_run_that_goes_on_remembers_its_evaluations() -> None:
     earlier = run(4.0, 3.0, 3.05, 3.3)
     watch, said, _ = watched([report(31, None, 2.0), report(40, 3.2, 1.9)], earlier)

@@ -32,7 +32,8 @@ def corpus(text: str | None = None, *notes: str) -> Corpus:
 
 
 def options(**values: Any) -> TextOptions:
-    training = {"steps": 24, "batch_size": 4, "sequence_length": 16, "evaluate_every": 6, **values.pop("training", {})}
+    fixed = {"steps": 24, "batch_size": 4, "sequence_length": 16, "evaluate_every": 6, "evaluate_columns": 1}
+    training = {**fixed, **values.pop("training", {})}
     return TextOptions(**{"hidden_size": 16, "training": training, **values})
 
 

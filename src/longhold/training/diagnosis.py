@@ -139,6 +139,7 @@ class Watch:
         self._earlier = earlier
         self.readings: list[Reading] = []
         self._said: Kind | None = None
+        self._said_at = 0
 
     def __call__(self, progress: Progress) -> None:
         """Take a report."""
@@ -159,10 +160,10 @@ class Watch:
             self._say(diagnose(self.readings, self.scale, over=False))
 
     def end(self) -> Diagnosis | None:
-        """The last word on a run that is over."""
+        """The last word on a run that is over; said, unless the last evaluation said it already."""
         self._take_earlier(None)
         found = diagnose(self.readings, self.scale, over=True)
-        if found is not None:
+        if found is not None and (found.kind, self.readings[-1].step) != (self._said, self._said_at):
             self._on_note(found.sentence)
         return found
 
@@ -172,5 +173,6 @@ class Watch:
 
     def _say(self, found: Diagnosis | None) -> None:
         if found is not None and found.kind != self._said:
+            self._said_at = self.readings[-1].step
             self._on_note(found.sentence)
         self._said = None if found is None else found.kind

@@ -32,7 +32,7 @@ class _Size:
 # Short texts are learnt by heart before they are learnt, hence small and dropped out; long ones want width.
 _SIZES = (
     _Size("tiny", 50_000, 128, 1, 0.3, 16, 32, 4e-3, 30),
-    _Size("small", 2_000_000, 256, 1, 0.2, 32, 64, 3e-3, 15),
+    _Size("small", 2_000_000, 256, 1, 0.2, 16, 64, 8e-3, 8),
     _Size("medium", 20_000_000, 512, 2, 0.1, 64, 128, 2e-3, 4),
     _Size("large", float("inf"), 1024, 2, 0.1, 128, 128, 1e-3, 2),
 )
@@ -129,7 +129,7 @@ def preset(
         warmup_steps=min(100, steps // 10),
         final_fraction=0.05,
         patience=5,
-        evaluate_columns=1 if characters < 500_000 else 16,
+        evaluate_columns=8 if characters < 500_000 else 16,
         average_from=0.5 if awd else None,
         average_decay=0.998 if awd else None,
     )
