@@ -100,7 +100,7 @@ def _lines(found: Information) -> Iterator[tuple[str, str]]:
     yield "state", f"{found.state_bytes:,} bytes for each text being read"
     yield (
         "tokenizer",
-        f"{tokenizer['kind']}, {tokenizer['ids']:,} ids, {tokenizer['single_bytes']:,} of them single bytes",
+        f"{tokenizer['kind']}, {tokenizer['ids']:,} ids, {tokenizer['single_bytes']:,} of them one byte long",
     )
     bits = facts["held_out_bits_per_character"]
     yield "held out", "not known" if bits is None else f"{bits:.3f} bits per character on text it was not trained on"
