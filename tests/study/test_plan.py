@@ -1,4 +1,5 @@
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ def test_the_plans_that_are_shipped() -> None:
 
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_plan_can_be_used(name: str) -> None:
+    if name == "text" and not os.environ.get("LONGHOLD_DATA"):
+        pytest.skip("the plan text reads the Penn Treebank from LONGHOLD_DATA")
     chosen = load_plan(name)
     assert chosen.name == name
     assert questions()[name] == (chosen.question, chosen.core_seconds)

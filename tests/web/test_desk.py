@@ -3,11 +3,19 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from longhold.errors import InputError
 from longhold.web.desk import LONGEST_QUEUE, Desk, Job, Stop, Stopped
+
+
+def in_a_loop(main: Callable[[], Coroutine[object, object, object]]) -> object:
+    """`asyncio.run` in a thread of its own: Playwright leaves a loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(main())).result()
 
 
 def ended(job: Job) -> Job:
@@ -31,7 +39,7 @@ def test_questions_have_their_turn_one_at_a_time() -> None:
         desk = Desk()
         return await asyncio.gather(*(desk.ask(work) for _ in range(LONGEST_QUEUE)))
 
-    names = asyncio.run(main())
+    names = in_a_loop(main)
     assert threading.current_thread().name not in names
 
 
@@ -43,7 +51,7 @@ def test_too_many_questions_are_refused_and_later_ones_are_not() -> None:
         assert [type(answer) for answer in answers] == [type(None)] * LONGEST_QUEUE + [InputError] * 2
         assert await desk.ask(lambda stop: 5) == 5
 
-    asyncio.run(main())
+    in_a_loop(main)
 
 
 def test_the_question_at_work_is_stopped_and_the_next_goes_on() -> None:
@@ -65,7 +73,7 @@ def test_the_question_at_work_is_stopped_and_the_next_goes_on() -> None:
             await first
         assert await second == "next"
 
-    asyncio.run(main())
+    in_a_loop(main)
 
 
 def test_a_question_that_fails_gives_its_turn_back() -> None:
@@ -75,7 +83,7 @@ def test_a_question_that_fails_gives_its_turn_back() -> None:
             await desk.ask(lambda stop: 1 // 0)
         assert await desk.ask(lambda stop: 5) == 5
 
-    asyncio.run(main())
+    in_a_loop(main)
 
 
 def test_a_job_is_alone_until_it_ends() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -250,5 +251,6 @@ def test_a_body_that_does_not_come_is_given_up() -> None:
              "cookie": f"{keys.cookie_name}={keys.cookie}"}  # fmt: skip
     scope = {"type": "http", "method": "POST", "path": "/api/stop", "query_string": b"",
              "headers": [(name.encode(), value.encode()) for name, value in names.items()]}  # fmt: skip
-    asyncio.run(Guard(app, {HOST}, keys, patience=0.05)(scope, receive, send))
+    with ThreadPoolExecutor(1) as pool:  # Playwright leaves a loop running in this thread
+        pool.submit(lambda: asyncio.run(Guard(app, {HOST}, keys, patience=0.05)(scope, receive, send))).result()
     assert sent[0]["status"] == 408

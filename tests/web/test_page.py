@@ -202,17 +202,17 @@ def test_the_gradient_and_the_time_constants_have_tables_behind_them(opened: Any
     until(page, "document.querySelector('#lags .note')?.innerText.includes('“o”')")
     page.locator("#lags summary").click()
     rows = page.locator("#lags tbody tr")
-    assert rows.count() == 7
+    until(page, "document.querySelectorAll('#lags tbody tr').length === 7")
     assert [rows.nth(at).locator("td").first.inner_text() for at in range(7)] == [*"n␣dias", "⊢"]
     page.locator("#constants").scroll_into_view_if_needed()
     page.wait_for_selector("#times svg.plot, #times .plot svg")
     page.locator("#times summary").first.click()
-    assert page.locator("#times tbody tr").count() == 12
+    until(page, "document.querySelectorAll('#times tbody tr').length === 12")
     page.evaluate("scrollTo(0, 0)")
     page.click("label[for=by-gradient]")
     until(page, "document.querySelectorAll('#readings .mark.s5').length > 0")
     page.locator("#readings summary").click()
-    assert page.locator("#readings tbody tr").count() == 7
+    until(page, "document.querySelectorAll('#readings tbody tr').length === 7")
 
 
 def test_units_are_found_and_mark_the_text(opened: Any) -> None:
@@ -285,7 +285,7 @@ def test_an_input_method_is_waited_for(opened: Any) -> None:
 
 @pytest.mark.parametrize(
     ("scheme", "width", "language"),
-    [("light", 390, "zh-CN"), ("dark", 390, "en-GB"), ("light", 1360, "en-GB"), ("dark", 1360, "zh-CN")],
+    [("dark", 390, "zh-CN"), ("light", 1360, "en-GB")],
 )
 def test_it_is_accessible_and_fits(opened: Any, scheme: str, width: int, language: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
