@@ -362,7 +362,7 @@ def null_study(rng: np.random.Generator, arms: Sequence[str], seeds: int = 10) -
 def test_studies_in_which_nothing_differs_claim_a_difference_in_at_most_one_of_twenty(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """400 studies (1,000 with LONGHOLD_STUDIES=1000) of three arms: shares, recall, steps and trained horizons, each compared between all pairs."""
+    """Studies of three arms (LONGHOLD_STUDIES=1000 for as many): all pairs by shares, recall, steps and horizons."""
     monkeypatch.setattr(gc, "collect", lambda: 0)  # statsmodels collects at every call, 0.2 s beside torch
     arms, rng, repeats = (
         ("rnn uniform", "gru uniform", "lstm uniform"),
