@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, final
+from typing import Annotated, Any, Final, Literal, Self, final
 
 import numpy as np
 import torch
@@ -59,6 +59,10 @@ class Facts(Config):
     """loss on text that was not trained on; None if nothing was held out"""
     held_out_bits_per_byte: float | None = Field(default=None, ge=0)
     """the same per byte of UTF-8"""
+
+
+KIND: Final = "language_model"
+"""What a model file says that it holds."""
 
 
 class _Document(Config):
@@ -158,7 +162,7 @@ class TextModel:
 
     def prompt_ids(self, prompt: str) -> NDArray[np.int64]:
         """The ids the model reads before it writes: those of the prompt, or the start token for an empty one."""
-        return self.tokenizer.encode(prompt) if prompt else np.array([self._start_token()])
+        return self.tokenizer.encode(prompt) if prompt else np.array([start_token(self.tokenizer)])
 
     def score(self, text: str) -> Score:
         """How well the model predicts `text`, read once with the state carried, begun after the start token.
@@ -178,7 +182,7 @@ class TextModel:
         if not text:
             raise InputError("the text to score is empty")
         ids = self.tokenizer.encode(text)
-        nats = surprise(self.model, np.concatenate([[self._start_token()], ids]))
+        nats = surprise(self.model, np.concatenate([[start_token(self.tokenizer)], ids]))
         return by_place(text, self.tokenizer, ids, nats)
 
     def trace(self, text: str, *, likeliest: int = 10, on_step: Callable[[int, int], None] | None = None) -> TextTrace:
@@ -194,11 +198,13 @@ class TextModel:
                 model is not recurrent.
         """
         return trace_text(
-            self.model, self.tokenizer, text, begin=self._start_token(), likeliest=likeliest, on_step=on_step
+            self.model,
+            self.tokenizer,
+            text,
+            begin=start_token(self.tokenizer),
+            likeliest=likeliest,
+            on_step=on_step,
         )
-
-    def _start_token(self) -> int:
-        return start_token(self.tokenizer)
 
     def save(self, path: StrPath) -> None:
         """Write everything to one `.safetensors` file, atomically.
@@ -209,7 +215,7 @@ class TextModel:
         if not isinstance(self.model, LanguageModel):
             raise InputError(f"only a LanguageModel can be saved, not a {type(self.model).__name__}")
         document = {
-            "kind": "language_model",
+            "kind": KIND,
             "config": self.model.config.model_dump(mode="json"),
             "tokenizer": self.tokenizer.to_dict(),
             "facts": self.facts.model_dump(mode="json"),
@@ -231,8 +237,8 @@ class TextModel:
         device = _present(torch.get_default_device() if device is None else device)
         tensors, document = read_model(path, device=device)
         kind = document["kind"]
-        if kind != "language_model":
-            raise InputError(f"cannot read {os.fspath(path)!r}: it holds a {kind!r:.40}, expected a 'language_model'")
+        if kind != KIND:
+            raise InputError(f"cannot read {os.fspath(path)!r}: it holds a {kind!r:.40}, expected a {KIND!r}")
         try:
             _require_modest(document, len(tensors))
             stored = _Document(**document)

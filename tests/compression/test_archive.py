@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from longhold.compression import Codec, compress, decompress, read_archive
 from longhold.compression import archive as archives
-from longhold.data.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
+from longhold.data.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer, start_token
 from longhold.errors import InputError
 from longhold.integer import integer_bits, quantize
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
@@ -116,7 +116,7 @@ def test_it_is_as_short_as_the_model_is_good(reader: TextModel) -> None:
     data = (SENTENCE * 12).encode()
     archive = compress(reader, data)
     header, payload = read_archive(archive)
-    ids = np.concatenate([[reader._start_token()], reader.tokenizer.encode(data.decode())])
+    ids = np.concatenate([[start_token(reader.tokenizer)], reader.tokenizer.encode(data.decode())])
     model = reader.model
     assert isinstance(model, LanguageModel)
     bits = integer_bits(quantize(model, 16), ids, columns=1) * (len(ids) - 1)

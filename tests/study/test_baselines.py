@@ -37,7 +37,7 @@ def test_the_four_rows_are_what_their_names_say():
 
 
 def test_a_long_training_text_is_cut_and_the_rows_say_so(monkeypatch):
-    monkeypatch.setattr("longhold.study.baselines._MOST", 100)
+    monkeypatch.setattr("longhold.study.baselines.MOST_READ", 100)
     tokenizer = train_tokenizer("char", TRAIN)
     rows = baselines(TRAIN, VALIDATION, HELD_OUT, tokenizer)
     assert all("the last 100 characters" in row.explanation for row in rows[:3])

@@ -93,13 +93,13 @@ def test_the_longest_begin_first_and_tuning_before_all(tmp_path: Path) -> None:
     with Store(tmp_path / "study.sqlite") as store:
         run_study(MIXED, store, pool)
     begun = [values for values in pool.begun if "stage" in values]
-    trials = begun[len([1 for values in begun]) - len(results(tmp_path / "study.sqlite")) :]
+    trials = begun[-len(results(tmp_path / "study.sqlite")) :]
     assert [values["stage"] for values in trials[:5]] == ["tuning"] * 5
-    free = plan(experiment(protocol={**experiment()["protocol"], "lags": [1, 200], "stop_after": None}, steps=3))
+    free = plan(experiment(protocol={**experiment()["protocol"], "lags": [1, 800], "stop_after": None}, steps=3))
     pool = Here()
     with Store(tmp_path / "free.sqlite") as store:
         run_study(free, store, pool)
-    assert [values["level"] for values in pool.begun[-8:]] == [200] * 4 + [1] * 4
+    assert [values["level"] for values in pool.begun[-8:]] == [800] * 4 + [1] * 4
 
 
 def test_a_study_stops_when_its_time_is_over(tmp_path: Path) -> None:

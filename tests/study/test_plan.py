@@ -1,5 +1,5 @@
 import math
-import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from longhold.models.budget import parameter_count
 from longhold.study.agenda import agenda
 from longhold.study.plan import Plan, load_plan, questions, shipped
 from longhold.study.statistics import LEAST_SEEDS
+from longhold.study.text_task import read_text
 from longhold.study.trial import network
 from tests.study.tiny import RECALL, experiment, plan
 
@@ -31,10 +32,22 @@ def test_the_plans_that_are_shipped() -> None:
     assert set(questions()) == set(shipped())
 
 
+@pytest.fixture
+def treebank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The plan `text` reads the Penn Treebank, whose characters it needs to know how large models become."""
+    (tmp_path / "ptb").mkdir()
+    for part in ("train", "valid"):
+        text = "t h e _ c a t _ s a t \n" * 40
+        (tmp_path / "ptb" / f"ptb.char.{part}.txt").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("LONGHOLD_DATA", str(tmp_path))
+    read_text.cache_clear()
+    yield
+    read_text.cache_clear()
+
+
 @pytest.mark.parametrize("name", shipped())
+@pytest.mark.usefixtures("treebank")
 def test_a_shipped_plan_can_be_used(name: str) -> None:
-    if name == "text" and not os.environ.get("LONGHOLD_DATA"):
-        pytest.skip("the plan text reads the Penn Treebank from LONGHOLD_DATA")
     chosen = load_plan(name)
     assert chosen.name == name
     assert questions()[name] == (chosen.question, chosen.core_seconds)

@@ -12,7 +12,8 @@ import pytest
 from longhold.errors import InputError
 from longhold.study.recall import Arm, RecallConfig
 from longhold.study.worker import serve
-from longhold.study.workers import Job, Workers, available_cores
+from longhold.study.workers import Job, Workers
+from longhold.training.presets import available_cores
 
 TINY = RecallConfig(arms=(Arm(cell="lstm", init="uniform"),), lags=(2,), seeds=(0,), steps=2, parameters=600)
 RUN = TINY.runs()[0].model_dump(mode="json")

@@ -1,6 +1,5 @@
 """What `info` finds in a model file, and how it says it."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
@@ -8,11 +7,11 @@ from typing import Any, final
 from pydantic import Field
 from rich.table import Table
 from rich.text import Text
-from safetensors import safe_open
 
 from longhold.models.config import Config
-from longhold.models.language_model import LanguageModelConfig
-from longhold.text import TextModel
+from longhold.models.file import read_envelope
+from longhold.models.language_model import LanguageModel, LanguageModelConfig
+from longhold.text import KIND, TextModel
 from longhold.training import printable
 
 ABSENT = (
@@ -61,19 +60,20 @@ def describe(path: Path) -> Information:
     """
     loaded = TextModel.load(path)
     model, tokenizer = loaded.model, loaded.tokenizer
-    envelope = _envelope(path)
+    assert isinstance(model, LanguageModel)  # a file holds no other
+    version, sha256 = read_envelope(path)
     parameters = list(model.parameters())
     lone = sum(len(tokenizer.token_bytes(token)) == 1 for token in range(tokenizer.vocab_size))
     return Information(
         file=path.name,
         bytes=path.stat().st_size,
-        format=envelope["format_version"],
-        sha256=envelope["sha256"],
-        kind=envelope["kind"],
+        format=version,
+        sha256=sha256,
+        kind=KIND,
         parameters=sum(parameter.numel() for parameter in parameters),
         dtype=str(parameters[0].dtype).removeprefix("torch."),
         state_bytes=model.state_bytes(1),
-        model=LanguageModelConfig(**envelope["config"]).model_dump(mode="json"),
+        model=model.config.model_dump(mode="json"),
         tokenizer={"kind": tokenizer.kind, "ids": tokenizer.vocab_size, "single_bytes": lone},
         facts=loaded.facts.model_dump(mode="json"),
     )
@@ -129,10 +129,3 @@ def _unusual(model: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, field in LanguageModelConfig.model_fields.items():
         if name not in told and not field.is_required() and model.get(name, field.default) != field.default:
             yield name, model[name]
-
-
-def _envelope(path: Path) -> dict[str, Any]:
-    """The document in the file, which was found right when the model was loaded."""
-    with safe_open(path, framework="pt") as file:
-        document: dict[str, Any] = json.loads(file.metadata()["longhold"])
-    return document

@@ -14,6 +14,7 @@ from longhold.errors import InputError
 from longhold.export.bundle import bundle
 from longhold.export.facts import shareable
 from longhold.integer import IntegerModel, packed, quantization_loss, quantize
+from longhold.integer.model import Bits
 from longhold.models.file import StrPath, atomic_write_bytes
 from longhold.models.language_model import LanguageModel
 
@@ -22,6 +23,7 @@ LARGEST_LOSS: Final = 0.02
 
 _MODULES = ("stepper", "views", "strips", "writer-words", "writer")
 _PLACE = re.compile(r"\{(policy|style|script|model)\}")
+_WIDTHS: Final[tuple[Bits, ...]] = (8, 16)
 _COLUMNS = 32  # stretches of a text that are measured side by side
 _LEAST_COLUMN = 32  # tokens of each, where the text is long enough
 
@@ -78,12 +80,12 @@ def choose_width(model: LanguageModel, tokenizer: Tokenizer, text: str) -> tuple
     columns = max(1, min(_COLUMNS, len(ids) // _LEAST_COLUMN))
     if len(ids) < 2:
         raise InputError(f"a text of {len(ids)} tokens: expected at least 2 to measure what smaller weights cost")
-    losses = {}
-    integers = quantize(model, 8)
-    losses[8] = quantization_loss(model, integers, ids, columns=columns) * len(ids) / len(text)
-    if losses[8] > LARGEST_LOSS:
-        integers = quantize(model, 16)
-        losses[16] = quantization_loss(model, integers, ids, columns=columns) * len(ids) / len(text)
+    losses: dict[int, float] = {}
+    for bits in _WIDTHS:
+        integers = quantize(model, bits)
+        losses[bits] = quantization_loss(model, integers, ids, columns=columns) * len(ids) / len(text)
+        if losses[bits] <= LARGEST_LOSS:
+            break
     return integers, losses
 
 

@@ -116,7 +116,7 @@ def context_use(
     excess = (bits - full).reshape(len(lengths), segments, per_segment).mean(2)  # (lengths, segments)
     horizon, censored = _horizon(lengths, excess.mean(1), tolerance)
     drawn = np.random.default_rng(seed).integers(segments, size=(resamples, segments))
-    held = sorted(_first_within(excess[:, part].mean(1), tolerance) for part in drawn)
+    held = sorted(first_within(excess[:, part].mean(1), tolerance) for part in drawn)
     ends = np.quantile(held, [(1 - confidence) / 2, (1 + confidence) / 2], method="inverted_cdf")
     low, high = (lengths[min(int(end), len(lengths) - 1)] for end in ends)
     return ContextUse(
@@ -136,11 +136,11 @@ def context_use(
 
 
 def _horizon(lengths: tuple[int, ...], excess: _Floats, tolerance: float) -> tuple[int, bool]:
-    first = _first_within(excess, tolerance)
+    first = first_within(excess, tolerance)
     return lengths[min(first, len(lengths) - 1)], first == len(lengths)
 
 
-def _first_within(excess: _Floats, tolerance: float) -> int:
+def first_within(excess: _Floats, tolerance: float) -> int:
     """Index of the first length from which on the excess stays within the tolerance; the number of lengths if none."""
     above = np.flatnonzero(excess > tolerance)
     return int(above[-1]) + 1 if above.size else 0

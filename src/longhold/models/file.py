@@ -86,6 +86,22 @@ def write_model(path: StrPath, tensors: Mapping[str, Tensor], document: Mapping[
     atomic_write_bytes(path, data)
 
 
+def read_envelope(path: StrPath) -> tuple[int, str]:
+    """The format version and the SHA-256 that a file says of itself; only its header is read, and no digest compared.
+
+    Raises:
+        InputError: the file is missing, not one of ours, or from a newer format.
+    """
+    try:
+        with open(path, "rb") as file:
+            whole = _document(read_header(file))
+    except OSError as error:
+        raise InputError(f"cannot read {_quoted(path)}: {_reason(error)}") from None
+    except InputError as error:
+        raise InputError(f"cannot read {_quoted(path)}: {error}") from None
+    return whole["format_version"], whole["sha256"]
+
+
 def read_model(path: StrPath, *, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors by name, on `device`, and the document that were given to `write_model`.
 

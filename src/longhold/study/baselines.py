@@ -17,7 +17,8 @@ from longhold.models.ngram import KneserNey
 ORDERS = range(2, 7)
 """The orders that an n-gram is chosen from."""
 
-_MOST = 4_000_000  # characters that a baseline reads; beyond it, minutes would go into the baselines
+MOST_READ = 4_000_000
+"""Characters that a baseline reads; beyond it, minutes would go into the baselines."""
 _SMALLEST_DICTIONARY, _LARGEST_DICTIONARY = 1 << 20, 1 << 28
 
 
@@ -42,8 +43,8 @@ def baselines(train: str, validation: str, held_out: str, tokenizer: Tokenizer) 
     All read `train` and are measured on `held_out`; `validation` chooses the order and does nothing else. Of a training
     text beyond 4,000,000 characters the last so many are read, and the rows say so.
     """
-    read = train[-_MOST:]
-    source = "the training text" if read == train else f"the last {_MOST:,} characters of the training text"
+    read = train[-MOST_READ:]
+    source = "the training text" if read == train else f"the last {MOST_READ:,} characters of the training text"
     ids, context = tokenizer.encode(read), int(tokenizer.encode(train[-1:])[-1])
     choosing, asked = tokenizer.encode(validation), tokenizer.encode(held_out)
 

@@ -24,7 +24,7 @@ from longhold.study.baselines import baselines
 from longhold.study.comparison import CellRow, Comparison, CurvePoint, Source
 from longhold.study.machine import Machine
 from longhold.study.recall import Cell, RecallConfig, RecallRow, fit_steps, run_study
-from longhold.study.workers import Workers, available_cores
+from longhold.study.workers import Workers
 from longhold.text import TextModel
 from longhold.training import (
     Progress,
@@ -35,6 +35,7 @@ from longhold.training import (
     train,
     with_budget,
 )
+from longhold.training.presets import available_cores
 
 SHORTEST = 1000
 """Characters below which a text is not compared on."""

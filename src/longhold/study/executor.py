@@ -12,7 +12,8 @@ from longhold.study.plan import Plan
 from longhold.study.ray_pool import RayPool
 from longhold.study.row import Row, TrialSpec
 from longhold.study.store import Store
-from longhold.study.workers import Job, Pool, Workers, available_cores
+from longhold.study.workers import Job, Pool, Workers
+from longhold.training.presets import available_cores
 
 ExecutorName: TypeAlias = Literal["local", "ray"]
 

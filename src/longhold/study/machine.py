@@ -8,7 +8,7 @@ from typing import Self, final
 import torch
 
 from longhold._version import __version__
-from longhold.study.workers import available_cores
+from longhold.training.presets import available_cores
 
 
 @final

@@ -16,16 +16,16 @@ from torch.nn import functional as F
 
 from longhold.data import split
 from longhold.data.corpora import load_corpus
+from longhold.data.frequencies import log_frequencies
 from longhold.data.tokenizers.char import CharTokenizer
 from longhold.errors import InputError
 from longhold.models.ngram import KneserNey
+from longhold.study.baselines import MOST_READ, ORDERS
 from longhold.tasks import NOT_ASKED, Task, TaskBatch
 from longhold.tasks.registry import ADDED
 
 _PTB = "ptb"
 _HELD_OUT = 0.1
-_NGRAM_ORDER = 6
-_READ = 4_000_000  # characters that the n-gram counts; beyond it, minutes would go into a baseline
 
 
 class Text(NamedTuple):
@@ -41,8 +41,8 @@ class Text(NamedTuple):
     @property
     def unigram_bits(self) -> float:
         """Bits per token of the held-out part by the token frequencies of the other, each counted once more."""
-        counts = np.bincount(self.trained, minlength=self.tokenizer.vocab_size) + 1.0
-        return float(-np.log2(counts / counts.sum())[self.held_out].mean())
+        nats = -log_frequencies(self.trained, self.tokenizer.vocab_size)[self.held_out].mean()
+        return float(nats) / math.log(2)
 
 
 @final
@@ -131,7 +131,7 @@ def read_text(corpus: str) -> Text:
 def ngram(corpus: str) -> KneserNey:
     """The baseline: Kneser-Ney of order 6 on (the last 4,000,000 tokens of) what models are trained on."""
     text = read_text(corpus)
-    return KneserNey(_NGRAM_ORDER, text.tokenizer.vocab_size).fit(text.trained[-_READ:])
+    return KneserNey(ORDERS[-1], text.tokenizer.vocab_size).fit(text.trained[-MOST_READ:])
 
 
 def pair_nats(corpus: str, sentences: list[str]) -> tuple[Tensor, Tensor]:

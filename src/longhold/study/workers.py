@@ -36,13 +36,6 @@ class Job:
     """What it is called with, as JSON has it."""
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class Pool(ABC):
     """Processes that take jobs, wherever they are. A context manager; leaving it ends what is still running."""
 

@@ -1,7 +1,6 @@
 """What training on a text needs, decided from the text, the machine and what a person chose."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, JsonValue
 
 from longhold.data.corpora import Corpus, split
+from longhold.data.frequencies import log_frequencies
 from longhold.data.overlap import cautions
 from longhold.data.tokenizers import CharTokenizer, Tokenizer, train_tokenizer
 from longhold.data.tokenizers.char import rare_count
@@ -24,7 +24,7 @@ from longhold.training.budget import with_budget
 from longhold.training.config import TrainConfig, checked
 from longhold.training.diagnosis import Scale
 from longhold.training.distributed import join
-from longhold.training.presets import Preset, preset
+from longhold.training.presets import Preset, available_cores, preset
 from longhold.training.run import Run
 from longhold.training.sampled import Writer, prime_of
 
@@ -115,7 +115,7 @@ class TextPlan:
 
     def scale(self) -> Scale:
         """Measured on the held-out text, which the figures are of."""
-        guess = -_log_frequencies(self.tokens, self.tokenizer.vocab_size)[self.held_tokens].mean()
+        guess = -log_frequencies(self.tokens, self.tokenizer.vocab_size)[self.held_tokens].mean()
         return Scale(
             characters_per_token=len(self.tail) / len(self.held_tokens),
             bytes_per_token=len(self.tail.encode()) / len(self.held_tokens),
@@ -159,7 +159,7 @@ def plan_text(
     tokenizer = _tokenizer(head, options) if begun is None else begun.tokenizer
     tokens, held_tokens = tokenizer.encode(head), tokenizer.encode(tail)
     cell = options.cell if begun is None else begun.model.config.cell
-    chosen = preset(len(head), device, _cores(), cell, options.recipe)
+    chosen = preset(len(head), device, available_cores(), cell, options.recipe)
     config = fitted_config(_config(chosen, options, gentler=begun is not None), tokens)
     if begun is None:
         model_config = _model_config(chosen.model_config(tokenizer.vocab_size), options)
@@ -181,22 +181,11 @@ def plan_text(
     return TextPlan(tokenizer, model, config, head, tail, tokens, held_tokens, run, before)
 
 
-def _log_frequencies(tokens: NDArray[np.int64], vocab_size: int) -> NDArray[np.float64]:
-    """ln p of each id by how often it stands in the text, each counted once more than that."""
-    counts = np.bincount(tokens, minlength=vocab_size) + 1.0
-    return np.asarray(np.log(counts / counts.sum()))
-
-
 def _begin_with_frequencies(model: LanguageModel, tokens: NDArray[np.int64]) -> LanguageModel:
     """The model with an output bias that knows how frequent each id is, which the first steps would else go to."""
     with torch.no_grad():
-        model.output.bias.add_(torch.from_numpy(_log_frequencies(tokens, model.config.vocab_size)))
+        model.output.bias.add_(torch.from_numpy(log_frequencies(tokens, model.config.vocab_size)))
     return model
-
-
-def _cores() -> int:
-    """Those that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _size(head: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Sensible settings for a text of this length on this machine, and why, in one sentence."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -87,6 +88,11 @@ class Preset:
         if self.regularisation:
             values |= {"tie_weights": True, "locked_dropout": True, **self.regularisation}
         return LanguageModelConfig(**values)  # type: ignore[arg-type]
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use, where the system tells; else all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def preset(

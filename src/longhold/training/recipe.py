@@ -140,9 +140,10 @@ def _trained(
     *,
     diagnosis: Diagnosis | None = None,
     improved: bool = True,
+    sampled: bool = True,
 ) -> TrainedText:
     writer = plan.writer()
-    written = "".join(writer.pieces(_FINAL_SAMPLE_TOKENS))
+    written = "".join(writer.pieces(_FINAL_SAMPLE_TOKENS)) if sampled else ""
     return TrainedText(
         plan.model.eval(),
         plan.tokenizer,
@@ -151,8 +152,8 @@ def _trained(
         held_out_bits=None if nats is None else scale.bits(nats),
         held_out_bits_per_byte=None if nats is None else scale.bits_per_byte(nats),
         diagnosis=diagnosis,
-        sample=writer.prime + written,
-        words=known_words(written, plan.head),
+        sample=writer.prime + written if sampled else None,
+        words=known_words(written, plan.head) if sampled else None,
         improved=improved,
         before=plan.before,
     )
@@ -175,13 +176,4 @@ def _stopped(plan: TextPlan, scale: Scale, before: tuple[dict[str, Tensor], floa
         tokens_per_second=counters.tokens / counters.step_seconds if counters.step_seconds else 0.0,
         **{name: told[name] for name in ("best_step", "stopped_early", "tokens", "seconds")},
     )
-    nats = counters.best_held_out
-    return TrainedText(
-        plan.model.eval(),
-        plan.tokenizer,
-        result,
-        characters=len(plan.head),
-        held_out_bits=None if nats is None else scale.bits(nats),
-        held_out_bits_per_byte=None if nats is None else scale.bits_per_byte(nats),
-        before=plan.before,
-    )
+    return _trained(plan, result, counters.best_held_out, scale, sampled=False)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from longhold.errors import InputError
+from longhold.inspection.context_use import first_within
 from longhold.study.statistics import CONFIDENCE, DRAWS, Estimate, Interval
 from longhold.study.statistics.estimates import Floats, fraction
 
@@ -76,6 +77,5 @@ def _mean(table: Floats, generator: np.random.Generator) -> Floats:
 
 
 def _first(excess: Floats, lengths: Sequence[int], tolerance: float) -> float:
-    above = np.flatnonzero(excess > tolerance)
-    place = int(above[-1]) + 1 if above.size else 0
+    place = first_within(excess, tolerance)
     return float(lengths[place]) if place < len(lengths) else math.inf

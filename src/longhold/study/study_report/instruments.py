@@ -9,8 +9,7 @@ A row may carry two columns:
 """
 
 import statistics
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from longhold.inspection import LEVELS
 from longhold.study.claims.rows import Run
@@ -175,7 +174,7 @@ _NOT_ASKED = Said(
 )
 
 
-def _grid(group: Group, caption: Said, carrying: Sequence[_Place], entry: Any) -> Table:
+def _grid(group: Group, caption: Said, carrying: Sequence[_Place], entry: Callable[[str, int], Cell]) -> Table:
     head: tuple[Entry, ...] = (
         Said("arm", "对象"),
         *(Cell(Said.same(f"{group.vary} {level}"), number=True) for level in group.levels),
