@@ -62,3 +62,16 @@ def test_the_navigation_names_every_page_and_no_other() -> None:
     listed = named(SITE["nav"])
     aside = {page for page in PAGES if page.parts[0] in ("decisions", "benchmarks")}
     assert sorted(listed) == sorted(str(page) for page in PAGES if page not in aside)
+
+
+PROSE = [ROOT / name for name in ("README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+
+
+@pytest.mark.parametrize(
+    "path", [*PROSE, *(DOCS / page for page in PAGES)], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_no_merge_was_left_half_done_and_pages_that_are_named_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE)
+    for named in re.findall(r"(?<![\w/])docs/[\w/.-]+\.md", text):
+        assert (ROOT / named).exists(), f"{path.name}: {named}"
