@@ -20,7 +20,8 @@ from longhold.data.frequencies import log_frequencies
 from longhold.data.tokenizers.char import CharTokenizer
 from longhold.errors import InputError
 from longhold.models.ngram import KneserNey
-from longhold.study.baselines import MOST_READ, ORDERS
+from longhold.study.baselines import MOST_READ, ORDER
+from longhold.study.texts import is_own, read_own
 from longhold.tasks import NOT_ASKED, Task, TaskBatch
 from longhold.tasks.registry import ADDED
 
@@ -29,20 +30,21 @@ _HELD_OUT = 0.1
 
 
 class Text(NamedTuple):
-    """A corpus as ids."""
+    """A corpus, cut in two, and as ids."""
 
+    before: str
+    """The part that is trained on."""
+    after: str
+    """The part that never is."""
     tokenizer: CharTokenizer
     """The characters of the part that is trained on; others are bytes."""
     trained: NDArray[np.int64]
-    """`(N,)`, what is trained on."""
+    """`(N,)`, the ids of `before`."""
     held_out: NDArray[np.int64]
-    """`(M,)`, what never is."""
+    """`(M,)`, those of `after`."""
 
-    @property
-    def unigram_bits(self) -> float:
-        """Bits per token of the held-out part by the token frequencies of the other, each counted once more."""
-        nats = -log_frequencies(self.trained, self.tokenizer.vocab_size)[self.held_out].mean()
-        return float(nats) / math.log(2)
+    unigram_bits: float
+    """Bits per token of the held-out part by the token frequencies of the other, each counted once more."""
 
 
 @final
@@ -61,7 +63,8 @@ class TextTask(Task):
     unit: ClassVar[str] = "bits per token"
 
     corpus: str
-    """A known name such as `timemachine`, or a file; `ptb`: the characters of the Penn Treebank in `LONGHOLD_DATA`."""
+    """A known name such as `timemachine`, or a file; `ptb`: the characters of the Penn Treebank in `LONGHOLD_DATA`; a
+    name with a digest, such as `diary.txt#0f7876dad2ea61a4`: a text that lies beside the plan (`study.texts`)."""
     window: Annotated[int, Field(ge=2)]
     """Characters of a window, which is where backpropagation is truncated."""
     part: Literal["trained", "held_out"] = "trained"
@@ -122,16 +125,24 @@ def read_text(corpus: str) -> Text:
     Raises:
         InputError: there is no such text.
     """
-    trained, held_out = _treebank() if corpus == _PTB else split(load_corpus(corpus).text, _HELD_OUT)
-    tokenizer = CharTokenizer.train(trained)
-    return Text(tokenizer, tokenizer.encode(trained), tokenizer.encode(held_out))
+    before, after = _parts(corpus)
+    tokenizer = CharTokenizer.train(before)
+    trained, held_out = tokenizer.encode(before), tokenizer.encode(after)
+    unigram_nats = float(-log_frequencies(trained, tokenizer.vocab_size)[held_out].mean())
+    return Text(before, after, tokenizer, trained, held_out, unigram_nats / math.log(2))
+
+
+def _parts(corpus: str) -> tuple[str, str]:
+    if corpus == _PTB:
+        return _treebank()
+    return split(read_own(corpus) if is_own(corpus) else load_corpus(corpus).text, _HELD_OUT)
 
 
 @cache
 def ngram(corpus: str) -> KneserNey:
     """The baseline: Kneser-Ney of order 6 on (the last 4,000,000 tokens of) what models are trained on."""
     text = read_text(corpus)
-    return KneserNey(ORDERS[-1], text.tokenizer.vocab_size).fit(text.trained[-MOST_READ:])
+    return KneserNey(ORDER, text.tokenizer.vocab_size).fit(text.trained[-MOST_READ:])
 
 
 def pair_nats(corpus: str, sentences: list[str]) -> tuple[Tensor, Tensor]:

@@ -18,9 +18,10 @@ from longhold.models.cost import flops_per_token, state_bytes
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
 from longhold.study.inside import Inside
 from longhold.study.machine import Machine
-from longhold.study.row import GradientAt, LagScore, Row, TextReading, TimeQuantiles, TrialSpec
+from longhold.study.row import GradientAt, LagScore, Row, TextReading, TimeQuantiles, TrialSpec, Writing
 from longhold.study.text_reading import read_model_of_text
 from longhold.study.text_task import TextTask
+from longhold.study.text_writing import write_by_model
 from longhold.tasks import Task, TaskBatch, task_from_json
 from longhold.tasks.task import SOLVED
 from longhold.training.optim import clip_and_step
@@ -71,11 +72,13 @@ def run_trial(spec: TrialSpec) -> Row:
         if not all(math.isfinite(test.score) for test in tests):
             tests, error = (), "the score became non-finite"
         read = learner.read() if tests and spec.probed else None
-        text = learner.read_text() if tests and spec.protocol == "text" and spec.stage == "result" else None
+        text, writing = learner.read_text() if tests and spec.stage == "result" else (None, None)
         seen = inside.look(learner.model) if inside is not None and tests else _NOTHING_SEEN
         taken = _Taken(time.perf_counter() - began[0], time.thread_time() - began[1], trained)
         row = _row(learner, tests, read, error, taken)
-        return row.model_copy(update={"gradient_by_lag": seen[0], "time_constants": seen[1], "text": text})
+        return row.model_copy(
+            update={"gradient_by_lag": seen[0], "time_constants": seen[1], "text": text, "writing": writing}
+        )
 
 
 @final
@@ -176,10 +179,19 @@ class _Learner:
         outputs = self.model(batch.inputs)[0]
         loss = self.task.loss(outputs, batch)
         self._optimizer.zero_grad()
+        self._anneal(step)
         loss.backward()  # type: ignore[no-untyped-call]
         clip_and_step(self._optimizer, self.spec.clip_norm)
         self.tokens += batch.mask.numel()
         return float(loss.detach()), self.task.recall(float(self.task.scores(outputs.detach(), batch).mean()))
+
+    def _anneal(self, step: int) -> None:
+        """Set the learning rate of a step, where it is not constant."""
+        last = self.spec.final_fraction
+        if last < 1:
+            share = last + (1 - last) * (1 + math.cos(math.pi * step / max(1, self.spec.steps - 1))) / 2
+            for group in self._optimizer.param_groups:
+                group["lr"] = self.spec.lr * share
 
     def _batch(self, step: int) -> TaskBatch:
         batch = self._batches.at(step)
@@ -215,11 +227,15 @@ class _Learner:
             lag=task.lag, level=level, score=score, recall=task.recall(score), solved=task.solved(score)
         )
 
-    def read_text(self) -> TextReading:
-        """How much context a model of text uses, and how its verbs agree."""
+    def read_text(self) -> tuple[TextReading | None, Writing | None]:
+        """How much context a model of text uses and how its verbs agree; what it writes. None where not asked for."""
+        if self.spec.protocol != "text":
+            return None, None
         if not isinstance(self.task, TextTask):
             raise InputError(f"protocol text has task {self.task.name!r}: expected 'text'")
-        return read_model_of_text(self.model, self.task, self.spec.pairs)
+        reading = read_model_of_text(self.model, self.task, self.spec.pairs) if self.spec.contexts else None
+        length = self.spec.written
+        return reading, write_by_model(self.model, self.task, length, self.spec.seed) if length else None
 
     def inside(self) -> Inside | None:
         """The instruments that look into the model, of a run that is reported and whose task has a lag."""

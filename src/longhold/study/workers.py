@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import IO, Any, Self, final
 
 from longhold.errors import InputError
+from longhold.study import texts
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables that settle how many threads a process computes with."""
@@ -96,7 +97,7 @@ class Workers(Pool):
         self._complaints = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": path}
+        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), **texts.environment(), "PYTHONPATH": path}
         for _ in range(self.count):
             self._processes.append(
                 subprocess.Popen(

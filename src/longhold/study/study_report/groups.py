@@ -73,6 +73,11 @@ class Group:
         return self.runs[0].protocol
 
     @property
+    def is_of_text(self) -> bool:
+        """Whether its models learn a text: they get better or worse at it and never solve it."""
+        return self.protocol == "text"
+
+    @property
     def task(self) -> str:
         """The task with its fields."""
         return self.runs[0].task
