@@ -1,6 +1,5 @@
 """What a comparison came to, as tables in the terminal."""
 
-import math
 from collections.abc import Sequence
 
 from rich import box
@@ -12,7 +11,7 @@ from longhold.study.plan import Experiment, Plan
 from longhold.study.row import Row
 from longhold.study.statistics import LEAST_SEEDS
 from longhold.study.study_report.said import two_digits
-from longhold.study.study_report.writing import RIVALS
+from longhold.study.study_report.writing import RIVALS, train_perplexity
 from longhold.training import printable
 
 
@@ -42,7 +41,7 @@ def _text_table(rows: Sequence[Row], experiment: Experiment) -> Table:
     for row in sorted(rows, key=lambda row: (experiment.labels().index(row.arm), row.seed)):
         speed = "" if row.tokens_per_second is None else f"{row.tokens_per_second:,.0f}"
         bits = "failed" if row.writing is None else f"{row.writing.bits:.3f}"
-        perplexity = f"{math.exp(row.curve[-1][1]):.2f}" if row.curve else ""
+        perplexity = f"{train_perplexity(row.curve):.2f}" if row.curve else ""
         table.add_row(row.arm, f"{row.parameters:,}", f"{row.steps_used:,}", speed, perplexity, bits)
     writing = next((row.writing for row in rows if row.writing is not None), None)
     if writing is not None:

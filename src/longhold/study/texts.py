@@ -8,6 +8,7 @@ from pathlib import Path
 from longhold.data import Corpus
 from longhold.errors import InputError
 from longhold.models.file import atomic_write_bytes
+from longhold.training import printable
 
 FOLDER = "texts"
 """The folder beside a plan that holds its texts, each in UTF-8 under its digest."""
@@ -92,5 +93,5 @@ def _held(folder: Path, digest: str) -> bytes | None:
 
 
 def _last_part(name: str) -> str:
-    """Without the folders that a pattern may begin with, on one line."""
-    return " ".join(re.split(r"[/\\]", name.rstrip("/\\"))[-1].split()) or "text"
+    """Without the folders that a pattern may begin with, on one line and with nothing that steers a terminal."""
+    return printable(" ".join(re.split(r"[/\\]", name.rstrip("/\\"))[-1].split())) or "text"

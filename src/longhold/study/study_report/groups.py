@@ -22,7 +22,7 @@ PROTOCOLS: dict[str, Said] = {
     ),
     "capacity": Said("capacity: a fresh model for every amount to be held", "capacity：每种容量各训练一个新模型"),
     "readable": Said("readable: a linear probe reads the frozen state", "readable：用线性探针读取冻结的状态"),
-    "text": Said("text: a model of text, given ever more true context", "text：文本模型，逐步给予更多真实上文"),
+    "text": Said("text: a model of a text, asked on the part held out", "text：文本模型，在留出的部分上检验"),
     "plain": Said("plain: a task as it is, without a horizon", "plain：任务本身，不谈跨度"),
 }
 """What each protocol does; rows of two are never merged."""

@@ -3,7 +3,6 @@
 import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from markupsafe import Markup
 
@@ -34,6 +33,7 @@ RIVALS = (
 """Predictors without a network, by the field of `longhold.study.row.Writing` that has their bits."""
 
 _MOST_SAMPLES = 12
+_LARGEST_LOSS = 700.0  # beyond it the exponential leaves the floats
 
 
 def written(group: Group, series: Series) -> list[Block]:
@@ -43,7 +43,12 @@ def written(group: Group, series: Series) -> list[Block]:
         return []
     first = told[0][1][0].columns["writing"]
     about = _ABOUT.format(whole(first["characters"]))
-    return [Paragraph(about, quiet=True), _figure(group, told, series), *_samples(told, series)]
+    return [
+        Paragraph(group.settings, quiet=True),
+        Paragraph(about, quiet=True),
+        _figure(group, told, series),
+        *_samples(told, series),
+    ]
 
 
 def writers(group: Group, arm: str) -> list[Run]:
@@ -56,20 +61,20 @@ def bits_of(runs: Sequence[Run]) -> list[float]:
     return [float(run.columns["writing"]["bits"]) for run in runs]
 
 
-def train_perplexity(run: Run) -> float:
-    """Per token, of the last steps of training; a run's own batches, so not quality."""
-    curve: Sequence[Any] = run.columns["curve"]
-    return math.exp(float(curve[-1][1]))
+def train_perplexity(curve: Sequence[Sequence[float]]) -> float:
+    """Per token, of the last steps of a learning curve: of a run's own batches, so not quality."""
+    loss = float(curve[-1][1])
+    return math.exp(loss) if loss < _LARGEST_LOSS else math.inf
 
 
 _ABOUT = Said(
     "Bits per character on the first {} characters of the held-out tenth, to which nothing was fitted and by which "
-    "nothing was chosen; the state is carried through all of it. All arms have the same number of parameters, the same "
-    "steps and the same settings. The n-gram is Kneser-Ney's; xz after training is what xz -9e grows by when the asked text "
-    "follows the training text. Training perplexity is of text that was just being trained on, and is not quality.",
+    "nothing was chosen; the state is carried through all of it. The n-gram is Kneser-Ney's; xz after training is what "
+    "xz -9e grows by when that text follows the training text. Training perplexity is of text that was just being "
+    "trained on, and is not quality.",
     "留出的十分之一文本中前 {} 个字符上的每字符比特数；没有任何模型在其上拟合，也没有据其作任何选择，状态贯穿始终。"
-    "所有对象的参数量、步数和设置都相同。n 元模型用 Kneser-Ney 平滑；“xz（接在训练文本后）”是把所问文本接在训练文本之后，"
-    "xz -9e 输出所增加的量。训练困惑度取自正在训练的文本，并不代表质量。",
+    "n 元模型用 Kneser-Ney 平滑；“xz（接在训练文本后）”是把该文本接在训练文本之后 xz -9e 输出所增加的量。"
+    "训练困惑度取自正在训练的文本，并不代表质量。",
 )
 
 
@@ -78,7 +83,7 @@ def _figure(group: Group, told: Sequence[tuple[str, list[Run]]], series: Series)
     rivals = [(name, float(first[field])) for field, name in RIVALS]
     axis = axis_from_zero([*(bits for _, runs in told for bits in bits_of(runs)), *(bits for _, bits in rivals)])
     drawn = [_drawn(Said.same(arm), series.style(group.cell(arm)), bits_of(runs), axis) for arm, runs in told]
-    drawn += [_drawn(name, "neutral", [bits], axis) for name, bits in rivals]
+    drawn += [_drawn(name, "baseline", [bits], axis) for name, bits in rivals]
     caption = Said("{}: bits per character of held-out text", "{}：留出文本的每字符比特数").format(group.name)
     head = (Said("arm", "对象"), Cell(_BITS, number=True), Said("fewer is better", "越少越好"))
     plot = Table(caption, head, tuple(drawn), (Markup(""), Markup(""), value_scale(axis)), "dots")
@@ -121,7 +126,7 @@ def _cells(shown: Iterable[str]) -> tuple[Cell, ...]:
 def _row(runs: Sequence[Run]) -> Iterator[str]:
     yield exact([int(run.columns["parameters"]) for run in runs])
     yield exact([int(run.columns["steps_used"]) for run in runs])
-    yield f"{statistics.fmean(map(train_perplexity, runs)):.2f}"
+    yield f"{statistics.fmean(train_perplexity(run.columns['curve']) for run in runs):.2f}"
     yield _shown(statistics.fmean(bits_of(runs)))
     yield ", ".join(map(_shown, bits_of(runs)))
 
@@ -133,7 +138,7 @@ def _shown(bits: float) -> str:
 def _samples(told: Sequence[tuple[str, list[Run]]], series: Series) -> list[Block]:
     first = told[0][1][0].columns["writing"]
     quoted = [_quotation(arm, runs[0], series) for arm, runs in told[:_MOST_SAMPLES]]
-    about = _WRITES.format(f"{float(first['temperature']):g}")
+    about = _WRITES.format(" ".join(first["prime"].split()), f"{float(first['temperature']):g}")
     return [
         Subheading(Said("What they write", "它们写出的文字")),
         Paragraph(about, quiet=True),
@@ -147,6 +152,6 @@ def _quotation(arm: str, run: Run, series: Series) -> Quotation:
 
 
 _WRITES = Said(
-    "After the same words of the held-out text, which stand apart, at temperature {}; of each arm the first seed.",
-    "均接在留出文本的同一段文字（以不同颜色标出）之后，温度 {}；每个对象取第一个种子。",
+    "After the same words of the held-out text, “{}”, at temperature {}; of each arm the first seed.",
+    "均接在留出文本的同一段文字“{}”之后，温度 {}；每个对象取第一个种子。",
 )
