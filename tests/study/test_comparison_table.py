@@ -12,7 +12,7 @@ from tests.study.tiny import experiment, plan, row
 
 WRITING = Writing(
     bits=2.4136, characters=1000, frequency_bits=4.4412, ngram_bits=2.1391, xz_bits=2.6352, xz_alone_bits=3.4763,
-    prime="so", temperature=0.8, sample="it was",
+    best_step=9, prime="so", temperature=0.8, sample="it was",
 )  # fmt: skip
 
 

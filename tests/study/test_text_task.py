@@ -31,6 +31,18 @@ def test_windows_are_pieces_of_the_part_they_come_from(fox: str) -> None:
         assert all("," + ",".join(map(str, row.tolist())) + "," in whole for row in rows)
 
 
+def test_a_part_is_set_aside_to_choose_by(fox: str) -> None:
+    fitted = TextTask(fox, 20, "fitted")
+    validated = fitted.validation
+    assert validated is not None
+    assert validated.validation is TextTask(fox, 20).validation is None
+    assert fitted.examination == TextTask(fox, 20).examination
+    ids = [part._ids().tolist() for part in (fitted, validated, TextTask(fox, 20))]
+    assert ids[0] + ids[1] == ids[2]
+    assert len(ids[1]) == round(0.05 * len(ids[2]))
+    assert len(TextTask(fox, 200, "validated")._ids()) == 200
+
+
 def test_the_parts_do_not_overlap(fox: str) -> None:
     text = read_text(fox)
     assert len(text.trained) + len(text.held_out) == 30 * 44

@@ -40,7 +40,7 @@ PAGE = "index.html"
 """Its page."""
 
 _REPORT_SECONDS = 4.0  # kept back for the page
-_WRITING_SECONDS = 2.0  # of a model of a text: its held-out bits and what it writes
+_WRITING_SECONDS = 3.0  # of a model of a text: validation, its held-out bits and what it writes
 _LOOKING_SECONDS = 0.15  # of a run of recall: what instruments see inside
 _FILLED = 0.92  # of the processes' time, what runs are fitted to
 _TEXT_SHARE = 0.5  # of it, where recall is tested too
@@ -129,7 +129,7 @@ def compare(
         InputError: a text has fewer than 1,000 characters or is given twice, the parameters are too few for a cell, or
             the folder cannot be used.
     """
-    config = CompareConfig() if config is None else config
+    config = config or CompareConfig()
     began, folder = time.monotonic(), Path(folder)
     draft = _draft(_kept(corpora, folder), config, name)
     workers = config.workers or min(available_cores(), _MOST_WORKERS)
@@ -183,7 +183,7 @@ def _draft(corpora: Sequence[str], config: CompareConfig, name: str) -> Plan:
 
 
 def _of_text(corpus: str, name: str, config: CompareConfig) -> Experiment:
-    task: TaskValues = {"name": "text", "corpus": corpus, "window": config.window}
+    task: TaskValues = {"name": "text", "corpus": corpus, "window": config.window, "part": "fitted"}
     return Experiment(
         name=name,
         protocol=OfText(task=task, contexts=False, written=config.written),

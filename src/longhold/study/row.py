@@ -251,6 +251,8 @@ class Writing(Config):
     """What `xz -9e` grows by when the asked text follows the training text."""
     xz_alone_bits: float
     """The asked text compressed by `xz -9e` with nothing before it."""
+    best_step: int
+    """The step whose weights were kept, best on the text that was set aside for that; else the last."""
     prime: str
     """What it writes after: the first words of the held-out text."""
     temperature: float

@@ -26,7 +26,7 @@ from longhold.tasks import NOT_ASKED, Task, TaskBatch
 from longhold.tasks.registry import ADDED
 
 _PTB = "ptb"
-_HELD_OUT = 0.1
+_HELD_OUT, _VALIDATED = 0.1, 0.05
 
 
 class Text(NamedTuple):
@@ -67,8 +67,9 @@ class TextTask(Task):
     name with a digest, such as `diary.txt#0f7876dad2ea61a4`: a text that lies beside the plan (`study.texts`)."""
     window: Annotated[int, Field(ge=2)]
     """Characters of a window, which is where backpropagation is truncated."""
-    part: Literal["trained", "held_out"] = "trained"
-    """Which part of the text the windows come from."""
+    part: Literal["trained", "held_out", "fitted", "validated"] = "trained"
+    """Which part of the text the windows come from. `fitted` is `trained` without its last twentieth (a window at
+    least), and that is `validated`: it chooses the step whose weights a run keeps."""
 
     @property
     def length(self) -> int:
@@ -96,18 +97,29 @@ class TextTask(Task):
         return TextTask(self.corpus, self.window, "held_out")
 
     @property
+    def validation(self) -> "TextTask | None":
+        """What chooses the step whose weights are kept; None where those of the last step are."""
+        return TextTask(self.corpus, self.window, "validated") if self.part == "fitted" else None
+
+    @property
     def text(self) -> Text:
         """The corpus; read once in a process."""
         return read_text(self.corpus)
 
     def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
         """Windows `(T, B)` of `T + 1 = window` tokens, anywhere in the part."""
-        ids = self.text.trained if self.part == "trained" else self.text.held_out
+        ids = self._ids()
         if len(ids) < self.window:
             raise InputError(f"text: {self.corpus} has {len(ids)} tokens here, expected window={self.window} at least")
         starts = torch.randint(len(ids) - self.window + 1, (batch_size,), generator=generator)
         windows = torch.from_numpy(ids)[starts + torch.arange(self.window)[:, None]]
         return TaskBatch(windows[:-1], windows[1:].clone(), torch.ones(self.length, batch_size, dtype=torch.bool))
+
+    def _ids(self) -> NDArray[np.int64]:
+        trained = self.text.trained
+        cut = len(trained) - max(self.window, round(_VALIDATED * len(trained)))
+        fitted, validated = np.split(trained, [cut])
+        return {"trained": trained, "held_out": self.text.held_out, "fitted": fitted, "validated": validated}[self.part]
 
     def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
         """Bits per token of each window, `(B,)` float64."""

@@ -24,7 +24,7 @@ TEMPERATURE = 0.8
 _LONGEST_PRIME = 32
 
 
-def write_by_model(model: SequenceModel, task: TextTask, length: int, seed: int) -> Writing:
+def write_by_model(model: SequenceModel, task: TextTask, length: int, seed: int, best_step: int) -> Writing:
     """Ask a trained model for its bits per character on held-out text, and let it write.
 
     Args:
@@ -32,6 +32,7 @@ def write_by_model(model: SequenceModel, task: TextTask, length: int, seed: int)
         task: what it was trained on.
         length: tokens to write.
         seed: of what it writes.
+        best_step: the step whose weights it has.
     """
     text, floor, prime = read_text(task.corpus), _floor(task.corpus), prime_of(task.corpus)
     asked = _asked(task.corpus)
@@ -41,6 +42,7 @@ def write_by_model(model: SequenceModel, task: TextTask, length: int, seed: int)
         bits=bits,
         characters=len(asked.text),
         **floor._asdict(),
+        best_step=best_step,
         prime=prime,
         temperature=TEMPERATURE,
         sample="".join(pieces),

@@ -1,5 +1,6 @@
 """One run of the study: a specification in, a row out."""
 
+import copy
 import math
 import statistics
 import time
@@ -14,6 +15,7 @@ from torch import nn
 
 from longhold.errors import InputError
 from longhold.models.budget import parameter_count, solve_hidden_size
+from longhold.models.contract import SequenceModel, evaluation_mode
 from longhold.models.cost import flops_per_token, state_bytes
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
 from longhold.study.inside import Inside
@@ -39,6 +41,7 @@ _POINTS = 50
 """Points of a learning curve that runs to the end of its steps."""
 
 _TEST_BATCH = 256
+_VALIDATION_WINDOWS = 64
 _PROBE_PARTS = 3  # one to test a probe, the others to fit it
 _SOME_WIDTH = 64  # of the configuration that a solver then gives another
 _SHUFFLE = 1  # besides seed and step: what a random number is for
@@ -153,6 +156,7 @@ class _Learner:
         self.curve = _Curve(max(1, spec.steps // _POINTS))
         self.steps_used, self.tokens = 0, 0
         self.seemed_solved: int | None = None
+        self.best = _best_of(self.model, self.task, spec)
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self._optimizer = _OPTIMIZERS[spec.optimizer](trained, spec.lr)
         self._batches = self.task.batches(spec.seed, spec.batch_size)
@@ -167,10 +171,16 @@ class _Learner:
             if not (math.isfinite(loss) and math.isfinite(recall)):
                 return f"the loss became non-finite in step {self.steps_used}"
             self.curve.add(loss, recall)
+            if self.best is not None and (
+                self.steps_used % self.curve.every == 0 or self.steps_used == self.spec.steps
+            ):
+                self.best.look(self.steps_used)
             self._recent.append(recall)
             if self._is_answered():
                 break
         self.curve.close()
+        if self.best is not None:
+            self.best.restore()
         return None
 
     def step(self, step: int) -> tuple[float, float]:
@@ -234,8 +244,10 @@ class _Learner:
         if not isinstance(self.task, TextTask):
             raise InputError(f"protocol text has task {self.task.name!r}: expected 'text'")
         reading = read_model_of_text(self.model, self.task, self.spec.pairs) if self.spec.contexts else None
-        length = self.spec.written
-        return reading, write_by_model(self.model, self.task, length, self.spec.seed) if length else None
+        if not self.spec.written:
+            return reading, None
+        best = self.steps_used if self.best is None else self.best.step
+        return reading, write_by_model(self.model, self.task, self.spec.written, self.spec.seed, best)
 
     def inside(self) -> Inside | None:
         """The instruments that look into the model, of a run that is reported and whose task has a lag."""
@@ -263,18 +275,49 @@ def sequences(spec: TrialSpec, test: Task) -> int:
 
 
 @final
+class _Best:
+    """The weights of a model of text that did best on windows by which nothing was fitted, always the same ones."""
+
+    def __init__(self, model: SequenceModel, validation: TextTask, stream: int) -> None:
+        self.step = 0
+        self._model, self._task = model, validation
+        self._batch = validation.batch_at(stream, 0, _VALIDATION_WINDOWS)
+        self._bits = math.inf
+        self._weights = copy.deepcopy(model.state_dict())
+
+    @torch.no_grad()
+    def look(self, step: int) -> None:
+        """Keep the weights of this step if they are the best so far."""
+        with evaluation_mode(self._model):
+            bits = float(self._task.scores(self._model(self._batch.inputs)[0], self._batch).mean())
+        if bits < self._bits:
+            self.step, self._bits = step, bits
+            self._weights = copy.deepcopy(self._model.state_dict())
+
+    def restore(self) -> None:
+        """Give the model back its best weights."""
+        self._model.load_state_dict(self._weights)
+
+
+def _best_of(model: SequenceModel, task: Task, spec: TrialSpec) -> _Best | None:
+    validation = task.validation if isinstance(task, TextTask) else None
+    stream = spec.seed + TEST_STREAM * (len(spec.tests) + 3)
+    return None if validation is None else _Best(model, validation, stream)
+
+
+@final
 class _Curve:
     """A learning curve: a point every few steps, the mean of what came since the one before."""
 
     def __init__(self, every: int) -> None:
         self.points: list[tuple[int, float, float]] = []
-        self._every, self._step = every, 0
+        self.every, self._step = every, 0
         self._since: list[tuple[float, float]] = []
 
     def add(self, loss: float, recall: float) -> None:
         self._step += 1
         self._since.append((loss, recall))
-        if self._step % self._every == 0:
+        if self._step % self.every == 0:
             self.close()
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ HOSTILE = "</script><script>alert(1)</script><img src=x>\n\n    # {{ 7*7 }} `*|`
 def writing(bits: float, sample: str = "it was so") -> dict[str, object]:
     return {
         "bits": bits, "characters": 17_898, "frequency_bits": 4.4412, "ngram_bits": 2.1391, "xz_bits": 2.6352,
-        "xz_alone_bits": 3.4763, "prime": "the machine\nstood", "temperature": 0.8, "sample": sample,
+        "xz_alone_bits": 3.4763, "best_step": 120, "prime": "the machine\nstood", "temperature": 0.8, "sample": sample,
     }  # fmt: skip
 
 
@@ -39,8 +39,8 @@ def test_bits_of_every_arm_and_rival_stand_together() -> None:
     shown = page(rows(3))
     (numbers,) = [table for table in shown.numbers() if "training perplexity, mean" in table[0]]
     assert numbers[1:] == [
-        ["rnn uniform", "900", "150", "3.49", "2.260", "2.250, 2.260, 2.270"],
-        ["lstm uniform", "900", "150", "3.49", "2.510", "2.500, 2.510, 2.520"],
+        ["rnn uniform", "900", "150, 120", "3.49", "2.260", "2.250, 2.260, 2.270"],
+        ["lstm uniform", "900", "150, 120", "3.49", "2.510", "2.500, 2.510, 2.520"],
         ["n-gram of order 6", "", "", "", "2.139", ""],
         ["xz after training", "", "", "", "2.635", ""],
         ["xz alone", "", "", "", "3.476", ""],

@@ -69,12 +69,14 @@ def train_perplexity(curve: Sequence[Sequence[float]]) -> float:
 
 _ABOUT = Said(
     "Bits per character on the first {} characters of the held-out tenth, to which nothing was fitted and by which "
-    "nothing was chosen; the state is carried through all of it. The n-gram is Kneser-Ney's; xz after training is what "
-    "xz -9e grows by when that text follows the training text. Training perplexity is of text that was just being "
-    "trained on, and is not quality.",
+    "nothing was chosen; the state is carried through all of it. Where part=fitted, the last twentieth of the training "
+    "text chose the step whose weights were kept, and the rivals read it too. The n-gram is Kneser-Ney's; xz after "
+    "training is what xz -9e grows by when that text follows the training text. Training perplexity is of text that "
+    "was just being trained on, and is not quality.",
     "留出的十分之一文本中前 {} 个字符上的每字符比特数；没有任何模型在其上拟合，也没有据其作任何选择，状态贯穿始终。"
-    "n 元模型用 Kneser-Ney 平滑；“xz（接在训练文本后）”是把该文本接在训练文本之后 xz -9e 输出所增加的量。"
-    "训练困惑度取自正在训练的文本，并不代表质量。",
+    "若 part=fitted，则由训练文本的最后二十分之一选出保留哪一步的权重，对照模型也读了这一部分。n 元模型用 Kneser-Ney "
+    "平滑；“xz（接在训练文本后）”是把该文本接在训练文本之后 xz -9e 输出所增加的量。训练困惑度取自正在训练的文本，"
+    "并不代表质量。",
 )
 
 
@@ -107,7 +109,7 @@ def _numbers(caption: Said, told: Sequence[tuple[str, list[Run]]], rivals: Seque
             Cell(text, number=True)
             for text in (
                 Said("parameters", "参数"),
-                Said("steps", "步数"),
+                Said("steps, best", "步数（最优）"),
                 Said("training perplexity, mean", "训练困惑度（均值）"),
                 Said("bits per character, mean", "每字符比特数（均值）"),
                 Said("of every seed", "每个种子"),
@@ -125,7 +127,8 @@ def _cells(shown: Iterable[str]) -> tuple[Cell, ...]:
 
 def _row(runs: Sequence[Run]) -> Iterator[str]:
     yield exact([int(run.columns["parameters"]) for run in runs])
-    yield exact([int(run.columns["steps_used"]) for run in runs])
+    used = exact([int(run.columns["steps_used"]) for run in runs])
+    yield f"{used}, {exact([int(run.columns['writing']['best_step']) for run in runs])}"
     yield f"{statistics.fmean(train_perplexity(run.columns['curve']) for run in runs):.2f}"
     yield _shown(statistics.fmean(bits_of(runs)))
     yield ", ".join(map(_shown, bits_of(runs)))
