@@ -80,3 +80,15 @@ def test_recall_has_every_seed_and_how_many_solved(
     assert ["2", "of", "2", "2", "of", "2", "1", "of", "1"] in words  # the last row is missing
     show_comparison([], study)
     assert "not run" not in capsys.readouterr().out
+
+
+def test_three_seeds_at_three_lags_fit_80_columns(
+    made: tuple[Plan, list[Row]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = plan(experiment(seeds=[0, 1, 2], arms={"lstm": ["chrono"]}))
+    show_comparison([row(spec, solved=False, recall=-0.05) for spec in specs(study)], study)
+    shown = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert shown.split().count("-0.05") == 9
+    assert "lstm chrono" in shown
+    assert "lag)" in shown

@@ -54,7 +54,7 @@ def _text_table(rows: Sequence[Row], experiment: Experiment) -> Table:
 def _recall_table(rows: Sequence[Row], experiment: Experiment) -> Table:
     title = Text(f"{experiment.name}: each seed, and how many solved it")
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", no_wrap=True)
+    table.add_column("")
     levels = [exam.level for exam in experiment.protocol.exams()]
     for level in levels:
         table.add_column(f"{experiment.protocol.varies} {level}", no_wrap=True)
