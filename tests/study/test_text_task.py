@@ -63,6 +63,15 @@ def test_chance_is_what_frequencies_cost_and_a_sure_model_scores_0(fox: str) -> 
     assert task.recall(0.0) == 1
 
 
+def test_loss_and_score_are_those_of_every_step(fox: str) -> None:
+    task = TextTask(fox, 20)
+    batch = task.batch_at(0, 0, 4)
+    outputs = torch.randn(19, 4, task.output_size, generator=torch.Generator().manual_seed(0))
+    loss = float(task.loss(outputs, batch))
+    assert loss == float(super(TextTask, task).loss(outputs, batch))
+    assert task.score(outputs, batch, loss) == pytest.approx(float(task.scores(outputs, batch).mean()), rel=1e-6)
+
+
 def test_it_is_a_task_like_others_by_its_json(fox: str) -> None:
     task = TextTask(fox, 20)
     assert task_from_json(task.to_json()) == task

@@ -121,6 +121,14 @@ class TextTask(Task):
         fitted, validated = np.split(trained, [cut])
         return {"trained": trained, "held_out": self.text.held_out, "fitted": fitted, "validated": validated}[self.part]
 
+    def loss(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
+        """Nats per token; every step is asked."""
+        return F.cross_entropy(outputs.flatten(0, 1), batch.targets.flatten())
+
+    def score(self, outputs: Tensor, batch: TaskBatch, loss: float) -> float:
+        """The loss in bits."""
+        return loss / math.log(2)
+
     def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
         """Bits per token of each window, `(B,)` float64."""
         nats = F.cross_entropy(outputs.double().flatten(0, 1), batch.targets.flatten(), reduction="none")

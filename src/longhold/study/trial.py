@@ -193,7 +193,8 @@ class _Learner:
         loss.backward()  # type: ignore[no-untyped-call]
         clip_and_step(self._optimizer, self.spec.clip_norm)
         self.tokens += batch.mask.numel()
-        return float(loss.detach()), self.task.recall(float(self.task.scores(outputs.detach(), batch).mean()))
+        nats = float(loss.detach())
+        return nats, self.task.recall(self.task.score(outputs.detach(), batch, nats))
 
     def _anneal(self, step: int) -> None:
         """Set the learning rate of a step, where it is not constant."""
