@@ -116,7 +116,7 @@ def report(
     from longhold.study.study_report import report_of
 
     files = report_of(name, store, output)
-    beside = ", ".join(path.name for path in (files.markdown, files.rows, files.lines))
+    beside = f"{files.markdown.name}, {files.rows.name} and {files.lines.name}"
     say(f"report: {files.page.resolve()}, with {beside} beside it")
 
 
