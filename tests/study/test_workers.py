@@ -47,18 +47,24 @@ def test_a_worker_answers_each_line_and_survives_an_error():
     assert third["result"]["score"] == first["result"]["score"]
 
 
+def answer(workers: Workers, job: Job) -> object:
+    workers.submit(job)
+    return workers.collect()
+
+
 @pytest.mark.slow
-def test_results_come_with_their_index_an_error_is_told_and_none_stays_alive():
+def test_results_come_with_their_ticket_an_error_is_told_and_none_stays_alive():
     with Workers(2) as workers:
         ids = [process.pid for process in workers._processes]
-        results = dict(workers.map([Job("trial", RUN)] * 3))
-        assert sorted(results) == [0, 1, 2]
+        tickets = [workers.submit(Job("trial", RUN)) for _ in range(3)]
+        results = dict(workers.collect() for _ in tickets)
+        assert sorted(results) == tickets
         with pytest.raises(RuntimeError, match="nonsense"):
-            list(workers.map([Job("nonsense", {})]))
+            answer(workers, Job("nonsense", {}))
         workers._processes[0].kill()
         workers._processes[1].kill()
         with pytest.raises(RuntimeError, match="ended without a word"):
-            list(workers.map([Job("trial", RUN)]))
+            answer(workers, Job("trial", RUN))
     assert not any(map(alive, ids))
 
 
@@ -68,7 +74,9 @@ from longhold.study.workers import Job, Workers
 faulthandler.dump_traceback_later(40)
 with Workers(2) as workers:
     print(*(process.pid for process in workers._processes), flush=True)
-    dict(workers.map([Job("trial", json.loads(sys.argv[1]))] * 2))
+    for _ in range(2):
+        workers.submit(Job("trial", json.loads(sys.argv[1])))
+    workers.collect()
 """
 
 

@@ -54,7 +54,7 @@ def makespan(times: Sequence[float], workers: int) -> float:
 
     Example:
         >>> makespan([3, 3, 3, 1], 2)
-        6
+        6.0
     """
     free = [0.0] * workers
     for time in sorted(times, reverse=True):
