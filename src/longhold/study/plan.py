@@ -300,7 +300,8 @@ def load_plan(source: str) -> Plan:
     path = next((path for path in _shipped_files() if path.stem == source), Path(source))
     if path.suffix != ".toml":
         raise InputError(f"plan {source!r}: expected one of {', '.join(shipped())}, or a .toml file")
-    look_in(path.parent / FOLDER)
+    if (path.parent / FOLDER).is_dir():
+        look_in(path.parent / FOLDER)
     try:
         return Plan(**read_toml(path))  # type: ignore[arg-type]
     except InputError as error:
