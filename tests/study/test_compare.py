@@ -63,7 +63,7 @@ def test_every_cell_has_equal_size_steps_and_settings_and_the_page_tells(tmp_pat
         assert f"{row.writing.bits:.3f}" in page
         assert f"{row.writing.ngram_bits:.3f}" in page
     assert "longhold compare book.txt --cells rnn,lstm --budget 600s --parameters 12000 --no-recall --seed 0" in page
-    assert f"longhold study run {made.plan.name}.toml --store study.sqlite" in page
+    assert f"longhold study run {made.plan.name}.toml --store again.sqlite" in page
     assert list(from_jsonl(made.files.lines)) == list(made.rows)
     for path in (tmp_path / "new" / "out").iterdir():
         if path.suffix in (".html", ".md", ".csv", ".jsonl", ".toml"):

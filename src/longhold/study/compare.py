@@ -148,7 +148,8 @@ def compare(
             on_plan(plan.notes)
         end = run_study(plan, store, pool, begin_within=left(), costs=costs, on_progress=on_progress)
         rows = store.rows(plan.name, stage=None)
-    again = f"{command or _command(corpora, config)}\nlonghold study run {path.name} --store {STORE}"
+    run, report = (f"longhold study {part} {path.name} --store again.sqlite" for part in ("run", "report"))
+    again = f"{command or _command(corpora, config)}\n{run}\n{report}"
     return Compared(plan, rows, end.left, write_study_report(rows, plan, folder, again, page=PAGE))
 
 

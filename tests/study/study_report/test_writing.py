@@ -53,6 +53,12 @@ def test_bits_of_every_arm_and_rival_stand_together() -> None:
     assert "2.260, mean of 3 seeds from 2.250 to 2.270" in shown.words()
 
 
+def test_a_rate_that_falls_is_told() -> None:
+    fallen = [{**values, "spec": {**values["spec"], "final_fraction": 0.05}} for values in rows()]  # type: ignore[dict-item]
+    assert "learning rate 0.02, falling to 0.05 of it; 1 seed" in page(fallen).words()
+    assert "learning rate 0.02; 1 seed" in page(rows()).words()
+
+
 def test_a_text_is_learnt_and_not_solved() -> None:
     words = page(rows()).words()
     for absent in ("What each seed came to", "Time to solve", "seeds that solve", "text horizon"):

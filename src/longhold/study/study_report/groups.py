@@ -168,6 +168,14 @@ class Group:
         return [run.columns[name] for run in known if run.columns.get(name) is not None]
 
     @property
+    def _annealed(self) -> Said:
+        """How far the learning rate falls; nothing where it is constant."""
+        shares = {float(spec.get("final_fraction", 1.0)) for spec in self.column("spec")}
+        if shares <= {1.0}:
+            return Said.same("")
+        return Said(", falling to {} of it", "（降至其 {} 倍）").format(spread(sorted(shares)))
+
+    @property
     def settings(self) -> Said:
         """What every run shares, in a sentence or two."""
         sequences = self.column("test_sequences")
@@ -177,7 +185,7 @@ class Group:
             PROTOCOLS.get(self.protocol, Said.same(self.protocol)),
             Said("{} parameters", "{} 个参数").format(exact(self.column("parameters"))),
             Said("at most {} steps", "至多 {} 步").format(exact(self.column("steps"))),
-            Said("learning rate {}", "学习率 {}").format(spread(self.column("lr"))),
+            Said("learning rate {}{}", "学习率 {}{}").format(spread(self.column("lr")), self._annealed),
             counted(len(self.seeds), "seed", "seeds", "个种子"),
             *([tested] if sequences else []),
         ]
