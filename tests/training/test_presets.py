@@ -92,7 +92,8 @@ def test_more_cores_and_fewer_ids_make_more_passes() -> None:
     assert preset(160_000, "cpu", 8, seconds=150).hidden_size == 512
     assert preset(160_000, "cuda", 1, seconds=60).hidden_size == 512
     assert not preset(800_000, "cpu", 2, seconds=600, vocab_size=4000).regularisation
-    assert preset(800_000, "cpu", 2, seconds=600, vocab_size=60).regularisation
+    assert preset(800_000, "cpu", 2, seconds=900, vocab_size=60).hidden_size == 512
+    assert preset(800_000, "cpu", 8, seconds=900, vocab_size=60).regularisation
 
 
 def test_what_a_person_decided_stays() -> None:
