@@ -62,8 +62,8 @@ class _WithTime:
     """Of texts that are no shorter."""
 
 
-# The first that there is time for. Held-out bits in 3,000 steps on the Time Machine: 2.02, 2.27 of 512 units that forget
-# less, 2.11; on tiny Shakespeare, in equal time: 2.20 of the second, 2.32 and still falling slowly of the third.
+# The first that there is time for. Held-out bits after 3,000 steps on the Time Machine: 2.02 of the first, 2.11 of the
+# third, 2.27 of 512 units that forget less; on tiny Shakespeare, in equal time, 2.20 of the second, 2.32 of the third.
 _WITH_TIME = (
     _WithTime(512, "awd", 12, 3e-3, 50_000),
     _WithTime(512, "standard", 5, 3e-3, 500_000),
@@ -139,9 +139,9 @@ def preset(
 
     A short text and much time want a network that forgets more, and a wider one: where `seconds` suffice for 12 passes
     over it with 512 units and AWD-LSTM's regularisation, those are chosen; else, for texts of half a million characters
-    and more, 512 units if they suffice for 5; else 256 and that regularisation if they suffice for 12. How many passes they suffice for is a rule of thumb, not
-    measured, so that a run is planned alike wherever and whenever it goes on: 6 operations for each parameter and
-    character, at 4e10 a second and core, or 3e12 on an accelerator.
+    and more, 512 units if they suffice for 5; else 256 and that regularisation if they suffice for 12. How many passes
+    they suffice for is a rule of thumb, not measured, so that a run is planned alike wherever and whenever it goes on:
+    6 operations for each parameter and character, at 4e10 a second and core, or 3e12 on an accelerator.
 
     Args:
         characters: length of the training text.
