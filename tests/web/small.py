@@ -1,5 +1,6 @@
 """Small models, and a client that has come in by the door."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from longhold.text import TextModel
 from longhold.web.app import application
 from longhold.web.guard import Bucket, Keys
 from longhold.web.studio import Studio
+from longhold.web.trainer import Trainer
 
 HOST = "127.0.0.1:8765"
 OWN = {"origin": f"http://{HOST}"}
@@ -26,12 +28,21 @@ def text_model(cell: str = "lstm", **values: Any) -> TextModel:
     return TextModel(config.build(), tokenizer)
 
 
-def client_of(*models: TextModel, opened: bool = True, port: int = 8765) -> TestClient:
+def client_of(
+    *models: TextModel,
+    opened: bool = True,
+    port: int = 8765,
+    folder: Path | None = None,
+    uploads: Bucket | None = None,
+) -> TestClient:
     keys = Keys(port)
     studio = Studio([(f"model {index}", model) for index, model in enumerate(models or (text_model(),))])
-    app = application(studio, (HOST, "localhost:8765"), keys, Bucket(rate=1e6, burst=1e6))
+    trainer = Trainer(studio, folder)
+    often = Bucket(rate=1e6, burst=1e6)
+    app = application(studio, trainer, (HOST, "localhost:8765"), keys, often, uploads or often)
     client = TestClient(app, base_url=f"http://{HOST}", raise_server_exceptions=True)
     client.keys = keys  # type: ignore[attr-defined]
+    client.trainer = trainer  # type: ignore[attr-defined]
     if opened:
         assert client.get("/", params={"token": keys.token}, follow_redirects=False).status_code == 303
     return client
