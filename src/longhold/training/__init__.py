@@ -18,7 +18,7 @@ from longhold.training.budget import parse_duration, step_probe, steps_for_budge
 from longhold.training.config import TrainConfig, checked, load_config, read_toml
 from longhold.training.distributed import is_main, join, local_device
 from longhold.training.evaluation import HeldOut, evaluate
-from longhold.training.forecast import Forecast, forecast
+from longhold.training.forecasts import Forecast, forecast
 from longhold.training.loop import TrainResult, train
 from longhold.training.presets import Preset, preset
 from longhold.training.progress import ProgressDisplay, printable

@@ -114,7 +114,7 @@ def _end(readings: Sequence[Reading], best: Reading, scale: Scale) -> Diagnosis:
 
 @final
 class Watch:
-    """An `on_progress` that collects evaluations, says what they mean, and passes reports on with that and the scale."""
+    """An `on_progress` that collects evaluations, says what they mean, and passes reports on with that and a scale."""
 
     def __init__(
         self,

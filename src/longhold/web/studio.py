@@ -73,9 +73,9 @@ class Studio:
         self._kept: OrderedDict[str, Kept] = OrderedDict()
 
     @property
-    def count(self) -> int:
-        """How many models there are."""
-        return len(self._models)
+    def names(self) -> tuple[str, ...]:
+        """What the models are shown by."""
+        return tuple(name for name, _ in self._models)
 
     def add(self, name: str, model: TextModel) -> int:
         """Take in one more model; its number is returned. Raises InputError where it holds no recurrent layer."""

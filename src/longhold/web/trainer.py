@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -21,6 +23,7 @@ MOST_MODELS = 12
 """Models that are open at a time, those trained here included."""
 
 _POINTS = 400  # of the curve of the training loss: more would not show
+_COMMAND = (sys.executable, "-P", "-m", "longhold.web.trainee")
 _STOP = b"stop\n"
 _PATIENCE = 10.0  # seconds for a training to keep its best when the server ends
 
@@ -120,7 +123,7 @@ class Trainer:
             device: where to train, and where the models live then.
         """
         self._studio, self._folder, self.device = studio, folder, device
-        self._scratch = tempfile.TemporaryDirectory(prefix="longhold-ui-", ignore_cleanup_errors=True)
+        self._scratch: Path | None = None
         self._process: _Process | None = None
         self._listener: threading.Thread | None = None
         self._files: dict[int, Path] = {}
@@ -143,11 +146,13 @@ class Trainer:
             raise InputError("the server is about to end")
         if self.training is not None and not self.training.over:
             raise InputError("one training at a time: cancel the one that is running first")
-        if self._studio.count >= MOST_MODELS:
+        if len(self._studio.names) >= MOST_MODELS:
             raise InputError(f"{MOST_MODELS} models are open: end the server and start it again to train another")
         self._count += 1
         text = corpus.text.encode()
-        scratch = Path(self._scratch.name, str(self._count))
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="longhold-ui-"))
+        scratch = self._scratch / str(self._count)
         scratch.mkdir()
         order = Order(
             bytes=len(text),
@@ -156,10 +161,10 @@ class Trainer:
             budget_seconds=seconds,
             device=self.device,
             scratch=str(scratch),
-            output=str(self._output()),
+            output=str(_unused(self._folder or self._scratch)),
         )
         self._process = process = _Process()
-        self.training = training = Training(name, cell)
+        self.training = training = Training(self._new_name(name), cell)
         self._listener = threading.Thread(
             target=self._follow, args=(training, process, order, text), daemon=True, name="longhold training"
         )
@@ -189,7 +194,8 @@ class Trainer:
                 listener.join(_PATIENCE)
             process.kill()
             listener.join(_PATIENCE)
-        self._scratch.cleanup()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def file(self, model: int) -> Path:
         """The file of a model that was trained here.
@@ -202,11 +208,9 @@ class Trainer:
             raise InputError(f"model {model} was not trained here, so there is no file of it to give")
         return found
 
-    def _output(self) -> Path:
-        """A file that is not there yet; its name is ours, whatever the text is called."""
-        folder = Path(self._scratch.name) if self._folder is None else self._folder
-        numbers = range(1, 100_000)
-        return next(path for n in numbers if not (path := folder / f"trained-{n}.safetensors").exists())
+    def _new_name(self, name: str) -> str:
+        names = (name, *(f"{name} {n}" for n in range(2, MOST_MODELS + 2)))
+        return next(each for each in names if each not in self._studio.names)
 
     def _follow(self, training: Training, process: "_Process", order: Order, text: bytes) -> None:
         """Hand the order over and take in what comes back; runs in a thread of its own."""
@@ -230,13 +234,18 @@ class Trainer:
             training.end(ended)
 
 
+def _unused(folder: Path) -> Path:
+    """A model file that is not there yet; its name is ours, whatever the text is called."""
+    return next(path for n in count(1) if not (path := folder / f"trained-{n}.safetensors").exists())
+
+
 @final
 class _Process:
     """The process that trains, seen from here."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "longhold.web.trainee"],
+            _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C in the terminal is for the server, which then says what is to be done
