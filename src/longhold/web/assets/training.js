@@ -60,7 +60,7 @@ function unfit() {
   const { size } = corpus().blob;
   const most = state.about.largest_text;
   if (size > most) return () => state.say("train_too_large", { size: state.say.number(size / MEGABYTE, 1), most: state.say.count(most / MEGABYTE) });
-  const count = Array.from($("corpus").value.slice(0, state.about.shortest_text)).length;
+  const count = Array.from($("corpus").value.slice(0, 2 * state.about.shortest_text)).length;
   if (!$("file").files.length && count && count < state.about.shortest_text) return () => tooShort(count);
   return null;
 }
@@ -157,14 +157,12 @@ function running() {
 async function train() {
   const asked = { text: text.text, title: corpus().title, cell: cell(), seconds: Number($("budget").value) || null };
   $("train-begin").disabled = true;
-  try {
-    await ask("train", asked);
-  } catch (error) {
-    status(() => told(error));
-    showPlan();
-    return;
-  }
+  const begun = await ask("train", asked).catch((error) => void status(() => told(error)));
+  if (!begun) return showPlan();
   status(() => "");
+  course = new Course();
+  course.take(begun);
+  showCourse();
   $("cancel").focus();
   await watch();
 }
