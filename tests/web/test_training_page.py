@@ -56,12 +56,8 @@ def planned(page: Page, text: str) -> str:
     return str(page.inner_text("#forecast"))
 
 
-def points(page: Page, series: str) -> int:
-    return int(
-        page.evaluate(
-            f"document.querySelector('#curves svg > .line.{series}').getAttribute('d').split(/[ML]/).length - 1"
-        )
-    )
+POINTS = "document.querySelector('#curves svg[role=img] > .line.second').getAttribute('d').split(/[ML]/).length - 1"
+"""Of the training curve."""
 
 
 def test_without_a_model_the_page_opens_to_train_one(page: Page) -> None:
@@ -124,16 +120,15 @@ def test_from_a_text_to_a_model(page: Page, tmp_path: Path) -> None:
     until(page, "document.activeElement.id === 'cancel'")
     until(page, "document.getElementById('course-state').textContent === 'Training.'", 120)
     until(page, "document.querySelectorAll('#curves circle').length > 0", 120)
-    before = points(page, "second")
+    before = page.evaluate(POINTS)
     page.click("#evaluations summary")
-    assert page.locator("#evaluation-rows tbody tr").count() == page.locator("#curves circle").count()
-    until(
-        page, f"document.querySelector('#curves svg > .line.second').getAttribute('d').split('L').length > {before + 3}"
-    )
+    rows = "document.querySelectorAll('#evaluation-rows tbody tr').length"
+    until(page, f"{rows} > 0 && {rows} === document.querySelectorAll('#curves circle').length")
+    until(page, f"{POINTS} > {before + 3}")
     assert page.is_disabled("#train-begin")
     page.reload()  # whoever comes later is told all
     until(page, "document.querySelectorAll('#curves circle').length > 0")
-    assert points(page, "second") > before
+    assert page.evaluate(POINTS) > before
     page.focus("#cancel")
     page.keyboard.press("Enter")
     until(page, "document.activeElement.id === 'look-inside'")
@@ -163,7 +158,7 @@ def test_it_is_accessible_and_fits(page: Page, scheme: str, width: int, language
     if not page.evaluate("document.getElementById('evaluations').open"):
         page.click("#evaluations summary")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    svg = page.locator("#curves svg").last.bounding_box()
+    svg = page.locator("#curves svg[role=img]").bounding_box()
     assert svg["x"] + svg["width"] <= width
     assert bool(re.search("[一-鿿]", page.inner_text("#course-state"))) == (language == "zh-Hans")
     assert_accessible(page, "#train")

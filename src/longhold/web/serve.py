@@ -1,5 +1,6 @@
 """The server on its socket: addresses, the line for the terminal, the browser, the end."""
 
+import asyncio
 import ipaddress
 import os
 import socket
@@ -72,7 +73,11 @@ def serve(models: Sequence[tuple[str, TextModel]], config: ServeConfig, say: Cal
 
 @final
 class Server(uvicorn.Server):
-    """A server that tells its event streams to end when it is told to, so that it need not wait for them."""
+    """A server whose training and temporary files end with it.
+
+    Its event streams end when it is told to, so that it need not wait for them. The rest is done before uvicorn passes
+    the signal on, which is the end of the process for SIGTERM.
+    """
 
     def __init__(self, config: uvicorn.Config, trainer: Trainer) -> None:
         super().__init__(config)
@@ -82,6 +87,11 @@ class Server(uvicorn.Server):
         """Ctrl-C and its like."""
         self._trainer.leave()
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """After the last request."""
+        await super().shutdown(sockets)
+        await asyncio.to_thread(self._trainer.close)
 
 
 def uvicorn_config(app: object) -> uvicorn.Config:

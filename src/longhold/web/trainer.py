@@ -223,7 +223,6 @@ class Trainer:
                 else:
                     ended = event["end"]
                     break
-            process.end()
             if ended["kept"]:
                 training.model = self._studio.add(training.name, load(order.output, device=self.device))
                 self._files[training.model] = Path(order.output)
@@ -231,6 +230,7 @@ class Trainer:
             ended = {"state": "failed", "error": str(error)}
         finally:
             process.end()
+            shutil.rmtree(order.scratch, ignore_errors=True)
             training.end(ended)
 
 
@@ -275,9 +275,10 @@ class _Process:
         self._process.kill()
 
     def end(self) -> None:
-        """Let go of it, which ends it."""
+        """Let go of it: what it had to do is done, and to end by itself it would take seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._process.kill()
         with contextlib.suppress(OSError):  # closing flushes, and it may be gone
             self._process.stdin.close()
         self._process.wait()

@@ -210,7 +210,6 @@ function showCourse() {
   $("progress").hidden = course.over;
   const focused = document.activeElement === $("cancel");
   $("cancel").hidden = course.over;
-  $("cancel").disabled = course.state === "stopping";
   $("results").hidden = !course.over || course.model === null;
   if (!$("results").hidden) {
     $("download").href = `api/file/${course.model}`;
