@@ -26,8 +26,8 @@ export class Course {
   }
 
   /** The evaluation with the fewest bits; null before the first. */
-  get best() {
-    return this.held_out.reduce((best, each) => (best === null || each[1] < best[1] ? each : best), null);
+  get lowest() {
+    return this.held_out.reduce((lowest, each) => (lowest === null || each[1] < lowest[1] ? each : lowest), null);
   }
 
   /** Training bits where an evaluation was. */
@@ -57,18 +57,18 @@ function doneWords(course, say) {
 
 function stoppedWords(course, say) {
   if (course.model === null) return say("course_stopped_nothing");
-  return course.best ? say("course_stopped", { best: say.number(course.best[1], 2) }) : say("course_stopped_plain");
+  return course.lowest ? say("course_stopped", { best: say.number(course.lowest[1], 2) }) : say("course_stopped_plain");
 }
 
 function diagnosisWords(course, say) {
-  const { diagnosis, best } = course;
+  const { diagnosis, lowest } = course;
   if (diagnosis === "learnt little") return say("diagnosis_little");
   if (diagnosis === "improving") return say("diagnosis_improving");
   if (diagnosis === "level") return say("diagnosis_level");
-  if (diagnosis !== "memorising" || !best) return "";
+  if (diagnosis !== "memorising" || !lowest) return "";
   return say("diagnosis_memorising", {
-    step: say.count(best[0]),
-    best: say.number(best[1], 2),
+    step: say.count(lowest[0]),
+    best: say.number(lowest[1], 2),
     last: say.number(course.held_out.at(-1)[1], 2),
     training: say.number(course.training.at(-1)[1], 2),
   });
@@ -89,8 +89,8 @@ export function lineWords(course, say) {
 
 /** Both curves; the held-out one has a dot for each evaluation. */
 export function curves(course, { say, width }) {
-  const best = course.best;
-  const name = say("course_held_out") + (best ? `, ${say("course_best", { bits: say.number(best[1], 2) })}` : "");
+  const { lowest } = course;
+  const name = say("course_held_out") + (lowest ? `, ${say("course_best", { bits: say.number(lowest[1], 2) })}` : "");
   return linePlot({
     series: [
       { name: say("course_training"), className: "second", points: course.training },
