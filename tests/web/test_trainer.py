@@ -83,7 +83,7 @@ def test_the_order_is_what_was_asked_and_reports_add_up(make: Callable[..., Trai
     assert training.error == ""
     assert training.training == [(1, 3.0), (2, 3.0), (3, 3.0), (10, 2.5)]
     assert training.held_out == [(2, 4.0), (10, 3.5)]
-    assert training.samples == [(1, "first"), (10, "last")]
+    assert training.samples == [(1, "first"), (None, "last")]
     assert training.now == {"step": 10, "steps": 10, "seconds": 1, "left": 0, "rate": 5, "diagnosis": "level",
                             "best": 3.5, "words": 0.5, "early": False}  # fmt: skip
     assert training.model == 0

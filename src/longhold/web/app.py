@@ -176,7 +176,8 @@ def application(
         return studio.unit(asked.trace, asked.layer, asked.unit, asked.quantity)
 
     async def about(request: Request) -> Response:
-        return as_json({**studio.about(), **limits(), "training": trainer.training is not None})
+        training = None if trainer.training is None else trainer.training.state
+        return as_json({**studio.about(), **limits(), "training": training})
 
     async def job(request: Request) -> Response:
         return as_json(_told(desk.job))

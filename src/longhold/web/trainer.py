@@ -50,8 +50,8 @@ class Training:
     """step and smoothed training bits"""
     held_out: list[tuple[int, float | None]] = field(default_factory=list)
     """step and held-out bits, an entry for each evaluation that changed them"""
-    samples: list[tuple[int, str]] = field(default_factory=list)
-    """step and what the model wrote"""
+    samples: list[tuple[int | None, str]] = field(default_factory=list)
+    """step and what the model wrote; no step: the model that was kept"""
     error: str = ""
     """the line for the person, where it failed"""
     model: int | None = None
@@ -94,7 +94,7 @@ class Training:
     def end(self, told: Answer) -> None:
         """Take what the process said last."""
         if told.get("sample"):
-            self.samples.append((self.now.get("step", 0), told["sample"]))
+            self.samples.append((None, told["sample"]))
         self.now |= {name: told[name] for name in ("diagnosis", "best", "words", "early") if name in told}
         self.error, self.state = told.get("error", ""), told["state"]
         self.version += 1

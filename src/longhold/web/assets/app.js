@@ -1,6 +1,7 @@
 /** The page itself: its two views, its languages, which models are looked into. */
 
 import { colourAgain, loadUnit } from "./colours.js";
+import { over } from "./course.js";
 import { chosenChanged, walk } from "./inspecting.js";
 import { LANGUAGES, preferred, speaker } from "./messages.js";
 import { Pane } from "./pane.js";
@@ -121,7 +122,8 @@ function begin() {
   $("text").value = state.say("sample");
   listen();
   beginTraining({ joined, look });
-  show(state.about.models.length ? "look" : "train");
+  const { models, training } = state.about;
+  show(models.length && (training === null || over(training)) ? "look" : "train");
   if (state.about.models.length) choosePanes();
   showWords();
   observeSections();

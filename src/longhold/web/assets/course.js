@@ -5,6 +5,11 @@ import { element, visible } from "./views.js";
 
 const SAMPLES = 3; // the newest ones, which are shown
 
+/** Whether a training in this state is over. */
+export function over(state) {
+  return state === "done" || state === "stopped" || state === "failed";
+}
+
 /** What the events of one training add up to. */
 export class Course {
   constructor() {
@@ -22,7 +27,7 @@ export class Course {
   }
 
   get over() {
-    return this.state === "done" || this.state === "stopped" || this.state === "failed";
+    return over(this.state);
   }
 
   /** The evaluation with the fewest bits; null before the first. */
@@ -44,7 +49,11 @@ export function stateWords(course, say) {
   if (state === "failed") return say("course_failed", { line: course.error });
   if (state === "stopped") return stoppedWords(course, say);
   const diagnosed = diagnosisWords(course, say);
-  return [state === "done" ? doneWords(course, say) : say("course_running"), diagnosed].filter(Boolean).join(" ");
+  return sentences(say, state === "done" ? doneWords(course, say) : say("course_running"), diagnosed);
+}
+
+function sentences(say, ...said) {
+  return said.filter(Boolean).join(say.language === "zh-Hans" ? "" : " ");
 }
 
 function doneWords(course, say) {
@@ -52,7 +61,7 @@ function doneWords(course, say) {
   const time = say.time(seconds);
   const figures = { time, best: say.number(best, 2), words: say.percent(words ?? 0) };
   const said = best === null || words === null ? say("course_done_plain", { time }) : say("course_done", figures);
-  return early ? `${said} ${say("course_early")}` : said;
+  return sentences(say, said, early ? say("course_early") : "");
 }
 
 function stoppedWords(course, say) {
@@ -117,7 +126,7 @@ export function samples(course, say) {
     element(
       "li",
       {},
-      element("span", { class: "note", text: say("course_sample_at", { step: say.count(step) }) }),
+      element("span", { class: "note", text: step === null ? say("course_sample_kept") : say("course_sample_at", { step: say.count(step) }) }),
       element("p", { class: "sample", dir: "auto", text: text.split("\n").map(visible).join("\n") }),
     ),
   );

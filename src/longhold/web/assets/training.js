@@ -265,5 +265,5 @@ export function beginTraining({ joined, look }) {
   $("look-inside").addEventListener("click", () => look(course.model));
   $("evaluations").addEventListener("toggle", () => $("evaluations").open && showTable());
   speakTraining();
-  if (state.about.training) watch();
+  if (state.about.training !== null) watch();
 }
