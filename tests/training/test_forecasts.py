@@ -31,6 +31,17 @@ def test_it_is_what_the_training_then_does() -> None:
     assert found.characters + found.held_out == len(TEXT)
 
 
+def test_a_budget_decides_as_it_does_for_the_training() -> None:
+    options = TextOptions(cell="rnn", budget_seconds=600)
+    found = forecast(corpus(), options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("longhold.training.budget.steps_for_budget", lambda *arguments: 2)
+        trained = train_text(corpus(), options)
+    assert found.model == trained.model.config
+    assert found.model.hidden_size != forecast(corpus(), TextOptions(cell="rnn")).model.hidden_size
+    assert found.seconds == 600
+
+
 def test_nothing_is_changed_by_it() -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()

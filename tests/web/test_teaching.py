@@ -97,6 +97,7 @@ def test_what_cannot_be_trained_on_is_refused(client: TestClient) -> None:
         assert "cell" in refused(client, "forecast", text=name, cell=cell)
     for seconds in (0, -1, 0.5, LONGEST_BUDGET + 1, "x", 1e300):
         assert "seconds" in refused(client, "train", text=name, seconds=seconds)
+        assert "seconds" in refused(client, "forecast", text=name, seconds=seconds)
     assert "path" in refused(client, "train", text=name, path="/etc/passwd")
     assert client.get("/api/about").json()["training"] is None
 

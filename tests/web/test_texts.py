@@ -58,7 +58,7 @@ def test_only_the_newest_are_kept(texts: Texts) -> None:
 
 def test_a_forecast_is_what_the_planner_says(texts: Texts) -> None:
     text = CHINESE * 12
-    told: dict[str, Any] = texts.forecast(texts.take(text.encode(), None)["text"], "rnn")
+    told: dict[str, Any] = texts.forecast(texts.take(text.encode(), None)["text"], "rnn", None)
     expected = forecast(Corpus("text", text, "utf-8", 1, ()), TextOptions(cell="rnn"))
     assert told["cell"] == "RNN"
     assert told["characters"] == expected.characters == len(text) - round(len(text) / 10)
@@ -67,8 +67,13 @@ def test_a_forecast_is_what_the_planner_says(texts: Texts) -> None:
     assert (told["steps"], told["rate"]) == (expected.training.steps, expected.training.lr)
     assert told["parameters"] == sum(p.numel() for p in expected.model.build().parameters())
     assert 0 < told["seconds"] < 600
+    assert not told["forgetful"]
+    much = texts.forecast(told_text := texts.take(text.encode(), None)["text"], "rnn", 3600)
+    expected = forecast(texts.named(told_text), TextOptions(cell="rnn", budget_seconds=3600))
+    assert much["forgetful"] == (expected.model.weight_dropout > 0) is True
+    assert (much["units"], much["seconds"]) == (expected.model.hidden_size, 3600)
 
 
 def test_a_text_too_short_to_train_on_has_no_forecast(texts: Texts) -> None:
     with pytest.raises(InputError, match="at least 200 characters"):
-        texts.forecast(texts.take(b"short", None)["text"], "lstm")
+        texts.forecast(texts.take(b"short", None)["text"], "lstm", None)

@@ -8,7 +8,7 @@ from longhold.training.batches import text_batches
 from longhold.training.budget import expected_seconds
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import local_device
-from longhold.training.plan import TextOptions, plan_text
+from longhold.training.plan import TextOptions, prepare_text
 from longhold.training.recipe import SHORTEST_TEXT
 
 
@@ -21,29 +21,32 @@ class Forecast:
     parameters: int
     """Its parameters."""
     training: TrainConfig
-    """How it is trained."""
+    """How it is trained; with a budget as many steps as fit, which is measured when it begins."""
     characters: int
     """Characters that are trained on."""
     held_out: int
     """Characters that are held out."""
     seconds: float
-    """What it takes on this machine as it is now, if it doesn't stop early; see `expected_seconds`."""
+    """The budget; without one what it takes on this machine as it is now, if it doesn't stop early."""
 
 
 def forecast(corpus: Corpus, options: TextOptions, *, device: str = "cpu") -> Forecast:
-    """Plan a training and time a few of its steps; nothing is written and nothing trained.
+    """Plan a training, and without a budget time a few of its steps; nothing is written and nothing trained.
 
     Raises:
         InputError: the text is too short or an option cannot be used.
     """
     require_length(corpus, SHORTEST_TEXT)
-    plan = plan_text(corpus, options, None, local_device(device), None, False, lambda sentence: None)
-    batches = text_batches(plan.tokens, plan.config)
+    plan = prepare_text(corpus, options, None, local_device(device), None, False, lambda sentence: None)
+    seconds = options.budget_seconds
+    if seconds is None:
+        batches = text_batches(plan.tokens, plan.config)
+        seconds = expected_seconds(plan.config, plan.model, batches, held_out=plan.held_tokens)
     return Forecast(
         plan.model.config,
         sum(parameter.numel() for parameter in plan.model.parameters()),
         plan.config,
         len(plan.head),
         len(plan.tail),
-        expected_seconds(plan.config, plan.model, batches, held_out=plan.held_tokens),
+        seconds,
     )

@@ -33,12 +33,14 @@ Cell = Literal["rnn", "gru", "lstm"]
 
 @final
 class Planned(Config):
-    """A text and the recurrence that would learn it."""
+    """What a training would be."""
 
     text: str
     """name that the text is kept by"""
     cell: Cell = "lstm"
     """the recurrence"""
+    seconds: float | None = Field(default=None, ge=1, le=LONGEST_BUDGET)
+    """time for it; None: what suits the text"""
 
 
 @final
@@ -74,7 +76,7 @@ def teaching(texts: Texts, trainer: Trainer) -> list[Route]:
         return as_json(await intake.ask(lambda stop: texts.take(raw, encoding)))
 
     async def forecast(asked: Planned) -> Answer:
-        return await intake.ask(lambda stop: texts.forecast(asked.text, asked.cell))
+        return await intake.ask(lambda stop: texts.forecast(asked.text, asked.cell, asked.seconds))
 
     async def train(asked: Ordered) -> Answer:
         return trainer.start(texts.named(asked.text), title(asked.title), asked.cell, asked.seconds).told()

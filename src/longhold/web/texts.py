@@ -55,9 +55,10 @@ class Texts:
             "shared": shared,
         }
 
-    def forecast(self, text: str, cell: Literal["rnn", "gru", "lstm"]) -> Answer:
+    def forecast(self, text: str, cell: Literal["rnn", "gru", "lstm"], seconds: float | None) -> Answer:
         """What training on a text would be: the settings that would be chosen, and how long it takes here."""
-        found = forecast(self.named(text), TextOptions(cell=cell), device=self._device)
+        options = TextOptions(cell=cell, budget_seconds=seconds)
+        found = forecast(self.named(text), options, device=self._device)
         return _told(found) | {"device": self._device, "cores": available_cores()}
 
     def named(self, text: str) -> Corpus:
@@ -79,6 +80,7 @@ def _told(found: Forecast) -> Answer:
         "rows": training.batch_size,
         "length": training.sequence_length,
         "rate": training.lr,
+        "forgetful": model.weight_dropout > 0,
         "steps": training.steps,
         "seconds": round(found.seconds, 1),
     }

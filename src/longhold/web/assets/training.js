@@ -11,6 +11,7 @@ const MEGABYTE = 1024 * 1024;
 
 let text = null; // what the server said of the newest text
 let forecast = null;
+let suits = null; // seconds that suit the text with this cell
 let problem = null; // says why there is no text
 let checking = 0; // number of the newest check; older answers are dropped
 let planning = 0;
@@ -29,7 +30,7 @@ let timer = null;
 function textChanged() {
   clearTimeout(timer);
   checking += 1;
-  text = forecast = problem = null;
+  text = forecast = problem = suits = null;
   showPlan();
   timer = setTimeout(check, PAUSE);
 }
@@ -38,7 +39,7 @@ function textChanged() {
 async function check() {
   clearTimeout(timer);
   const mine = ++checking;
-  text = forecast = problem = null;
+  text = forecast = problem = suits = null;
   problem = unfit();
   if (!problem && corpus().blob.size) {
     status(() => state.say("train_sending"));
@@ -73,22 +74,34 @@ function tooShort(count) {
 async function plan() {
   const mine = ++planning;
   const asked = text;
+  const budget = seconds();
   forecast = null;
   status(() => state.say("train_planning"));
   showPlan();
   let failed = null;
-  const found = await ask("forecast", { text: asked.text, cell: cell() }).catch((error) => {
+  const found = await ask("forecast", { text: asked.text, cell: cell(), seconds: budget }).catch((error) => {
     failed = () => told(error);
     return null;
   });
   if (mine !== planning || text !== asked) return;
   forecast = found;
+  if (found && budget === null) suits = found.seconds;
   status(failed ?? (() => ""));
   showPlan();
 }
 
+function planAgain() {
+  if (text && !problem) plan();
+  else showPlan();
+}
+
 function cell() {
   return document.querySelector("input[name=cell]:checked").value;
+}
+
+/** The time that is chosen; null: what suits the text. */
+function seconds() {
+  return Number($("budget").value) || null;
 }
 
 let said = () => "";
@@ -105,7 +118,7 @@ function showPlan() {
   $("corpus-facts").replaceChildren(...(text ? facts() : []));
   $("forecast").textContent = forecast ? forecastWords() : "";
   $("train-begin").disabled = !text || Boolean(problem) || running();
-  const about = forecast ? state.say("train_time_text_about", { time: state.say.time(forecast.seconds) }) : state.say("train_time_text");
+  const about = suits === null ? state.say("train_time_text") : state.say("train_time_text_about", { time: state.say.time(suits) });
   $("budget").options[0].textContent = about;
 }
 
@@ -130,7 +143,6 @@ function facts() {
 
 function forecastWords() {
   const { say } = state;
-  const seconds = Number($("budget").value);
   const cores = forecast.cores > 1 ? say("cores", { n: say.count(forecast.cores) }) : say("core");
   const figures = {
     cell: forecast.cell,
@@ -143,9 +155,10 @@ function forecastWords() {
     steps: say.count(forecast.steps),
     rate: say.short(forecast.rate),
     device: forecast.device === "cpu" ? cores : forecast.device,
-    time: say.time(seconds || forecast.seconds),
+    time: say.time(forecast.seconds),
+    recipe: forecast.forgetful ? say("train_forgetful") : "",
   };
-  return say(seconds ? "train_forecast_budget" : "train_forecast", figures);
+  return say(seconds() ? "train_forecast_budget" : "train_forecast", figures);
 }
 
 /* The training */
@@ -155,7 +168,7 @@ function running() {
 }
 
 async function train() {
-  const asked = { text: text.text, title: corpus().title, cell: cell(), seconds: Number($("budget").value) || null };
+  const asked = { text: text.text, title: corpus().title, cell: cell(), seconds: seconds() };
   $("train-begin").disabled = true;
   const begun = await ask("train", asked).catch((error) => void status(() => told(error)));
   if (!begun) return showPlan();
@@ -258,8 +271,11 @@ export function beginTraining({ joined, look }) {
     check();
   });
   $("encoding").addEventListener("change", () => $("file").files.length && check());
-  $("cells").addEventListener("change", () => text && !problem && plan());
-  $("budget").addEventListener("change", showPlan);
+  $("cells").addEventListener("change", () => {
+    suits = null;
+    planAgain();
+  });
+  $("budget").addEventListener("change", planAgain);
   $("train-begin").addEventListener("click", train);
   $("cancel").addEventListener("click", () => ask("cancel", {}).catch((error) => status(() => told(error))));
   $("look-inside").addEventListener("click", () => look(course.model));
