@@ -1,5 +1,6 @@
 """The process that trains: what it tells, how it is stopped, and that it doesn't outlive the server."""
 
+import _thread
 import json
 import os
 import subprocess
@@ -24,13 +25,17 @@ def order(tmp_path: Path, **values: Any) -> Order:
     return Order(**{**given, **values})
 
 
+def alone(over: threading.Event) -> None:
+    """Nobody stops it."""
+
+
 def test_it_tells_how_it_goes_and_what_came_of_it(tmp_path: Path) -> None:
     told: list[Event] = []
-    over = threading.Event()
-    ended = _trained(order(tmp_path), TEXT, told.append, over)
+    over: list[threading.Event] = []
+    ended = _trained(order(tmp_path), TEXT, told.append, over.append)
     reports = [event["progress"] for event in told]
     assert (ended["state"], ended["kept"]) == ("done", True)
-    assert over.is_set()
+    assert over[0].is_set()
     assert [report["step"] for report in reports] == sorted({report["step"] for report in reports})
     assert reports[-1]["step"] == reports[-1]["steps"] or ended["early"]
     assert reports[-1]["left"] == 0
@@ -44,8 +49,6 @@ def test_it_tells_how_it_goes_and_what_came_of_it(tmp_path: Path) -> None:
 
 
 def test_a_stop_keeps_the_best_so_far(tmp_path: Path) -> None:
-    import _thread
-
     reports: list[Event] = []
 
     def tell(event: Event) -> None:
@@ -53,23 +56,19 @@ def test_a_stop_keeps_the_best_so_far(tmp_path: Path) -> None:
         if len(reports) == 3:
             _thread.interrupt_main()
 
-    ended = _trained(order(tmp_path, budget_seconds=600), TEXT, tell, threading.Event())
+    ended = _trained(order(tmp_path, budget_seconds=600), TEXT, tell, alone)
     assert ended == {"state": "stopped", "kept": True}
     assert reports[-1]["step"] < reports[-1]["steps"]
     assert longhold.load(tmp_path / "model.safetensors").facts.corpus == "squares.txt"
 
 
-def test_a_stop_before_the_first_step_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*arguments: object, **options: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("longhold.text.train_text", interrupted)
-    ended = _trained(order(tmp_path), TEXT, lambda event: None, threading.Event())
+def test_a_stop_before_the_first_step_keeps_nothing(tmp_path: Path) -> None:
+    ended = _trained(order(tmp_path), TEXT, lambda event: None, lambda over: _thread.interrupt_main())
     assert ended == {"state": "stopped", "kept": False}
 
 
 def test_what_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
-    ended = _trained(order(tmp_path, device="quantum"), TEXT, lambda event: None, threading.Event())
+    ended = _trained(order(tmp_path, device="quantum"), TEXT, lambda event: None, alone)
     assert (ended["state"], ended["kept"]) == ("failed", False)
     assert "quantum" in ended["error"]
     assert "\n" not in ended["error"]

@@ -6,6 +6,7 @@ best weights so far. Where standard input ends the server is gone, and so is thi
 
 import _thread
 import json
+import math
 import os
 import shutil
 import signal
@@ -21,8 +22,7 @@ from longhold.data import Corpus
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.text import train
-from longhold.training import Interrupted, Progress
-from longhold.training.diagnosis import Scale
+from longhold.training import Progress
 from longhold.training.recipe import TrainedText
 
 _POLITENESS = 5  # so that the page stays quick on a machine with few cores
@@ -60,14 +60,19 @@ def main() -> None:
     with open(0, "rb", buffering=0, closefd=False) as source:
         order = Order(**json.loads(source.readline()))
         text = _exactly(source, order.bytes).decode()
-        over = threading.Event()
-        threading.Thread(target=_listen, args=(source, over, Path(order.scratch)), daemon=True).start()
-        tell({"end": _trained(order, text, tell, over)})
+
+        def listen(over: threading.Event) -> None:
+            threading.Thread(target=_listen, args=(source, over, Path(order.scratch)), daemon=True).start()
+
+        tell({"end": _trained(order, text, tell, listen)})
 
 
-def _trained(order: Order, text: str, tell: Callable[[Event], None], over: threading.Event) -> Event:
+def _trained(
+    order: Order, text: str, tell: Callable[[Event], None], listen: Callable[[threading.Event], None]
+) -> Event:
+    """Train; `listen` is told where it is said that the last step was taken, and may interrupt from then on."""
     ended: list[TrainedText] = []
-    output = Path(order.output)
+    output, over = Path(order.output), threading.Event()
 
     def report(progress: Progress) -> None:
         if progress.eta_seconds == 0:
@@ -75,6 +80,7 @@ def _trained(order: Order, text: str, tell: Callable[[Event], None], over: threa
         tell({"progress": _told(progress)})
 
     try:
+        listen(over)
         train(
             Corpus(order.name, text, "utf-8", 1, ()),
             budget=order.budget_seconds,
@@ -85,7 +91,7 @@ def _trained(order: Order, text: str, tell: Callable[[Event], None], over: threa
             on_progress=report,
             on_trained=ended.append,
         )
-    except (Interrupted, KeyboardInterrupt):
+    except KeyboardInterrupt:  # `Interrupted` is one
         return {"state": "stopped", "kept": output.exists()}
     except InputError as error:
         return {"state": "failed", "kept": False, "error": str(error)}
@@ -93,12 +99,12 @@ def _trained(order: Order, text: str, tell: Callable[[Event], None], over: threa
 
 
 def _told(progress: Progress) -> Event:
-    bits = Scale(progress.characters_per_token, progress.bytes_per_token, 1, 0.0).bits
+    bits = 1 / math.log(2) / progress.characters_per_token
     return {
         "step": progress.step,
         "steps": progress.steps,
-        "training": bits(progress.smoothed),
-        "held_out": None if progress.held_out is None else bits(progress.held_out),
+        "training": progress.smoothed * bits,
+        "held_out": None if progress.held_out is None else progress.held_out * bits,
         "seconds": progress.seconds,
         "left": progress.eta_seconds,
         "rate": progress.tokens_per_second * progress.characters_per_token,
