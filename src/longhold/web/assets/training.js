@@ -233,7 +233,7 @@ function showCourse() {
   $("evaluations").hidden = !course.held_out.length;
   if ($("evaluations").open) showTable();
   $("samples").replaceChildren(...samples(course, say));
-  $("samples-heading").hidden = !course.samples.length;
+  $("written").hidden = !course.samples.length;
 }
 
 function showTable() {
