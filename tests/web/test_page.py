@@ -102,7 +102,7 @@ def test_typing_marks_every_character_and_tells_its_surprise(opened: Any) -> Non
     assert marks.all_inner_texts() == list("said no")
     trace = text_model("lstm", hidden_size=12).trace("said no")
     page.click(".mark[data-index='3']")
-    until(page, "document.querySelector('.inspector .readout').innerText.includes('d')")
+    until(page, "document.querySelector('.inspector .readout').innerText.includes('“d”')")
     slider = page.locator(".marks")
     assert slider.get_attribute("aria-valuetext") == f"d: {float(trace.bits[3]):.2f} bits, character 4 of 7"
     assert slider.get_attribute("aria-valuenow") == "4"
