@@ -27,7 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "export": {"integer", "models", "layers", "kernels", "data"},
     "training": {"models", "data", "sampling", "layers", "kernels"},
     "text": {"models", "data", "sampling", "training", "inspection"},
-    "web": {"text", "models", "data", "inspection"},
+    "web": {"text", "training", "models", "data", "inspection"},
     "study": {"text", "training", "models", "data", "tasks", "sampling", "layers", "inspection"},
     "cli": {
         "text",

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from longhold.data import Corpus
 from longhold.data.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State
@@ -474,3 +475,13 @@ def test_a_model_file_from_before_the_newer_fields_still_loads(tmp_path: Path) -
     write_model(tmp_path / "old", tensors, document)
     old = load(tmp_path / "old")
     assert (old.facts, old.model.config) == (made.facts, made.model.config)
+
+
+def test_a_text_that_was_read_already_trains_as_its_file_does(diary: Path) -> None:
+    given = Corpus("/home/me/diary.txt", diary.read_text(encoding="utf-8"), "utf-8", 1, ())
+    first, second = (train(source, hidden_size=8, training=QUICK) for source in (diary, given))
+    assert second.facts.corpus == "diary.txt"
+    for name, tensor in first.model.state_dict().items():
+        assert torch.equal(tensor, second.model.state_dict()[name]), name
+    with pytest.raises(InputError, match="begin= or output="):
+        train(given, more="1s")

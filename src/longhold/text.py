@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, final
+from typing import Annotated, Any, Final, Literal, Self, TypeGuard, final
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from longhold._version import __version__
-from longhold.data.corpora import known_names, load_corpus
+from longhold.data.corpora import Corpus, known_names, load_corpus
 from longhold.data.tokenizers import Tokenizer, start_token, tokenizer_from_dict
 from longhold.errors import InputError
 from longhold.inspection.text_trace import TextTrace, trace_text
@@ -278,7 +278,7 @@ def _present(device: torch.device | str) -> torch.device:
 
 
 def train(
-    source: StrPath,
+    source: StrPath | Corpus,
     *,
     budget: str | float | None = None,
     more: str | float | None = None,
@@ -311,8 +311,9 @@ def train(
         >>> model = longhold.train("diary.txt", more="5m", begin=model)
 
     Args:
-        source: a file, a folder, a glob pattern, a known name such as `timemachine`, or `-` for standard input. With
-            `more` also a model file, whose text is then looked for by its name: beside it, or among the known ones.
+        source: a file, a folder, a glob pattern, a known name such as `timemachine`, or `-` for standard input; or a
+            text that was read already. With `more` also a model file, whose text is then looked for by its name: beside
+            it, or among the known ones.
         budget: time for the training, such as `"10m"` or seconds; it becomes a number of steps once, by a short probe.
             None: a number of epochs that suits the text.
         more: time to go on training a model that is there, at half the learning rate; it ends as it was where that
@@ -364,7 +365,7 @@ def train(
         training=dict(training or {}),
     )
     start = _start(source, begin, output, options) if more is not None else None
-    corpus = load_corpus(_text_source(source, start), encoding=encoding)
+    corpus = source if isinstance(source, Corpus) else load_corpus(_text_source(source, start), encoding=encoding)
 
     def keep(trained: TrainedText) -> TextModel:
         made = TextModel(trained.model, trained.tokenizer, _facts(corpus.name, trained, seed, start))
@@ -395,7 +396,7 @@ def train(
 
 
 def _start(
-    source: StrPath, begin: TextModel | StrPath | None, output: StrPath | None, options: TextOptions
+    source: StrPath | Corpus, begin: TextModel | StrPath | None, output: StrPath | None, options: TextOptions
 ) -> TextModel:
     """The model that goes on; `InputError` where there is none, or an option would need another one."""
     if begin is None:
@@ -435,8 +436,8 @@ def _text_source(source: StrPath, start: TextModel | None) -> str:
     raise InputError(f"{wanted} is not beside {os.fspath(source)!r}: give the text, and the model with --output")
 
 
-def _is_model(source: StrPath) -> bool:
-    return os.fspath(source).endswith(".safetensors") and Path(source).is_file()
+def _is_model(source: StrPath | Corpus) -> TypeGuard[StrPath]:
+    return not isinstance(source, Corpus) and os.fspath(source).endswith(".safetensors") and Path(source).is_file()
 
 
 def _facts(name: str, trained: TrainedText, seed: int, start: TextModel | None) -> Facts:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -45,7 +46,15 @@ def test_without_the_extra_one_line_says_how_to_get_it(model_file: Path, monkeyp
     refused(ui(model_file), 'the page needs uvicorn: pip install "longhold[web]"')
 
 
-def test_no_model_at_all() -> None:
-    result = ui()
-    assert result.exit_code == 2
-    assert "MODEL" in result.stderr
+def test_without_a_model_it_opens_to_train_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr("longhold.web.serve.serve", lambda *arguments: served.append(arguments))
+    assert ui("--folder", tmp_path).exit_code == 0
+    ((models, config, _),) = served
+    assert models == []
+    assert (config.folder, config.device) == (tmp_path, "cpu")
+
+
+def test_a_folder_that_cannot_be_used(tmp_path: Path, model_file: Path) -> None:
+    refused(ui(model_file, "--folder", model_file, "--no-browser"), f"cannot keep models in {model_file}")
+    refused(ui(model_file, "--folder", model_file / "x", "--no-browser"), "cannot keep models in")

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from longhold.data import overlap
-from longhold.data.overlap import STRETCH, cautions, near_twins, repeated_share, shared_share
+from longhold.data.overlap import STRETCH, cautions, near_twins, repeated_share, repetition, shared_share
 
 LETTERS = "abcdefghij \n其眼閃爍\U0001f600"
 
@@ -83,3 +83,10 @@ def test_cautions_are_sentences_with_their_figures() -> None:
 
 def test_lone_surrogates_do_not_matter() -> None:
     assert repeated_share("\ud800" * 100) > 0.9
+
+
+def test_only_shares_of_a_tenth_or_more_are_told() -> None:
+    text = noise(2000)
+    assert repetition(text, noise(200, 1)) == (None, None)
+    assert repetition(text * 2, text[:300]) == (repeated_share(text * 2), 1.0)
+    assert repetition(text + text[:100], noise(200, 1)) == (None, None)

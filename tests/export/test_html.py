@@ -370,6 +370,56 @@ def test_start_and_pause(browser: Any, written: tuple[Path, IntegerModel]) -> No
         assert tab.evaluate("longhold.page.writer.count") == count
 
 
+LONG = "The Time Traveller (for so it will be convenient to speak of him) was expounding. " * 60
+SLOW_CLOCK = "{ let clock = 0; performance.now = () => (clock += 10); }"  # as if the model were large
+PRESS = "(name) => { document.getElementById(name).click(); return document.getElementById('run').textContent; }"
+
+
+def test_a_long_prime_is_read_in_turns_and_to_the_same_end(browser: Any, written: tuple[Path, IntegerModel]) -> None:
+    path, integers = written
+    prime = LONG[:800]
+    with opened(browser, path) as tab:
+        tab.evaluate(SLOW_CLOCK)
+        tab.evaluate(
+            "() => { const { writer } = longhold.page; const read = writer.read.bind(writer); globalThis.turns = [0];"
+            "writer.read = (time) => { const over = read(time); turns.push(writer.done); return over; }; }"
+        )
+        tab.fill("#prime", prime)
+        tab.fill("#seed", "5")
+        assert tab.evaluate(PRESS, "step") == "Cancel"
+        assert re.fullmatch(r"Reading: \d0? % of 800 tokens\.", tab.evaluate("document.all.status.textContent"))
+        until(tab, "longhold.page.writer.count === 1")
+        turns = tab.evaluate("turns")
+        assert turns[-1] == 800
+        assert 0 < max(after - before for before, after in pairwise(turns)) <= 20
+        assert tab.inner_text("#run") == "Start"
+        tab.focus("#step")
+        for _ in range(7):
+            tab.keyboard.press("Enter")
+        text = tab.locator("#written").evaluate("(e) => e.textContent")
+    assert text == by_python(integers, CHARACTERS, CHARACTERS.encode(prime).tolist(), 8, 80, 5)
+
+
+def test_a_reading_can_be_cancelled_and_begun_again(browser: Any, written: tuple[Path, IntegerModel]) -> None:
+    path, integers = written
+    with opened(browser, path) as tab:
+        tab.evaluate(SLOW_CLOCK)
+        tab.fill("#prime", LONG[:4900])
+        assert tab.evaluate(PRESS, "run") == "Cancel"
+        tab.evaluate("longhold.page.one(0)")  # a token chosen meanwhile is not written
+        assert tab.evaluate(PRESS, "run") == "Start"
+        assert tab.inner_text("#status") == "Cancelled: nothing was read. Start reads it again."
+        assert tab.evaluate("longhold.page.writer.count") == 0
+        assert tab.locator("#primed").evaluate("(e) => e.textContent") == ""
+        assert tab.evaluate(PRESS, "run") == "Cancel", "it reads again"
+        tab.fill("#prime", "Time")
+        tab.click("#again")  # and so does another prime
+        tab.click("#step")
+        assert tab.evaluate("longhold.page.writer.count") == 1
+        text = tab.locator("#written").evaluate("(e) => e.textContent")
+    assert text == by_python(integers, CHARACTERS, CHARACTERS.encode("Time").tolist(), 1, 80, 1)
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -388,6 +438,7 @@ def test_hostile_text_stays_text(browser: Any, hostile: str, tmp_path: Path) -> 
     with opened(browser, tmp_path / "writer.html") as tab:
         tab.fill("#prime", hostile)
         tab.click("#again")
+        until(tab, "!longhold.page.reading")
         tab.evaluate("longhold.page.one(256)")
         assert tab.locator("#written").evaluate("(e) => e.textContent").endswith("<img src=x onerror=alert(1)>")
         assert tab.locator("img, #text script, #text b").count() == 0

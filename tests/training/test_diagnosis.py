@@ -109,6 +109,7 @@ def test_evaluations_are_taken_once_and_memorising_is_said_once() -> None:
     assert "since epoch 2 (6.00 to 6.40" in said[0]  # at step 40, when two evaluations had no new best
     assert {(one.characters_per_token, one.bytes_per_token) for one in seen} == {(0.5, 1.5)}
     assert [one.step for one in seen] == [step for step, _ in COURSE]
+    assert [one.diagnosis for one in seen] == [None] * 6 + ["memorising"] * 3
     found = watch.end()
     assert found is not None
     assert found.sentence == said[1]

@@ -1,7 +1,9 @@
 """Small models, and a client that has come in by the door."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from starlette.testclient import TestClient
 
@@ -11,6 +13,7 @@ from longhold.text import TextModel
 from longhold.web.app import application
 from longhold.web.guard import Bucket, Keys
 from longhold.web.studio import Studio
+from longhold.web.trainer import Trainer
 
 HOST = "127.0.0.1:8765"
 OWN = {"origin": f"http://{HOST}"}
@@ -26,12 +29,21 @@ def text_model(cell: str = "lstm", **values: Any) -> TextModel:
     return TextModel(config.build(), tokenizer)
 
 
-def client_of(*models: TextModel, opened: bool = True, port: int = 8765) -> TestClient:
+def client_of(
+    *models: TextModel,
+    opened: bool = True,
+    port: int = 8765,
+    folder: Path | None = None,
+    uploads: Bucket | None = None,
+) -> TestClient:
     keys = Keys(port)
     studio = Studio([(f"model {index}", model) for index, model in enumerate(models or (text_model(),))])
-    app = application(studio, (HOST, "localhost:8765"), keys, Bucket(rate=1e6, burst=1e6))
+    trainer = Trainer(studio, folder)
+    often = Bucket(rate=1e6, burst=1e6)
+    app = application(studio, trainer, (HOST, "localhost:8765"), keys, often, uploads or often)
     client = TestClient(app, base_url=f"http://{HOST}", raise_server_exceptions=True)
     client.keys = keys  # type: ignore[attr-defined]
+    client.trainer = trainer  # type: ignore[attr-defined]
     if opened:
         assert client.get("/", params={"token": keys.token}, follow_redirects=False).status_code == 303
     return client
@@ -52,3 +64,15 @@ def refused(client: TestClient, name: str, **asked: Any) -> str:
     assert key == "error"
     assert "\n" not in line
     return str(line)
+
+
+def assert_accessible(page: Any, part: str = "body") -> None:
+    """axe finds nothing to complain of in a part of the page.
+
+    It takes milliseconds for the contrast of each cell of a table, so of the rows that look alike a few stay.
+    """
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+    page.evaluate("document.querySelectorAll('.scroll tbody tr:nth-child(n + 4)').forEach((row) => row.remove())")
+    found = axe.Axe().run(page, part, {"runOnly": rules, "resultTypes": ["violations"]})
+    assert found.response["violations"] == [], found.generate_report()

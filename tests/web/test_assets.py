@@ -16,9 +16,11 @@ needs_node = pytest.mark.skipif(NODE is None, reason="no node on this machine")
 
 
 def found_by_node(expression: str) -> Any:
-    """The value of a JavaScript expression that may use the modules as `views` and `messages`."""
+    """The value of a JavaScript expression that may use the modules `views`, `messages` and `server`, and `Course`."""
     program = (
         f"const views = await import('{ROOM / 'views.js'}'); const messages = await import('{ROOM / 'messages.js'}');"
+        f"const server = await import('{ROOM / 'server.js'}'); const {'{ Course, stateWords, lineWords }'} ="
+        f"await import('{ROOM / 'course.js'}');"
         f"console.log(JSON.stringify({expression}));"
     )
     command = [str(NODE), "--no-warnings", "--experimental-default-type=module", "--input-type=module", "-e", program]
@@ -47,7 +49,7 @@ def test_every_key_that_is_asked_for_is_there_and_every_one_there_is_asked_for(
     words: dict[str, dict[str, str]],
 ) -> None:
     package = ROOM.parent.parent  # the exported file says some of them
-    own = {"messages.js", "writer.js", "writer-words.js", "writer.html", "strips.js"}  # the exported file's own words
+    own = {"writer.js", "writer-words.js", "writer.html", "strips.js"}  # the exported file's own words
     sources = [path for path in package.rglob("*") if path.suffix in (".js", ".html") and path.name not in own]
     script = "".join(path.read_text(encoding="utf-8") for path in sources)
     asked = set(re.findall(r'say\("([\w ]+)"', script)) | set(re.findall(r'data-say="(\w+)"', script))
@@ -105,3 +107,74 @@ def test_numbers_as_each_language_writes_them() -> None:
 )
 def test_the_language_to_begin_in(remembered: str | None, offered: list[str], expected: str) -> None:
     assert found_by_node(f"messages.preferred({json.dumps(remembered)}, {json.dumps(offered)})") == expected
+
+
+@needs_node
+def test_times_as_each_language_writes_them() -> None:
+    expression = "['en', 'zh-Hans'].map(messages.speaker).map((say) => [0.2, 89, 90, 5399, 5400].map(say.time))"
+    assert found_by_node(expression) == [
+        ["1 s", "89 s", "2 min", "90 min", "1.5 h"],
+        ["1 秒", "89 秒", "2 分钟", "90 分钟", "1.5 小时"],
+    ]
+
+
+BEGUN = {"state": "running", "name": "t", "cell": "gru", "error": "", "model": None, "step": 20, "steps": 40,
+         "left": 9.6, "rate": 1234.5, "diagnosis": None, "training": [[10, 4.0], [20, 3.0]], "held_out": [[20, 3.5]],
+         "samples": []}  # fmt: skip
+GONE_ON = {**BEGUN, "step": 40, "seconds": 61, "training": [[30, 2.5], [40, 2]], "held_out": [[30, 3.25], [40, 3.75]]}
+
+
+def told(last: dict[str, Any], language: str = "en") -> Any:
+    """What is said after the two events, and the line of numbers after the first."""
+    events = (
+        f"const say = messages.speaker('{language}'); const course = new Course(); course.take({json.dumps(BEGUN)});"
+    )
+    later = f"const line = lineWords(course, say); course.take({json.dumps({**GONE_ON, **last})});"
+    found = "return [line, stateWords(course, say), course.lowest, course.trainingAt(35), course.training.length];"
+    return found_by_node(f"(() => {{ {events} {later} {found} }})()")
+
+
+@needs_node
+def test_events_add_up_and_are_said_in_words() -> None:
+    line, words, best, training, count = told({"diagnosis": "memorising"})
+    assert line == (
+        "Step 20 of 40 · 10 s left · 1,235 characters a second · training 3.00, held-out 3.50 bits per character"
+    )
+    assert words == (
+        "Training. It is memorising: held-out bits have risen since step 30 (3.25 to 3.75) while it learns the "
+        "training text (2.00). The best is kept."
+    )
+    assert (best, training, count) == ([30, 3.25], 2.5, 4)
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("last", "language", "expected"),
+    [
+        ({"state": "stopped", "model": 1}, "en", "kept: 3.25 bits"),
+        ({"state": "stopped"}, "zh-Hans", "还没有可保留的模型"),
+        ({"state": "failed", "error": "no disk"}, "en", "It failed: no disk"),
+        (
+            {"state": "done", "model": 1, "best": 3.25, "words": 0.5, "early": True, "diagnosis": "learnt little"},
+            "en",
+            "Done in 61 s: 3.25 bits per character on text it never saw. 50 % of the words it writes are words of the "
+            "text. It ended early, since held-out bits no longer fell. It has learnt little",
+        ),
+    ],
+)
+def test_the_end_is_said_in_words(last: dict[str, Any], language: str, expected: str) -> None:
+    assert expected in told(last, language)[1]
+
+
+@needs_node
+def test_events_are_read_however_the_network_cuts_them() -> None:
+    stream = 'data: {"a":1}\n\n:\n\ndata: {"b":"\u7532"}\n\n'.encode()
+    for width in (1, 7, 1000):
+        parts = [list(stream[at : at + width]) for at in range(0, len(stream), width)]
+        expression = (
+            f"await (async () => {{ const parts = {parts};"
+            " globalThis.fetch = async () => new Response(new ReadableStream({"
+            " pull(to) { parts.length ? to.enqueue(Uint8Array.from(parts.shift())) : to.close(); } }));"
+            " const found = []; for await (const event of server.events('watch')) found.push(event); return found; })()"
+        )
+        assert found_by_node(expression) == [{"a": 1}, {"b": "甲"}]

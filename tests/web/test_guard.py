@@ -10,11 +10,14 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from longhold.web.app import ASSETS
-from longhold.web.guard import HEADERS, LARGEST_BODY, Bucket, Guard, Keys
+from longhold.web.guard import HEADERS, LARGEST_BODY, LARGEST_UPLOAD, Bucket, Guard, Keys
 from tests.web.small import HOST, OWN, client_of
 
-ADDRESSES = [f"/{name}" for name in ASSETS] + ["/api/about", "/api/job"]
-QUESTIONS = ("trace", "step", "unit", "units", "constants", "lag", "equations", "write", "stop")
+SCRIPTS = [f"/{name}" for name in ASSETS]
+ADDRESSES = ["/", "/app.js", "/style.css", "/api/about", "/api/job", "/api/file/0"]
+QUESTIONS = ("trace", "step", "unit", "units", "constants", "lag", "equations", "write", "stop", "forecast", "train",
+             "cancel", "watch")  # fmt: skip
+BYTES = {"content-type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,18 @@ def test_without_the_cookie_nothing_is_shown(address: str, cookie: str | None) -
     headers = {} if cookie is None else {"cookie": cookie.format(client.keys.cookie)}
     assert client.get(address, headers=headers).status_code == 403
     assert client.post("/api/trace", json={"model": 0, "text": "a"}, headers={**headers, **OWN}).status_code == 403
+    assert client.post("/api/text", content=b"a", headers={**headers, **OWN, **BYTES}).status_code == 403
+
+
+@pytest.mark.parametrize("address", SCRIPTS)
+def test_every_asset_is_behind_the_guard_and_of_its_kind(client: TestClient, address: str) -> None:
+    assert client_of(opened=False).get(address).status_code == 403
+    assert client.get(address, headers={"host": "evil.example"}).status_code == 403
+    answer = client.get(address)
+    assert answer.status_code == 200
+    ending = address.rpartition(".")[2]
+    expected = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}.get(ending, "text/html")
+    assert answer.headers["content-type"].startswith(expected)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -81,6 +96,7 @@ def test_a_host_that_is_not_listed_to_the_letter_is_refused(client: TestClient, 
     assert client.get(address, headers={"host": host}).status_code == 403
     own = {"host": host, "origin": f"http://{host}"}
     assert client.post("/api/stop", json={}, headers=own).status_code == 403
+    assert client.post("/api/text", content=b"a", headers={**own, **BYTES}).status_code == 403
 
 
 def test_a_wrong_host_does_not_use_up_the_token() -> None:
@@ -108,6 +124,7 @@ def test_a_post_from_elsewhere_is_refused(client: TestClient, name: str, origin:
     answer = client.post(f"/api/{name}", json={}, headers=headers)
     assert answer.status_code == 403
     assert "Origin" in answer.json()["error"]
+    assert client.post("/api/text", content=b"a", headers={**headers, **BYTES}).status_code == 403
 
 
 def test_two_origins_are_refused(client: TestClient) -> None:
@@ -145,7 +162,7 @@ def test_other_methods_are_refused(client: TestClient, method: str) -> None:
 
 
 def test_questions_are_not_asked_by_get(client: TestClient) -> None:
-    for name in QUESTIONS:
+    for name in (*QUESTIONS, "text"):
         assert client.get(f"/api/{name}").status_code == 405
     client.get("/api/job", params={"token": client.keys.token})
     assert client.get("/api/job").json() == {"state": "none"}
@@ -164,7 +181,7 @@ def test_no_path_is_taken_from_the_page(client: TestClient, address: str) -> Non
 
 
 def test_every_answer_carries_the_headers_refusals_too(client: TestClient) -> None:
-    answers = [client.get(address) for address in [*ADDRESSES, "/nowhere"]]
+    answers = [client.get(address) for address in [*SCRIPTS, *ADDRESSES, "/nowhere"]]
     answers += [client.get("/", headers={"host": "evil.example"}), client.post("/api/stop", json={})]
     answers += [client.get("/", params={"token": "wrong"}), client.post("/api/trace", json={}, headers=OWN)]
     for answer in answers:
@@ -209,6 +226,61 @@ def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(client: T
     assert client.post("/api/trace", content=just, headers=kind).status_code == 200
 
 
+def test_bytes_are_for_texts_alone_and_have_a_limit_of_their_own(client: TestClient) -> None:
+    assert client.post("/api/stop", content=b"{}", headers={**OWN, **BYTES}).status_code == 415
+    assert client.post("/api/text", json={}, headers=OWN).status_code == 415
+    assert client.post("/api/text", content=b"a" * (LARGEST_BODY + 1), headers={**OWN, **BYTES}).status_code == 200
+    for body in (b"a" * (LARGEST_UPLOAD + 1), (b"a" * 2**20 for _ in range(17))):
+        answer = client.post("/api/text", content=body, headers={**OWN, **BYTES})
+        assert answer.status_code == 413
+        assert str(LARGEST_UPLOAD) in answer.json()["error"]
+
+
+def test_texts_come_one_at_a_time_and_not_too_often() -> None:
+    now = [0.0]
+    client = client_of(uploads=Bucket(rate=1, burst=3, clock=lambda: now[0]))
+
+    def status() -> int:
+        return client.post("/api/text", content=b"some text", headers={**OWN, **BYTES}).status_code
+
+    assert [status() for _ in range(5)] == [200, 200, 200, 429, 429]
+    now[0] = 1.0
+    assert [status() for _ in range(2)] == [200, 429]
+    client.trainer.close()  # type: ignore[attr-defined]
+
+
+def test_a_second_text_is_refused_while_one_arrives() -> None:
+    keys, statuses = Keys(8765), []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    async def main() -> None:
+        arrives = asyncio.Event()
+        guard = Guard(app, {HOST}, keys)
+
+        async def receive() -> dict[str, Any]:
+            await arrives.wait()
+            return {"type": "http.request", "body": b"x", "more_body": False}
+
+        scope = scope_of("/api/text", keys, **BYTES)
+        first = asyncio.create_task(guard(scope, receive, send))
+        await asyncio.sleep(0)
+        await guard(scope, receive, send)
+        arrives.set()
+        await first
+        await guard(scope, receive, send)
+
+    with ThreadPoolExecutor(1) as pool:  # Playwright leaves a loop running in this thread
+        pool.submit(lambda: asyncio.run(main())).result()
+    assert statuses == [429, 200, 200]
+
+
 def test_the_bucket_lets_a_burst_through_and_then_the_rate() -> None:
     now = [0.0]
     bucket = Bucket(rate=2, burst=3, clock=lambda: now[0])
@@ -234,6 +306,13 @@ def test_too_many_requests_are_refused_and_later_ones_are_not() -> None:
     assert [client.get("/", headers=cookie).status_code for _ in range(2)] == [200, 429]
 
 
+def scope_of(path: str, keys: Keys, **headers: str) -> dict[str, Any]:
+    """A POST of the page itself, as a server hands it on."""
+    names = {"host": HOST, "origin": f"http://{HOST}", "cookie": f"{keys.cookie_name}={keys.cookie}", **headers}
+    return {"type": "http", "method": "POST", "path": path, "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in names.items()]}  # fmt: skip
+
+
 def test_a_body_that_does_not_come_is_given_up() -> None:
     keys, sent = Keys(8765), []
 
@@ -247,10 +326,10 @@ def test_a_body_that_does_not_come_is_given_up() -> None:
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    names = {"host": HOST, "origin": f"http://{HOST}", "content-type": "application/json",
-             "cookie": f"{keys.cookie_name}={keys.cookie}"}  # fmt: skip
-    scope = {"type": "http", "method": "POST", "path": "/api/stop", "query_string": b"",
-             "headers": [(name.encode(), value.encode()) for name, value in names.items()]}  # fmt: skip
-    with ThreadPoolExecutor(1) as pool:  # Playwright leaves a loop running in this thread
-        pool.submit(lambda: asyncio.run(Guard(app, {HOST}, keys, patience=0.05)(scope, receive, send))).result()
-    assert sent[0]["status"] == 408
+    for path, kind in (("/api/stop", "application/json"), ("/api/text", "application/octet-stream")):
+        scope = scope_of(path, keys, **{"content-type": kind})
+        guard = Guard(app, {HOST}, keys, patience=0.01)
+        with ThreadPoolExecutor(1) as pool:  # Playwright leaves a loop running in this thread
+            pool.submit(lambda guard, scope: asyncio.run(guard(scope, receive, send)), guard, scope).result()
+        assert sent.pop(0)["status"] == 408
+        sent.clear()

@@ -6,12 +6,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
+from longhold.data import Corpus
 from longhold.errors import InputError
-from longhold.web.serve import ServeConfig, announcement, bind, hosts, serve
+from longhold.web.app import application
+from longhold.web.guard import Keys
+from longhold.web.serve import ServeConfig, Server, announcement, bind, hosts, serve, uvicorn_config
+from longhold.web.studio import Studio
+from longhold.web.trainer import Trainer
 from tests.web.small import text_model
 
 
@@ -103,3 +110,31 @@ def test_the_command_serves_until_ctrl_c(model_file: Path) -> None:
             _, rest = server.communicate(timeout=20)
     assert server.returncode in (0, 130)
     assert "Traceback" not in rest
+
+
+def test_a_server_that_ends_ends_its_training_and_its_streams(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("longhold.web.trainer._COMMAND", (sys.executable, "-c", "import time; time.sleep(600)"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    trainer, keys = Trainer(Studio([])), Keys(1)
+    with bind("127.0.0.1", 0) as bound:
+        host = f"127.0.0.1:{bound.getsockname()[1]}"
+        server = Server(uvicorn_config(application(trainer._studio, trainer, [host], keys)), trainer)
+        running = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        running.start()
+        training = trainer.start(Corpus("t", "text", "utf-8", 1, ()), "t", "lstm", None)
+        assert list(tmp_path.iterdir())
+        asked = http.client.HTTPConnection(host, timeout=60)
+        own = {"origin": f"http://{host}", "content-type": "application/json", "cookie": f"longhold_1={keys.cookie}"}
+        asked.request("POST", "/api/watch", "{}", own)
+        answer = asked.getresponse()
+        assert b'"state":"starting"' in answer.readline()
+        server.handle_exit(signal.SIGTERM, None)
+        running.join(60)
+        assert not running.is_alive()
+        assert b"data" not in answer.read(), "the stream ended as streams do"
+        asked.close()
+    assert training.state == "failed"
+    assert list(tmp_path.iterdir()) == []
+    assert "timeout graceful" not in caplog.text

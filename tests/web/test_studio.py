@@ -314,8 +314,8 @@ def test_a_model_that_is_too_large_for_a_text_is_said(monkeypatch: pytest.Monkey
 
 
 def test_no_model_and_one_without_a_recurrent_layer_are_refused() -> None:
-    with pytest.raises(InputError, match="no model"):
-        Studio([])
+    with pytest.raises(InputError, match="model 0: there is none yet"):
+        Studio([]).checked_model(0)
     with pytest.raises(InputError, match="DelayLine holds 0 layers"):
         Studio([("d", TextModel(DelayLine(2, 3), text_model().tokenizer))])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,15 +60,34 @@ def near_twins(texts: Sequence[str]) -> list[tuple[int, int]]:
     return pairs
 
 
+class Repetition(NamedTuple):
+    """Shares that a person should know of; None where they are small or the text too short to tell."""
+
+    repeated: float | None
+    """Of the training text, what stood in it before; see `repeated_share`."""
+    shared: float | None
+    """Of the held-out text, what also stands in the training text; see `shared_share`."""
+
+
+def repetition(head: str, tail: str) -> Repetition:
+    """Repetition in a training text `head` and the held-out `tail`, where it is a tenth or more."""
+    repeated = repeated_share(head) if len(head) >= STRETCH + _FEWEST else 0.0
+    shared = shared_share(tail, head) if len(tail) >= STRETCH + _FEWEST else 0.0
+    return Repetition(*(share if share >= _NOTEWORTHY else None for share in (repeated, shared)))
+
+
 def cautions(head: str, tail: str) -> tuple[str, ...]:
     """What a person should know of repetition in a training text `head` and the held-out `tail`, a sentence each."""
-    said = []
-    if len(head) >= STRETCH + _FEWEST and (share := repeated_share(head)) >= _NOTEWORTHY:
+    found, said = repetition(head, tail), []
+    if found.repeated is not None:
         said.append(
-            f"{share:.0%} of the text repeats, word for word, what stood before: the model learns that by heart"
+            f"{found.repeated:.0%} of the text repeats, word for word, what stood before: the model learns that by "
+            "heart"
         )
-    if len(tail) >= STRETCH + _FEWEST and (share := shared_share(tail, head)) >= _NOTEWORTHY:
-        said.append(f"{share:.0%} of the held-out text also stands in the training text: held-out figures are too good")
+    if found.shared is not None:
+        said.append(
+            f"{found.shared:.0%} of the held-out text also stands in the training text: held-out figures are too good"
+        )
     return tuple(said)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import NDArray
-from scipy.stats import linregress
 from torch import Tensor
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -62,7 +62,7 @@ def fit_decay(lags: Sequence[int], norms: Sequence[float]) -> Decay | None:
 
 
 def _line(x: _Floats, y: _Floats) -> tuple[float, float]:
-    fit = linregress(x, y)
+    fit = scipy.stats.linregress(x, y)
     slope, intercept = float(fit.slope), float(fit.intercept)
     return slope, float(np.sqrt(np.mean((y - intercept - slope * x) ** 2)))
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
-from scipy.stats import chi2
 
 from longhold.errors import InputError
 
@@ -109,9 +108,9 @@ def rising_p_value(accuracy: NDArray[np.float64], trials: int) -> float:
     """The p-value of the hypothesis that `accuracy`, `(K,)` shares of `trials` each, never rises; see `h50`."""
     shares = (accuracy * trials + 3 / 8) / (trials + 3 / 4)
     z = 2 * np.sqrt(trials + 1 / 2) * np.arcsin(np.sqrt(shares))
-    distance = float(((z - isotonic_regression(z, increasing=False).x) ** 2).sum())
+    distance = float(((z - scipy.optimize.isotonic_regression(z, increasing=False).x) ** 2).sum())
     levels = _level_probabilities(len(z))
-    tails = chi2.sf(distance, len(z) - np.arange(1, len(z)))
+    tails = scipy.stats.chi2.sf(distance, len(z) - np.arange(1, len(z)))
     return min(1.0, float(levels[:-1] @ tails) + (float(levels[-1]) if distance == 0 else 0.0))
 
 
@@ -125,7 +124,7 @@ def _level_probabilities(size: int) -> _Floats:
 
 def _held(recall: _Floats) -> int:
     """How many lags come before isotonic recall first falls below one half."""
-    failed = isotonic_regression(recall, increasing=False).x < HALF
+    failed = scipy.optimize.isotonic_regression(recall, increasing=False).x < HALF
     return int(failed.argmax()) if failed.any() else len(recall)
 
 

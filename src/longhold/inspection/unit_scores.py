@@ -7,9 +7,9 @@ on the second, which it was not chosen by.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor
 
 from longhold.errors import InputError
@@ -95,7 +95,7 @@ def _signed(found: float, held_out: float, holds: bool) -> tuple[float, float]:
 
 def _auc(values: _Floats, labels: NDArray[np.bool_]) -> _Floats:
     """2 AUC - 1 of each column, by ranks (Mann-Whitney U); ties count half."""
-    ranks = rankdata(values, axis=0)
+    ranks = scipy.stats.rankdata(values, axis=0)
     with_it = int(labels.sum())
     below = ranks[labels].sum(0) - with_it * (with_it + 1) / 2
     result: _Floats = 2 * below / (with_it * (len(labels) - with_it)) - 1
@@ -104,7 +104,7 @@ def _auc(values: _Floats, labels: NDArray[np.bool_]) -> _Floats:
 
 def _correlation(values: _Floats, labels: NDArray[np.generic]) -> _Floats:
     """Spearman's coefficient of each column; 0 for a unit that never changes."""
-    ranks, wanted = rankdata(values, axis=0), rankdata(labels)
+    ranks, wanted = scipy.stats.rankdata(values, axis=0), scipy.stats.rankdata(labels)
     ranks, wanted = ranks - ranks.mean(0), wanted - wanted.mean()
     norms = np.sqrt((ranks**2).sum(0) * (wanted**2).sum())
     result: _Floats = np.divide(wanted @ ranks, norms, out=np.zeros_like(norms), where=norms > 0)

@@ -3,6 +3,7 @@
 train              the loop: (model, batches, config, held_out, run, on_progress, sample) -> TrainResult
 TrainConfig        what it is told; `load_config` reads TOML and flags
 preset             settings for a text of this length on this machine, and a sentence that says why
+forecast           what training on a text would be and take, before it begins
 text_batches       contiguous batches of a text by a configuration; `fitted_config` shrinks it for a short text
 with_budget        a time budget as a number of steps; `parse_duration` reads "10m"
 Run                the folder of a run: plan, checkpoint, metrics, lock
@@ -17,6 +18,7 @@ from longhold.training.budget import parse_duration, step_probe, steps_for_budge
 from longhold.training.config import TrainConfig, checked, load_config, read_toml
 from longhold.training.distributed import is_main, join, local_device
 from longhold.training.evaluation import HeldOut, evaluate
+from longhold.training.forecasts import Forecast, forecast
 from longhold.training.loop import TrainResult, train
 from longhold.training.presets import Preset, preset
 from longhold.training.progress import ProgressDisplay, printable
@@ -27,6 +29,7 @@ from longhold.training.signals import Interrupted
 __all__ = [
     "Batch",
     "Batches",
+    "Forecast",
     "HeldOut",
     "Interrupted",
     "Preset",
@@ -38,6 +41,7 @@ __all__ = [
     "checked",
     "evaluate",
     "fitted_config",
+    "forecast",
     "is_main",
     "join",
     "load_config",

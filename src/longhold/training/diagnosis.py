@@ -114,7 +114,7 @@ def _end(readings: Sequence[Reading], best: Reading, scale: Scale) -> Diagnosis:
 
 @final
 class Watch:
-    """An `on_progress` that passes reports on with the text's scale, collects evaluations, and says what they mean."""
+    """An `on_progress` that collects evaluations, says what they mean, and passes reports on with that and a scale."""
 
     def __init__(
         self,
@@ -144,6 +144,11 @@ class Watch:
     def __call__(self, progress: Progress) -> None:
         """Take a report."""
         self._take_earlier(progress.step)
+        evaluated = progress.step % self._interval == 0 or progress.step == progress.steps
+        newer = not self.readings or progress.step > self.readings[-1].step
+        if progress.held_out is not None and evaluated and newer:
+            self.readings.append(Reading(progress.step, progress.smoothed, progress.held_out))
+            self._say(diagnose(self.readings, self.scale, over=False))
         if self._on_progress is not None:
             scale = self.scale
             self._on_progress(
@@ -151,13 +156,9 @@ class Watch:
                     progress,
                     characters_per_token=scale.characters_per_token,
                     bytes_per_token=scale.bytes_per_token,
+                    diagnosis=self._said,
                 )
             )
-        evaluated = progress.step % self._interval == 0 or progress.step == progress.steps
-        newer = not self.readings or progress.step > self.readings[-1].step
-        if progress.held_out is not None and evaluated and newer:
-            self.readings.append(Reading(progress.step, progress.smoothed, progress.held_out))
-            self._say(diagnose(self.readings, self.scale, over=False))
 
     def end(self) -> Diagnosis | None:
         """The last word on a run that is over; said, unless the last evaluation said it already."""

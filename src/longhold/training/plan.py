@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -151,6 +151,27 @@ def plan_text(
     Raises:
         InputError: an option cannot be used, or the text is too short for a batch.
     """
+    plan = prepare_text(corpus, options, begun, device, folder, tensorboard, note)
+    if options.budget_seconds is None:
+        return plan
+    batches = text_batches(plan.tokens, plan.config)
+    config = with_budget(
+        plan.config, options.budget_seconds, plan.model, batches, held_out=plan.held_tokens, run=plan.run
+    )
+    note(f"{options.budget_seconds:g} s are about {config.steps:,} steps here")
+    return replace(plan, config=config)
+
+
+def prepare_text(
+    corpus: Corpus,
+    options: TextOptions,
+    begun: Begun | None,
+    device: torch.device,
+    folder: Path | None,
+    tensorboard: bool,
+    note: Callable[[str], None],
+) -> TextPlan:
+    """`plan_text` without what takes time: the number of steps is the preset's, whatever fits into a budget."""
     head, tail = split(corpus.text, options.held_out)
     for sentence in corpus.notes:
         note(f"{corpus.name}: {sentence}")
@@ -170,10 +191,6 @@ def plan_text(
         model = begun.model.to(device)
         note(_going_on(begun, config, head))
     run = None if folder is None else _run(folder, corpus, tokenizer, model.config, begun, tensorboard)
-    if options.budget_seconds is not None:
-        batches = text_batches(tokens, config)
-        config = with_budget(config, options.budget_seconds, model, batches, held_out=held_tokens, run=run)
-        note(f"{options.budget_seconds:g} s are about {config.steps:,} steps here")
     before = Spent() if begun is None else begun.spent
     if run is not None and "before" in run.facts:
         before = Spent(**run.facts["before"])  # type: ignore[arg-type]

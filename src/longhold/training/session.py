@@ -63,6 +63,8 @@ class Progress:
     """Of the text, for bits per character; 1 where whoever trains does not say."""
     bytes_per_token: float = 1.0
     """Of the text in UTF-8, for bits per byte."""
+    diagnosis: str | None = None
+    """What the evaluations say so far, as `longhold.training.diagnosis.Kind`; None where they say nothing yet."""
 
 
 class _Taken(NamedTuple):

@@ -1,10 +1,8 @@
 """The application: addresses, what is read from a request, what is answered."""
 
-import json
-import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from importlib.resources import files
-from typing import Any, TypeVar, final
+from typing import final
 
 from pydantic import Field
 from starlette.applications import Starlette
@@ -13,13 +11,35 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from longhold.errors import InputError
 from longhold.models.config import Config
-from longhold.web.desk import Desk, Job, Stopped
+from longhold.web.answers import Answer, Handler, Nothing, as_json, posted
+from longhold.web.desk import Desk, Job
 from longhold.web.guard import Bucket, Guard, Keys
-from longhold.web.studio import Answer, Studio
+from longhold.web.studio import Studio
+from longhold.web.teaching import limits, teaching
+from longhold.web.texts import Texts
+from longhold.web.trainer import Trainer
 
-_SCRIPTS = ("app.js", "pane.js", "panels.js", "plots.js", "views.js", "messages.js")
+_SCRIPTS = (
+    "app.js",
+    "colours.js",
+    "course.js",
+    "inspecting.js",
+    "messages.js",
+    "pane.js",
+    "panels.js",
+    "plots.js",
+    "reading.js",
+    "sections.js",
+    "server.js",
+    "state.js",
+    "training.js",
+    "training-words.js",
+    "units.js",
+    "views.js",
+    "words.js",
+    "writing.js",
+)
 
 ASSETS = {
     "": ("index.html", "text/html; charset=utf-8"),
@@ -102,23 +122,23 @@ class Writing(Config):
     """as in `SamplingConfig`"""
 
 
-@final
-class Nothing(Config):
-    """A request that says nothing."""
-
-
-AskedT = TypeVar("AskedT", bound=Config)
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-def application(studio: Studio, hosts: Iterable[str], keys: Keys, bucket: Bucket | None = None) -> ASGIApp:
+def application(
+    studio: Studio,
+    trainer: Trainer,
+    hosts: Iterable[str],
+    keys: Keys,
+    bucket: Bucket | None = None,
+    uploads: Bucket | None = None,
+) -> ASGIApp:
     """The page and its questions, behind the guard.
 
     Args:
         studio: the models.
+        trainer: what trains more of them.
         hosts: the Host headers that are answered, with their ports.
         keys: token and cookie.
         bucket: how often it may be asked; None: the guard's own limit.
+        uploads: how often a text may be sent; None: the guard's own limit.
     """
     desk = Desk()
 
@@ -156,27 +176,28 @@ def application(studio: Studio, hosts: Iterable[str], keys: Keys, bucket: Bucket
         return studio.unit(asked.trace, asked.layer, asked.unit, asked.quantity)
 
     async def about(request: Request) -> Response:
-        return _json(studio.about())
+        training = None if trainer.training is None else trainer.training.state
+        return as_json({**studio.about(), **limits(), "training": training})
 
     async def job(request: Request) -> Response:
-        return _json(_told(desk.job))
+        return as_json(_told(desk.job))
 
     routes = [Route(f"/{name}", _asset(*asset)) for name, asset in ASSETS.items()]
     routes += [Route("/api/about", about), Route("/api/job", job)]
     routes += [
-        _posted("trace", Text, trace),
-        _posted("step", Place, step),
-        _posted("unit", Unit, unit),
-        _posted("units", Text, units),
-        _posted("constants", Trace, constants),
-        _posted("lag", Place, lag),
-        _posted("equations", UnitAtPlace, equations),
-        _posted("write", Writing, writing),
-        _posted("stop", Nothing, stop),
+        posted("trace", Text, trace),
+        posted("step", Place, step),
+        posted("unit", Unit, unit),
+        posted("units", Text, units),
+        posted("constants", Trace, constants),
+        posted("lag", Place, lag),
+        posted("equations", UnitAtPlace, equations),
+        posted("write", Writing, writing),
+        posted("stop", Nothing, stop),
     ]
-    app = Starlette(routes=routes)
+    app = Starlette(routes=[*routes, *teaching(Texts(trainer.device), trainer)])
     app.router.redirect_slashes = False
-    return Guard(app, hosts, keys, bucket)
+    return Guard(app, hosts, keys, bucket, uploads)
 
 
 def _asset(name: str, kind: str) -> Handler:
@@ -188,40 +209,7 @@ def _asset(name: str, kind: str) -> Handler:
     return asset
 
 
-def _posted(name: str, asked: type[AskedT], answer: Callable[[AskedT], Awaitable[Answer]]) -> Route:
-    """A route that takes a JSON object and answers with one; what cannot be used is said in one line."""
-
-    async def handler(request: Request) -> Response:
-        try:
-            return _json(await answer(asked(**_object(await request.body()))))
-        except InputError as error:
-            return _json({"error": str(error)}, status=422)
-        except Stopped:
-            return _json({"error": "stopped", "stopped": True}, status=409)
-        except Exception:
-            logging.getLogger("longhold.web").exception("a question of the page failed: /api/%s", name)
-            return _json({"error": "the server failed; its terminal says why"}, status=500)
-
-    return Route(f"/api/{name}", handler, methods=["POST"])
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise InputError("the request is not JSON") from None
-    if not isinstance(found, dict):
-        raise InputError("the request is not a JSON object")
-    return found
-
-
 def _told(job: Job | None) -> Answer:
     if job is None:
         return {"state": "none"}
     return {"kind": job.kind, "state": job.state, "text": job.text, "error": job.error}
-
-
-def _json(answer: Answer, status: int = 200) -> Response:
-    """ASCII only: an error may quote a lone surrogate, which has no UTF-8."""
-    body = json.dumps(answer, allow_nan=False, separators=(",", ":"))
-    return Response(body, status, {"content-type": "application/json"})

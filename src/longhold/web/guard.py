@@ -21,6 +21,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LARGEST_BODY = 256 * 1024
 """Bytes of a request's body."""
 
+UPLOAD = "/api/text"
+"""Where the bytes of a text are sent to; everything else is asked in JSON."""
+
+LARGEST_UPLOAD = 16 * 1024 * 1024
+"""Bytes of a text."""
+
 HEADERS = {
     "content-security-policy": (
         "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
@@ -105,16 +111,25 @@ class Guard:
     Checked in this order: the Host is one of `hosts`, to the letter; the rate; the method is GET, HEAD or POST; the
     cookie; for POST, sockets and event streams that Origin is the page's own; that a POST is JSON of at most
     `LARGEST_BODY` bytes, which arrive within `patience` seconds. There are no sockets here: they are always refused.
+    At `UPLOAD` a POST is bytes, of which `LARGEST_UPLOAD` may take six times as long; one arrives at a time.
     """
 
     def __init__(
-        self, app: ASGIApp, hosts: Iterable[str], keys: Keys, bucket: Bucket | None = None, patience: float = 10.0
+        self,
+        app: ASGIApp,
+        hosts: Iterable[str],
+        keys: Keys,
+        bucket: Bucket | None = None,
+        uploads: Bucket | None = None,
+        patience: float = 10.0,
     ) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
         self._keys = keys
         self._bucket = Bucket(rate=60, burst=240) if bucket is None else bucket
+        self._uploads = Bucket(rate=0.5, burst=20) if uploads is None else uploads
         self._patience = patience
+        self._arriving = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -139,7 +154,7 @@ class Guard:
             self._check_cookie(headers)
             self._check_sender(scope, headers, host)
             if scope["method"] == "POST":
-                receive = await self._body(headers, receive)
+                receive = await self._body(scope["path"], headers, receive)
         except Refused as refused:
             await _refuse(send, scope, refused)
             return
@@ -178,36 +193,55 @@ class Guard:
         if scope["path"] != "/" and site not in (None, "same-origin", "none"):
             raise Refused(403, "asked for by another page")
 
-    async def _body(self, headers: Headers, receive: Receive) -> Receive:
+    async def _body(self, path: str, headers: Headers, receive: Receive) -> Receive:
         """The same request with its body read; what comes after the body is still what the server says."""
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Refused(415, "expected application/json")
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or len(length) > 12 or int(length) > LARGEST_BODY:
-            raise Refused(413, f"a request of {length:.20} bytes: expected at most {LARGEST_BODY}")
+        if path != UPLOAD:
+            _check_body(headers, "application/json", LARGEST_BODY)
+            return await _read(receive, LARGEST_BODY, self._patience)
+        _check_body(headers, "application/octet-stream", LARGEST_UPLOAD)
+        if self._arriving:
+            raise Refused(429, "another text is on its way: one at a time")
+        if not self._uploads.take():
+            raise Refused(429, "too many texts: wait a few seconds")
+        self._arriving = True
         try:
-            body = await asyncio.wait_for(_whole(receive), self._patience)
-        except TimeoutError:
-            raise Refused(408, f"the request did not arrive within {self._patience:g} s") from None
-        given: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def replay() -> Message:
-            return given.pop() if given else await receive()
-
-        return replay
+            return await _read(receive, LARGEST_UPLOAD, 6 * self._patience)
+        finally:
+            self._arriving = False
 
 
-async def _whole(receive: Receive) -> bytes:
-    body: bytes = b""
+def _check_body(headers: Headers, kind: str, most: int) -> None:
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
+        raise Refused(415, f"expected {kind}")
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > 12 or int(length) > most:
+        raise Refused(413, f"a request of {length:.20} bytes: expected at most {most}")
+
+
+async def _read(receive: Receive, most: int, patience: float) -> Receive:
+    try:
+        body = await asyncio.wait_for(_whole(receive, most), patience)
+    except TimeoutError:
+        raise Refused(408, f"the request did not arrive within {patience:g} s") from None
+    given: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return given.pop() if given else await receive()
+
+    return replay
+
+
+async def _whole(receive: Receive, most: int) -> bytes:
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Refused(400, "the request broke off")
-        body += bytes(message.get("body", b""))
-        if len(body) > LARGEST_BODY:
-            raise Refused(413, f"a request of more than {LARGEST_BODY} bytes")
+        body += message.get("body", b"")
+        if len(body) > most:
+            raise Refused(413, f"a request of more than {most} bytes")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def _token(scope: Scope) -> str | None:

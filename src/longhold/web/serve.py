@@ -1,10 +1,13 @@
 """The server on its socket: addresses, the line for the terminal, the browser, the end."""
 
+import asyncio
 import ipaddress
 import os
 import socket
 import webbrowser
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
 from typing import final
 
 import uvicorn
@@ -16,6 +19,7 @@ from longhold.text import TextModel
 from longhold.web.app import application
 from longhold.web.guard import Keys
 from longhold.web.studio import Studio
+from longhold.web.trainer import Trainer
 
 
 @final
@@ -30,6 +34,10 @@ class ServeConfig(Config):
     """whether other machines may come in: what they see and send is not encrypted"""
     browser: bool = True
     """whether to open a browser; never over SSH"""
+    folder: Path | None = None
+    """where models trained in the page are kept; None: nowhere longer than the server runs"""
+    device: str = "cpu"
+    """where the page trains"""
 
 
 def serve(models: Sequence[tuple[str, TextModel]], config: ServeConfig, say: Callable[[str], None]) -> None:
@@ -41,9 +49,11 @@ def serve(models: Sequence[tuple[str, TextModel]], config: ServeConfig, say: Cal
         say: takes the lines for the person.
 
     Raises:
-        InputError: the address is not one of this machine or is taken, or is not loopback and was not asked for.
+        InputError: the address is not one of this machine or is taken, or is not loopback and was not asked for; or
+            the folder for models cannot be used.
     """
     studio = Studio(models)
+    folder = None if config.folder is None else _writable(config.folder)
     address = _address(config)
     with bind(address, config.port) as bound:
         port = bound.getsockname()[1]
@@ -54,8 +64,34 @@ def serve(models: Sequence[tuple[str, TextModel]], config: ServeConfig, say: Cal
             say(line)
         if config.browser and not os.environ.get("SSH_CONNECTION"):
             webbrowser.open(url)
-        server = uvicorn.Server(uvicorn_config(application(studio, names, keys)))
-        server.run(sockets=[bound])
+        trainer = Trainer(studio, folder, config.device)
+        try:
+            Server(uvicorn_config(application(studio, trainer, names, keys)), trainer).run(sockets=[bound])
+        finally:
+            trainer.close()
+
+
+@final
+class Server(uvicorn.Server):
+    """A server whose training and temporary files end with it.
+
+    Its event streams end when it is told to, so that it need not wait for them. The rest is done before uvicorn passes
+    the signal on, which is the end of the process for SIGTERM.
+    """
+
+    def __init__(self, config: uvicorn.Config, trainer: Trainer) -> None:
+        super().__init__(config)
+        self._trainer = trainer
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ctrl-C and its like."""
+        self._trainer.leave()
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """After the last request."""
+        await super().shutdown(sockets)
+        await asyncio.to_thread(self._trainer.close)
 
 
 def uvicorn_config(app: object) -> uvicorn.Config:
@@ -109,6 +145,16 @@ def bind(address: str, port: int) -> socket.socket:
             "--port 0 takes one that is free"
         ) from None
     return bound
+
+
+def _writable(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot keep models in {folder}: {(error.strerror or str(error)).lower()}") from None
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"cannot keep models in {folder}: it may not be written to")
+    return folder.resolve()
 
 
 def _address(config: ServeConfig) -> str:

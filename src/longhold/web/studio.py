@@ -65,14 +65,23 @@ class Studio:
         """`models` with the name that each is shown by.
 
         Raises:
-            InputError: there is none, or one that holds no recurrent layer.
+            InputError: there is one that holds no recurrent layer.
         """
-        if not models:
-            raise InputError("no model to look into: name at least one file")
-        for _, model in models:
-            recurrent_layer(model.model)
-        self._models = tuple(models)
+        self._models: list[tuple[str, TextModel]] = []
+        for name, model in models:
+            self.add(name, model)
         self._kept: OrderedDict[str, Kept] = OrderedDict()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the models are shown by."""
+        return tuple(name for name, _ in self._models)
+
+    def add(self, name: str, model: TextModel) -> int:
+        """Take in one more model; its number is returned. Raises InputError where it holds no recurrent layer."""
+        recurrent_layer(model.model)
+        self._models.append((name, model))
+        return len(self._models) - 1
 
     def about(self) -> Answer:
         """What is there to look into."""
@@ -211,7 +220,8 @@ class Studio:
 
     def _model(self, index: int) -> TextModel:
         if not 0 <= index < len(self._models):
-            raise InputError(f"model {index}: expected 0 to {len(self._models) - 1}")
+            expected = f"expected 0 to {len(self._models) - 1}" if self._models else "there is none yet"
+            raise InputError(f"model {index}: {expected}")
         return self._models[index][1]
 
     def _trace(self, name: str) -> Kept:

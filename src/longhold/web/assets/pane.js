@@ -1,23 +1,7 @@
 /** One model beside the text: what it read, what is chosen in it, and what the server is asked about it. */
 
+import { ask } from "./server.js";
 import { graphemes } from "./views.js";
-
-/** What the server answers; an Error with its line where it refuses, and with `gone` where there is none. */
-export async function ask(name, asked) {
-  const options =
-    asked === undefined
-      ? {}
-      : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(asked) };
-  let answer;
-  try {
-    answer = await fetch(`api/${name}`, options);
-  } catch {
-    throw Object.assign(new Error(), { gone: true });
-  }
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error);
-  return found;
-}
 
 /** One model and what it read. */
 export class Pane {

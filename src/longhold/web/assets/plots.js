@@ -9,33 +9,53 @@ const MARGIN = { left: 52, right: 12, top: 10, bottom: 34 };
  * A plot with a logarithmic y axis. `series` are { name, className, points: [[x, y] ...] }; values that are null or not
  * above 0 are left out. The series differ by their dashes too, not by colour alone.
  */
-export function logPlot({ series, xLabel, yLabel, width, say, label }) {
-  const points = series.flatMap((each) => each.points).filter(([, y]) => y > 0);
+export function logPlot(options) {
+  return plot(options, {
+    of: (y) => (y > 0 ? Math.log10(y) : null),
+    range: (low, high) => [Math.floor(low), Math.max(Math.ceil(high), Math.floor(low) + 1)],
+    ticks: (low, high) => ticks(low, high, 5, 1),
+    label: powerOfTen,
+  });
+}
+
+/** The same with a linear y axis. A series with `dots` shows each of its points. */
+export function linePlot(options) {
+  return plot(options, {
+    of: (y) => y,
+    range: (low, high) => (high > low ? [low - 0.04 * (high - low), high + 0.04 * (high - low)] : [low - 0.5, high + 0.5]),
+    ticks: (low, high) => ticks(low, high, 5, 0),
+    label: (y, say) => say.short(y),
+  });
+}
+
+function plot({ series, xLabel, yLabel, width, say, label }, scale) {
+  const placed = series.map((each) => each.points.map(([x, y]) => [x, y === null ? null : scale.of(y)]).filter(([, y]) => y !== null));
+  const points = placed.flat();
   if (!points.length) return element("p", { class: "note", text: "–" });
   const [x0, x1] = ends(points.map(([x]) => x));
-  const [y0, y1] = ends(points.map(([, y]) => Math.log10(y)));
-  const [low, high] = [Math.floor(y0), Math.max(Math.ceil(y1), Math.floor(y0) + 1)];
+  const [low, high] = scale.range(...ends(points.map(([, y]) => y)));
   const across = (x) => MARGIN.left + ((x - x0) / (x1 - x0 || 1)) * (width - MARGIN.left - MARGIN.right);
-  const down = (y) => MARGIN.top + ((high - Math.log10(y)) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+  const down = (y) => MARGIN.top + ((high - y) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
   const foot = HEIGHT - MARGIN.bottom;
   const picture = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": label });
-  for (const power of ticks(low, high, 5)) {
-    const y = down(10 ** power);
+  for (const at of scale.ticks(low, high)) {
+    const y = down(at);
     picture.append(
       svg("path", { class: "grid", d: `M${MARGIN.left} ${y}H${width - MARGIN.right}` }),
-      words(powerOfTen(power, say), MARGIN.left - 8, y + 4, "end"),
+      words(scale.label(at, say), MARGIN.left - 8, y + 4, "end"),
     );
   }
-  for (const x of ticks(x0, x1, Math.max(2, Math.floor(width / 90)))) picture.append(words(say.short(x), across(x), foot + 16, "middle"));
+  for (const x of ticks(x0, x1, Math.max(2, Math.floor(width / 90)), 1)) picture.append(words(say.short(x), across(x), foot + 16, "middle"));
   picture.append(
     svg("path", { class: "axis", d: `M${MARGIN.left} ${foot}H${width - MARGIN.right}` }),
     words(xLabel, width - MARGIN.right, HEIGHT - 3, "end"),
   );
-  for (const each of series) {
-    const shown = each.points.filter(([, y]) => y > 0);
+  placed.forEach((shown, index) => {
+    const { className, dots } = series[index];
     const d = shown.map(([x, y], at) => `${at ? "L" : "M"}${across(x).toFixed(1)} ${down(y).toFixed(1)}`).join("");
-    picture.append(svg("path", { class: `line ${each.className}`, d }));
-  }
+    picture.append(svg("path", { class: `line ${className}`, d }));
+    if (dots) for (const [x, y] of shown) picture.append(svg("circle", { class: `dot ${className}`, cx: across(x).toFixed(1), cy: down(y).toFixed(1), r: 3 }));
+  });
   return element("div", { class: "plot" }, key(series, yLabel), picture);
 }
 
@@ -93,14 +113,14 @@ function powerOfTen(power, say) {
   return `10${Array.from(String(power), (digit) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]).join("")}`;
 }
 
-/** At most `count` + 1 round numbers from `low` to `high`. */
-function ticks(low, high, count) {
+/** At most `count` + 1 round numbers from `low` to `high`, at least `least` apart. */
+function ticks(low, high, count, least) {
   const span = high - low;
   if (span <= 0) return [low];
   const rough = span / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = Math.max(1, [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough));
+  const step = Math.max(least, [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough));
   const found = [];
-  for (let at = Math.ceil(low / step) * step; at <= high + 1e-9; at += step) found.push(at);
+  for (let at = Math.ceil(low / step); at * step <= high + 1e-9; at++) found.push(at * step);
   return found;
 }

@@ -1,8 +1,9 @@
 /** The page that `longhold export --to html` makes: a model that writes, and what goes on in it while it does. */
 
-import { Encoder, IntegerGenerator, Stepper, StreamDecoder, TOTAL, bytesOf, draw } from "./stepper.js";
+import { Scribe, label } from "./scribe.js";
+import { IntegerGenerator, Stepper, TOTAL, draw } from "./stepper.js";
 import { LayerStrips, shade } from "./strips.js";
-import { SURPRISE, element, quoted, surpriseLevel } from "./views.js";
+import { SURPRISE, element, surpriseLevel } from "./views.js";
 import { SAY } from "./writer-words.js";
 
 const MOST_TEXT = 100000;
@@ -19,51 +20,6 @@ let language = navigator.language.startsWith("zh") ? "zh" : "en";
 
 function say(key, values = {}) {
   return SAY[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
-}
-
-/** The model as it writes: what it has read, what it expects, and the generator that draws. */
-class Writer {
-  constructor(packed) {
-    this.packed = packed;
-    this.stepper = new Stepper(packed);
-    this.encoder = new Encoder(packed);
-    this.decoder = new StreamDecoder(packed);
-    this.begin("", 0);
-  }
-
-  /** Read the prime, or the token after which texts begin; returns what of it no token can spell. */
-  begin(prime, seed) {
-    this.generator = new IntegerGenerator(seed);
-    this.decoder.flush();
-    this.stepper.reset();
-    this.count = 0;
-    const { ids, unknown } = this.encoder.encode(prime);
-    for (const id of ids.length ? ids : [this.packed.start]) this.expected = this.stepper.step(id);
-    return unknown;
-  }
-
-  odds(temperature) {
-    return this.stepper.frequencies(temperature);
-  }
-
-  /** Write one token, drawn or as chosen: the characters that it completes, and the model's surprise at it in bits. */
-  write(temperature, chosen = null) {
-    const token = chosen ?? draw(this.odds(temperature), this.generator);
-    const bits = -Math.log2(this.expected[token] / TOTAL);
-    this.expected = this.stepper.step(token);
-    this.count += 1;
-    return [this.decoder.push(token), bits];
-  }
-}
-
-/** A token as something to read on one line; bytes that are no character as numbers. */
-function label(token) {
-  const bytes = bytesOf(token);
-  try {
-    return quoted(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch {
-    return Array.from(bytes, (byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join(" ");
-  }
 }
 
 /**
@@ -116,7 +72,7 @@ class Written {
 class Page {
   constructor(packed) {
     this.packed = packed;
-    this.writer = new Writer(packed);
+    this.writer = new Scribe(packed);
     this.labels = packed.tokens.map(label);
     this.text = new Written(byId("written"));
     this.layers = this.writer.stepper.gates().map((view, row) => {
@@ -141,7 +97,7 @@ class Page {
   }
 
   listen() {
-    byId("run").addEventListener("click", () => (this.running ? this.pause() : this.run()));
+    byId("run").addEventListener("click", () => (this.reading ? this.cancel() : this.running ? this.pause() : this.run()));
     byId("step").addEventListener("click", () => this.one(null));
     byId("again").addEventListener("click", () => this.again());
     for (const dial of ["temperature", "speed"]) byId(dial).addEventListener("input", () => this.dials());
@@ -173,7 +129,7 @@ class Page {
     const known = say("facts", { cell: cell.toUpperCase(), layers: layers.length, size, tokens: tokens.length, bits });
     const heldOut = facts.held_out_bits_per_character;
     byId("facts").textContent = heldOut ? `${known}; ${say("heldOut", { bits: heldOut.toFixed(2) })}` : known;
-    byId("run").textContent = say(this.running ? "pause" : "run");
+    this.nameRun();
     for (const layer of this.layers) layer.speak(say);
     this.legend();
     this.status(...(this.said ?? ["ready"]));
@@ -201,45 +157,89 @@ class Page {
     this.paint();
   }
 
-  again() {
+  /** Read what to begin with; `then` is done once it is read. */
+  again(then = () => {}) {
     this.stop();
     const seed = byId("seed").value.trim();
     if (!/^\d+$/.test(seed) || !Number.isSafeInteger(Number(seed))) {
       this.status("badSeed");
-      return false;
+      return;
     }
-    const prime = byId("prime").value;
-    const unknown = this.writer.begin(prime, Number(seed));
-    byId("primed").textContent = prime;
-    this.text.clear();
-    for (const layer of this.layers) layer.clear();
-    this.look();
-    this.paint();
-    this.begun = { prime, seed };
-    const some = Array.from(new Set(unknown)).slice(0, 20).join(" ");
-    this.status(...(unknown.length ? ["unknown", { unknown: some }] : ["ready"]));
-    return true;
+    this.read({ seed, then, prime: byId("prime").value });
   }
 
-  /** Begin again where the person has changed what to begin with. */
-  ready() {
+  /** Read in turns that leave the page quick; another reading or a cancelled one is left alone. */
+  read(reading) {
+    this.begun = null;
+    this.reading = reading;
+    reading.unknown = this.writer.begin(reading.prime, Number(reading.seed));
+    this.text.clear();
+    for (const layer of this.layers) layer.clear();
+    byId("primed").textContent = reading.prime;
+    const turn = () => {
+      if (this.reading !== reading) return;
+      if (this.writer.read(LONGEST_TURN)) this.begin(reading);
+      else setTimeout(turn);
+      this.tellReading();
+    };
+    turn();
+    this.nameRun();
+  }
+
+  begin({ prime, seed, unknown, then }) {
+    this.reading = null;
+    this.begun = { prime, seed };
+    this.nameRun();
+    this.look();
+    this.paint();
+    const some = Array.from(new Set(unknown)).slice(0, 20).join(" ");
+    this.status(...(unknown.length ? ["unknown", { unknown: some }] : ["ready"]));
+    then();
+  }
+
+  /** How far the reading is, in tenths: it is read out. */
+  tellReading() {
+    if (!this.reading) return;
+    const { done, prime } = this.writer;
+    const tenths = Math.floor((10 * done) / prime.length);
+    if (tenths === this.reading.tenths) return;
+    this.reading.tenths = tenths;
+    this.status("reading", { share: 10 * tenths, count: prime.length.toLocaleString(language) });
+  }
+
+  /** Leave the prime unread. */
+  cancel() {
+    this.read({ prime: "", seed: this.reading.seed, then: () => this.status("cancelled") });
+    this.begun = null;
+  }
+
+  /** Do it now, or after reading again what the person has changed. */
+  ready(work) {
     const changed = byId("prime").value !== this.begun?.prime || byId("seed").value.trim() !== this.begun?.seed;
-    return changed ? this.again() : true;
+    if (changed) this.again(work);
+    else work();
+  }
+
+  nameRun() {
+    byId("run").textContent = say(this.reading ? "cancel" : this.running ? "pause" : "run");
   }
 
   run() {
-    if (!this.ready()) return;
+    this.ready(() => this.start());
+  }
+
+  start() {
     this.running = true;
     this.due = 1;
     this.last = performance.now();
-    byId("run").textContent = say("pause");
+    this.nameRun();
     if (this.said[0] !== "unknown") this.status("writing");
     requestAnimationFrame((now) => this.turn(now));
   }
 
   stop() {
     this.running = false;
-    byId("run").textContent = say("run");
+    this.nameRun();
   }
 
   pause() {
@@ -264,12 +264,16 @@ class Page {
   }
 
   one(chosen) {
+    if (this.reading) return;
     if (this.running) this.pause();
-    const before = this.writer.count;
-    if (chosen === null && !this.ready()) return;
-    this.write(chosen);
-    if (this.writer.count > before) this.status("paused", { count: this.writer.count.toLocaleString(language) });
-    this.paint();
+    const work = () => {
+      const before = this.writer.count;
+      this.write(chosen);
+      if (this.writer.count > before) this.status("paused", { count: this.writer.count.toLocaleString(language) });
+      this.paint();
+    };
+    if (chosen === null) this.ready(work);
+    else work();
   }
 
   write(chosen) {

@@ -1,0 +1,69 @@
+"""What is read from a request and how it is answered: JSON in, JSON out, one line where something cannot be used."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from longhold.errors import InputError
+from longhold.models.config import Config
+from longhold.web.desk import Stopped
+
+Answer = dict[str, Any]
+AskedT = TypeVar("AskedT", bound=Config)
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@final
+class Nothing(Config):
+    """A request that says nothing."""
+
+
+def posted(name: str, asked: type[AskedT], answer: Callable[[AskedT], Awaitable[Answer]]) -> Route:
+    """A route that takes a JSON object and answers with one."""
+
+    async def handler(request: Request) -> Response:
+        return as_json(await answer(asked(**_object(await request.body()))))
+
+    return Route(f"/api/{name}", guarded(name, handler), methods=["POST"])
+
+
+def guarded(name: str, handler: Handler) -> Handler:
+    """The same handler, which says in one line what cannot be used, what was stopped, and that it failed."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except InputError as error:
+            return as_json({"error": str(error)}, status=422)
+        except Stopped:
+            return as_json({"error": "stopped", "stopped": True}, status=409)
+        except Exception:
+            logging.getLogger("longhold.web").exception("a question of the page failed: /api/%s", name)
+            return as_json({"error": "the server failed; its terminal says why"}, status=500)
+
+    return answered
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InputError("the request is not JSON") from None
+    if not isinstance(found, dict):
+        raise InputError("the request is not a JSON object")
+    return found
+
+
+def as_json(answer: Answer, status: int = 200) -> Response:
+    """JSON, ASCII only: an error may quote a lone surrogate, which has no UTF-8."""
+    return Response(compact(answer), status, {"content-type": "application/json"})
+
+
+def compact(answer: Answer) -> str:
+    """One line of JSON in ASCII."""
+    return json.dumps(answer, allow_nan=False, separators=(",", ":"))

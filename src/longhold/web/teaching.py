@@ -1,0 +1,157 @@
+"""What the page asks about training: a text that arrives, what training on it would be, the one training, its file."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final, Literal, final, get_args
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from longhold.errors import InputError
+from longhold.models.config import Config
+from longhold.training.recipe import SHORTEST_TEXT
+from longhold.web.answers import Answer, Nothing, as_json, compact, guarded, posted
+from longhold.web.desk import Desk
+from longhold.web.guard import LARGEST_UPLOAD, UPLOAD
+from longhold.web.texts import Encoding, Texts
+from longhold.web.trainer import Trainer
+
+LONGEST_BUDGET: Final = 86_400
+"""Seconds that a training may take."""
+
+MOST_WATCHERS: Final = 8
+"""Event streams that are open at a time."""
+
+_LONGEST_NAME: Final = 60
+_EVERY: Final = 0.25  # seconds between two looks for news
+_STILL_HERE: Final = 40  # looks without news before a line says that the stream lives
+
+Cell = Literal["rnn", "gru", "lstm"]
+
+
+@final
+class Planned(Config):
+    """What a training would be."""
+
+    text: str
+    """name that the text is kept by"""
+    cell: Cell = "lstm"
+    """the recurrence"""
+    seconds: float | None = Field(default=None, ge=1, le=LONGEST_BUDGET)
+    """time for it; None: what suits the text"""
+
+
+@final
+class Ordered(Config):
+    """A training."""
+
+    text: str
+    """name that the text is kept by"""
+    title: str = "text"
+    """what people call it; never a path"""
+    cell: Cell = "lstm"
+    """the recurrence"""
+    seconds: float | None = Field(default=None, ge=1, le=LONGEST_BUDGET)
+    """time for it; None: what suits the text"""
+
+
+def limits() -> Answer:
+    """What the page should know before it sends a text."""
+    return {
+        "largest_text": LARGEST_UPLOAD,
+        "shortest_text": SHORTEST_TEXT,
+        "longest_budget": LONGEST_BUDGET,
+        "encodings": list(get_args(Encoding)),
+    }
+
+
+def teaching(texts: Texts, trainer: Trainer) -> list[Route]:
+    """The routes."""
+    intake, watchers = Desk(), Watchers(trainer)
+
+    async def take(request: Request) -> Response:
+        raw, encoding = await request.body(), _encoding(request.query_params.get("encoding"))
+        return as_json(await intake.ask(lambda stop: texts.take(raw, encoding)))
+
+    async def forecast(asked: Planned) -> Answer:
+        return await intake.ask(lambda stop: texts.forecast(asked.text, asked.cell, asked.seconds))
+
+    async def train(asked: Ordered) -> Answer:
+        return trainer.start(texts.named(asked.text), title(asked.title), asked.cell, asked.seconds).told()
+
+    async def cancel(asked: Nothing) -> Answer:
+        trainer.stop()
+        return {}
+
+    async def watch(request: Request) -> Response:
+        return watchers.stream()
+
+    async def file(request: Request) -> Response:
+        found = trainer.file(request.path_params["number"])
+        return FileResponse(found, media_type="application/octet-stream", headers={"content-disposition": "attachment"})
+
+    return [
+        Route(UPLOAD, guarded("text", take), methods=["POST"]),
+        Route("/api/watch", guarded("watch", watch), methods=["POST"]),
+        Route("/api/file/{number:int}", guarded("file", file), methods=["GET"]),
+        posted("forecast", Planned, forecast),
+        posted("train", Ordered, train),
+        posted("cancel", Nothing, cancel),
+    ]
+
+
+@final
+class Watchers:
+    """Event streams of the training: what there is, then what is new, until it is over."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._count = 0
+
+    def stream(self) -> Response:
+        """One more stream; InputError where there are too many, or nothing to watch."""
+        if self._trainer.training is None:
+            raise InputError("no training to watch")
+        if self._count >= MOST_WATCHERS:
+            raise InputError(f"{MOST_WATCHERS} pages are watching: close one")
+        return StreamingResponse(self._events(), media_type="text/event-stream")
+
+    async def _events(self) -> AsyncIterator[str]:
+        self._count += 1
+        try:
+            async for event in self._news():
+                yield event
+        finally:
+            self._count -= 1
+
+    async def _news(self) -> AsyncIterator[str]:
+        training = self._trainer.training
+        seen, sent, quiet = -1, (0, 0, 0), 0
+        while training is not None and not self._trainer.closed:
+            if training.version != seen:
+                seen, quiet, over = training.version, 0, training.over
+                told = training.told(sent)
+                counts = [len(told[name]) for name in ("training", "held_out", "samples")]
+                sent = (sent[0] + counts[0], sent[1] + counts[1], sent[2] + counts[2])
+                yield f"data: {compact(told)}\n\n"
+                if over:
+                    return
+            elif (quiet := quiet + 1) % _STILL_HERE == 0:
+                yield ":\n\n"
+            await asyncio.sleep(_EVERY)
+
+
+def title(given: str) -> str:
+    """What a text is called: the last part of what looks like a path, what can be shown of it, and not too long."""
+    last = given.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return "".join(filter(str.isprintable, last)).strip()[:_LONGEST_NAME] or "text"
+
+
+def _encoding(given: str | None) -> Encoding | None:
+    known: tuple[Encoding, ...] = get_args(Encoding)
+    found = next((encoding for encoding in known if encoding == given), None)
+    if given and found is None:
+        raise InputError(f"encoding {given!r:.40}: expected one of {', '.join(known)}")
+    return found
