@@ -120,6 +120,7 @@ def nn_arm(name: str) -> Callable[[Text, float, int], Found]:
 
     def run(text: Text, seconds: float, seed: int) -> Found:
         import torch
+        import torch._dynamo  # the first optimizer would import it, within its time
 
         from benchmarks.word_language_model import RECIPES, CharacterModel, evaluate, fit
 

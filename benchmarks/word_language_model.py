@@ -160,5 +160,5 @@ def evaluate(model: CharacterModel, ids: Tensor, columns: int) -> float:
             stop = min(start + _READ_AT_ONCE, len(data) - 1)
             logits, state = model(data[start:stop], state)
             targets = data[start + 1 : stop + 1].flatten()
-            total += float(F.cross_entropy(logits.flatten(0, 1).double(), targets, reduction="sum"))
+            total += float(F.cross_entropy(logits.flatten(0, 1), targets, reduction="sum"))
     return total / (columns * (len(data) - 1))
