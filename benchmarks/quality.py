@@ -14,6 +14,7 @@ arms alike. Each run is a JSON file under `benchmarks/results`.
 import argparse
 import json
 import math
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ from benchmarks import machine, store
 from benchmarks.texts import TEXTS, NoData, Text
 
 Found = dict[str, Any]
+Arm = Callable[[Text, float, int, Path], Found]
+"""Trains on a text for so many seconds with a seed, leaves a model in a file, and says what it came to."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     target = (
         options.output or store.RESULTS / f"{name_of(options.text, options.arm, options.minutes, options.seed)}.json"
     )
-    found = measure(text, options.arm, 60 * options.minutes, options.seed)
+    found = measure(text, options.arm, 60 * options.minutes, options.seed, options.keep)
     document = {"quality": options.text, "arm": options.arm, "minutes": options.minutes, "seed": options.seed, **found}
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -59,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=_positive, default=10.0, help="of training")
     parser.add_argument("--seed", type=int, default=0, help="first weights, batches and dropout")
     parser.add_argument("--output", type=Path, help="the JSON file; default: one for each run, in benchmarks/results")
+    parser.add_argument("--keep", type=Path, help="the file for the model; default: it is not kept")
     parser.add_argument("--table", action="store_true", help="measure nothing, print what is stored")
     return parser
 
@@ -75,10 +79,11 @@ def name_of(text: str, arm: str, minutes: float, seed: int) -> str:
     return f"quality-{text}-{arm}-{minutes:g}m" + (f"-seed-{seed}" if seed else "")
 
 
-def measure(text: Text, arm: str, seconds: float, seed: int) -> Found:
-    """One run: how long it took, what it came to, and on what."""
+def measure(text: Text, arm: str, seconds: float, seed: int, keep: Path | None = None) -> Found:
+    """One run: how long it took, what it came to, and on what; the model goes to `keep`."""
     facts, load, date = machine.facts(), machine.load(), machine.now()
-    found = ARMS[arm](text, seconds, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        found = ARMS[arm](text, seconds, seed, keep or Path(folder) / "model.safetensors")
     parts = {"learnt": text.learnt, "held_out": text.held} | ({} if text.test is None else {"test": text.test})
     return {
         "title": text.title,
@@ -90,19 +95,26 @@ def measure(text: Text, arm: str, seconds: float, seed: int) -> Found:
     }
 
 
-def longhold_arm(text: Text, seconds: float, seed: int) -> Found:
-    """The command line in a process of its own; then the file it left is read."""
-    import longhold
-
+def train(text: Text, seconds: float, seed: int, model_file: Path) -> float:
+    """`longhold train` with its defaults in a process of its own; the seconds from its start to its end."""
     with tempfile.TemporaryDirectory() as folder:
-        source, model_file = Path(folder) / "text.txt", Path(folder) / "model.safetensors"
+        source, saved = Path(folder) / "text.txt", Path(folder) / "model.safetensors"
         source.write_text(text.file, encoding="utf-8", newline="")
-        command = [sys.executable, "-m", "longhold", "train", str(source), "--output", str(model_file)]
+        command = [sys.executable, "-m", "longhold", "train", str(source), "--output", str(saved)]
         command += ["--budget", f"{seconds:g}s", "--held-out", repr(text.share), "--seed", str(seed)]
         began = time.perf_counter()
         subprocess.run(command, check=True)
         wall = time.perf_counter() - began
-        model = longhold.load(model_file)
+        shutil.copyfile(saved, model_file)
+    return wall
+
+
+def longhold_arm(text: Text, seconds: float, seed: int, model_file: Path) -> Found:
+    """The command line; then the file it left is read."""
+    import longhold
+
+    wall = train(text, seconds, seed, model_file)
+    model = longhold.load(model_file)
     if model.facts.characters != len(text.learnt):
         raise RuntimeError(f"it learnt from {model.facts.characters} characters, expected {len(text.learnt)}")
     return {
@@ -115,12 +127,13 @@ def longhold_arm(text: Text, seconds: float, seed: int) -> Found:
     }
 
 
-def nn_arm(name: str) -> Callable[[Text, float, int], Found]:
+def nn_arm(name: str) -> Arm:
     """One of the recipes of `benchmarks.word_language_model`."""
 
-    def run(text: Text, seconds: float, seed: int) -> Found:
+    def run(text: Text, seconds: float, seed: int, model_file: Path) -> Found:
         import torch
         import torch._dynamo  # the first optimizer would import it, within its time
+        from safetensors.torch import save_file
 
         from benchmarks.word_language_model import RECIPES, CharacterModel, evaluate, fit
 
@@ -133,6 +146,7 @@ def nn_arm(name: str) -> Callable[[Text, float, int], Found]:
         model = CharacterModel(len(characters), recipe)
         course = fit(model, learnt, held, recipe, began + seconds)
         wall = time.perf_counter() - began
+        save_file(model.state_dict(), model_file)
 
         def bits(part: str) -> float:
             return evaluate(model, torch.tensor([number[c] for c in "\n" + part]), columns=1) / math.log(2)
@@ -155,7 +169,7 @@ def _bits(text: Text, score: Callable[[str], float]) -> dict[str, float]:
     return {name: score(part) for name, part in parts.items()}
 
 
-ARMS: dict[str, Callable[[Text, float, int], Found]] = {
+ARMS: dict[str, Arm] = {
     "longhold": longhold_arm,
     "nn": nn_arm("nn"),
     "nn-tuned": nn_arm("nn-tuned"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +68,19 @@ def nan_memory() -> Iterator[None]:
 def all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams use torch's number of threads at every size, without asking whether that is faster."""
     monkeypatch.setattr(stream._Pace, "threads", lambda pace, steps: nullcontext(torch.get_num_threads()))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; `LONGHOLD_CHROMIUM` names one that is not on the path."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = os.environ.get("LONGHOLD_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("there is no Chromium on this machine")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=chromium)
+        yield started
+        started.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

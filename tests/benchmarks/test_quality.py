@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from benchmarks.texts import TEXTS, Text
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 import longhold
@@ -29,6 +30,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(arm: str, folder: Path) -> dict[str, Any]:
     words = ["quality", "--text", "timemachine", "--arm", arm, "--minutes", "0.01", "--seed", "3"]
+    words += ["--keep", str(folder / "kept.safetensors")]
     assert main.main(words) == 0
     found: dict[str, Any] = json.loads((folder / f"quality-timemachine-{arm}-0.01m-seed-3.json").read_text())
     assert found["characters"] == {"learnt": 9 * len(PANGRAM), "held_out": len(PANGRAM), "test": 32}
@@ -42,6 +44,7 @@ def run(arm: str, folder: Path) -> dict[str, Any]:
 def test_a_run_of_torch_is_stored(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = run("nn", results)
     assert found["steps"] >= 1
+    assert load_file(results / "kept.safetensors")["decoder.weight"].shape == (29, 200)
     assert found["characters_seen"] == 700 * found["steps"]
     # 28 letters and line break of the text and the colon of its test part
     assert found["parameters"] == 29 * 200 * 2 + 29 + 2 * 4 * (2 * 200 * 200 + 2 * 200)
@@ -70,6 +73,7 @@ def test_a_run_of_longhold_is_the_command(results: Path, monkeypatch: pytest.Mon
     found = run("longhold", results)
     assert scored == [(TEXT.held, found["bits_per_character"]["held_out"]), (TEXT.test, scored[1][1])]
     assert found["model"]["hidden_size"] == 8
+    assert longhold.load(results / "kept.safetensors").facts.characters == len(TEXT.learnt)
 
 
 def test_the_table_is_of_what_is_stored(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
