@@ -9,8 +9,7 @@ import importlib.util
 import json
 import math
 import re
-import subprocess
-import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import uvicorn
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -28,6 +28,10 @@ from longhold.data.tokenizers import Tokenizer
 from longhold.export.html import export_html
 from longhold.integer import IntegerModel, unpacked
 from longhold.models import LanguageModel
+from longhold.web.app import application
+from longhold.web.guard import Keys
+from longhold.web.serve import bind, hosts, uvicorn_config
+from longhold.web.studio import Studio
 from tests.browsing import by_python, dial, opened, until
 
 CHINESE = "滚滚长江东逝水，浪花淘尽英雄：青山依旧在，几度夕阳红。\n第{}回　话说天下大势，分久必合，合久必分。\n"
@@ -218,15 +222,16 @@ def test_the_exported_page_writes_it_and_shows_its_gates(trained: Trained, brows
     with opened(browser, page) as tab:
         tab.fill("#prime", begin)
         tab.fill("#seed", "7")
-        dial(tab, "speed", 10)
+        dial(tab, "speed", 8)
         tab.click("#run")
-        until(tab, "longhold.page.writer.count >= 100")
+        until(tab, "longhold.page.writer.count >= 60")
         tab.click("#run")
         count = tab.evaluate("longhold.page.writer.count")
         written = tab.locator("#written").evaluate("(e) => e.textContent")
         primed = tab.locator("#primed").evaluate("(e) => e.textContent")
         temperature = tab.evaluate("longhold.page.temperature")
         tab.locator("summary").first.click()
+        tab.wait_for_selector("details[open] td")
         shown = tab.locator("details").first.locator("td").all_inner_texts()
     ids = tokenizer.encode(begin).tolist()
     if trained.case.tokenizer == "bpe":  # the page reads it in the longest tokens that fit
@@ -253,15 +258,16 @@ def longest_tokens(tokenizer: Tokenizer, text: str) -> list[int]:
 @pytest.fixture(scope="module")
 def served(all_trained: dict[str, Trained]) -> Iterator[str]:
     """The local page with every model; an address that opens it once."""
-    files = [str(each.model_file) for each in all_trained.values()]
-    command = [sys.executable, "-m", "longhold", "ui", *files, "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        told = re.search(r"open (http\S+)", server.stderr.readline())
-        assert told is not None
-        yield told[1]
-        server.terminate()
-        server.communicate(timeout=20)
+    studio = Studio([(name, each.model) for name, each in all_trained.items()])
+    with bind("127.0.0.1", 0) as bound:
+        port = bound.getsockname()[1]
+        keys, names = Keys(port), hosts("127.0.0.1", port)
+        server = uvicorn.Server(uvicorn_config(application(studio, names, keys)))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        yield f"http://{names[0]}/?token={keys.token}"
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.mark.slow
