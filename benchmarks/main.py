@@ -16,7 +16,7 @@ SECTIONS = ("grid", "tutorial", "generation", "others", "memory", "extras", "thr
 """In the order in which they run."""
 
 _DRAWN = {"tables": "benchmarks.tables", "plots": "benchmarks.plots"}
-_PROGRAMS = {name: f"benchmarks.{name}" for name in ("quality", "compression", "page")}
+_PROGRAMS = {name: f"benchmarks.{name}" for name in ("quality", "compression", "page", "recording")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
