@@ -22,6 +22,7 @@ import termios
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 from xml.sax.saxutils import escape
@@ -80,6 +81,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--budget", default="60s", help="of the training and of the comparison")
     parser.add_argument("--output", type=Path, default=FOLDER, help="the folder; elsewhere the page is left alone")
     options = parser.parse_args(arguments)
+    if find_spec("pyte") is None:
+        print("error: the recording needs pyte: pip install pyte", file=sys.stderr)
+        return 2
     try:
         book = TEXTS["timemachine"]().file
     except NoData as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from benchmarks.main import main
 from benchmarks.recording import (
     COLUMNS,
     FOLDER,
@@ -116,3 +117,11 @@ def test_nothing_of_the_machine_is_in_it(name: str) -> None:
     private |= {word for word in (getpass.getuser(), socket.gethostname()) if len(word) > 4}
     assert not [word for word in private if word in text]
     assert len(text) < 600_000
+
+
+def test_without_the_emulator_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmarks.recording.find_spec", lambda name: None)
+    assert main(["recording"]) == 2
+    assert capsys.readouterr().err == "error: the recording needs pyte: pip install pyte\n"
