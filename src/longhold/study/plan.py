@@ -14,6 +14,7 @@ from longhold.study.claims import Family, Question
 from longhold.study.claims import Tuning as ToldTuning
 from longhold.study.protocols import Exam, Protocol
 from longhold.study.row import Seed, Stage, TrialSpec, arm_label, is_told
+from longhold.study.texts import FOLDER, look_in
 from longhold.study.trial import network
 from longhold.training.config import read_toml
 
@@ -85,6 +86,8 @@ class Experiment(Config):
     """Learning rate of every run; or else `tuning`."""
     tuning: Tuning | None = None
     """How each arm gets a learning rate of its own."""
+    final_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Learning rate of the last step allowed, as a share of the first; between them half a cosine. 1: constant."""
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     """Largest total 2-norm of the gradients."""
     batch_size: Annotated[int, Field(ge=1)] = 64
@@ -168,10 +171,13 @@ class Experiment(Config):
             examine=exam.examine,
             probed=exam.probed,
             pairs=exam.pairs,
+            contexts=exam.contexts,
+            written=exam.written,
             vary=self.protocol.varies,
             level=exam.level,
             optimizer=self.optimizer,
             lr=lr,
+            final_fraction=self.final_fraction,
             clip_norm=self.clip_norm,
             batch_size=self.batch_size,
             steps=self.steps,
@@ -286,7 +292,7 @@ def questions() -> dict[str, tuple[str, float]]:
 
 
 def load_plan(source: str) -> Plan:
-    """A plan that comes with longhold, by its name, or one from a TOML file.
+    """A plan that comes with longhold, by its name, or one from a TOML file, whose own texts lie in `texts` beside it.
 
     Raises:
         InputError: there is no such plan, or something in it cannot be used; one line.
@@ -294,6 +300,8 @@ def load_plan(source: str) -> Plan:
     path = next((path for path in _shipped_files() if path.stem == source), Path(source))
     if path.suffix != ".toml":
         raise InputError(f"plan {source!r}: expected one of {', '.join(shipped())}, or a .toml file")
+    if (path.parent / FOLDER).is_dir():
+        look_in(path.parent / FOLDER)
     try:
         return Plan(**read_toml(path))  # type: ignore[arg-type]
     except InputError as error:

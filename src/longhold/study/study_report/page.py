@@ -15,6 +15,7 @@ from longhold.study.study_report.document import (
     Facts,
     Figure,
     Paragraph,
+    Quotations,
     Statements,
     Subheading,
     Table,
@@ -30,6 +31,7 @@ _KINDS = {
     Statements: "statements",
     Facts: "facts",
     Code: "code",
+    Quotations: "quotations",
     Subheading: "subheading",
 }
 
