@@ -4,6 +4,10 @@
     python -m benchmarks grid --quick          one section, in a small form that stores nothing
     python -m benchmarks tables                Markdown tables from the stored figures
     python -m benchmarks plots                 docs/benchmarks/*.svg from the stored figures
+    python -m benchmarks quality --help        text quality in a given time, beside torch.nn on a known recipe
+    python -m benchmarks compression           compression by a model, beside xz, zstd and bzip2; about ten minutes
+    python -m benchmarks page                  an exported page in Chromium, beside Python
+    python -m benchmarks recording             the first five minutes, for docs/five-minutes.md
 
 How it is timed: everything that is compared runs in one process, in turn, round after round (`timing`), and medians are
 compared. A short call is repeated within a sample. Inputs and the gradients from behind are random and made beforehand;

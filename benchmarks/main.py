@@ -16,10 +16,15 @@ SECTIONS = ("grid", "tutorial", "generation", "others", "memory", "extras", "thr
 """In the order in which they run."""
 
 _DRAWN = {"tables": "benchmarks.tables", "plots": "benchmarks.plots"}
+_PROGRAMS = {name: f"benchmarks.{name}" for name in ("quality", "compression", "page", "recording")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was named; without a name every section, going on where an interrupted run stands."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments and arguments[0] in _PROGRAMS:
+        ended: int = import_module(_PROGRAMS[arguments[0]]).main(arguments[1:])
+        return ended
     parser = _parser()
     options = parser.parse_args(arguments)
     unknown = [name for name in options.sections if name not in (*SECTIONS, *_DRAWN)]

@@ -20,7 +20,15 @@ from longhold.models.config import Config
 from longhold.models.contract import SequenceModel, device_of
 from longhold.models.file import StrPath, read_model, write_model
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
-from longhold.sampling import SamplingConfig, generate, stop_texts, surprise, until_stop
+from longhold.sampling import (
+    DynamicConfig,
+    SamplingConfig,
+    dynamic_surprise,
+    generate,
+    stop_texts,
+    surprise,
+    until_stop,
+)
 from longhold.sampling.scores import Score as Score
 from longhold.sampling.scores import Surprises, by_place
 from longhold.training import Progress, is_main, parse_duration
@@ -164,16 +172,20 @@ class TextModel:
         """The ids the model reads before it writes: those of the prompt, or the start token for an empty one."""
         return self.tokenizer.encode(prompt) if prompt else np.array([start_token(self.tokenizer)])
 
-    def score(self, text: str) -> Score:
+    def score(self, text: str, *, dynamic: DynamicConfig | None = None) -> Score:
         """How well the model predicts `text`, read once with the state carried, begun after the start token.
+
+        Args:
+            text: what to read.
+            dynamic: how a copy of the model learns from the text as it reads it; None: not at all.
 
         Raises:
             InputError: the text is empty or has characters outside a closed vocabulary, or the model's output is not
                 finite.
         """
-        return self.surprises(text).score
+        return self.surprises(text, dynamic=dynamic).score
 
-    def surprises(self, text: str) -> Surprises:
+    def surprises(self, text: str, *, dynamic: DynamicConfig | None = None) -> Surprises:
         """As `score`, place by place.
 
         Example:
@@ -182,7 +194,8 @@ class TextModel:
         if not text:
             raise InputError("the text to score is empty")
         ids = self.tokenizer.encode(text)
-        nats = surprise(self.model, np.concatenate([[start_token(self.tokenizer)], ids]))
+        read = np.concatenate([[start_token(self.tokenizer)], ids])
+        nats = surprise(self.model, read) if dynamic is None else dynamic_surprise(self.model, read, dynamic)
         return by_place(text, self.tokenizer, ids, nats)
 
     def trace(self, text: str, *, likeliest: int = 10, on_step: Callable[[int, int], None] | None = None) -> TextTrace:

@@ -12,7 +12,7 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
-from longhold import TextModel
+from longhold import TextModel, load
 from longhold.cli import exporting
 from longhold.cli.main import app
 from longhold.data.tokenizers import CharTokenizer
@@ -66,7 +66,9 @@ def refused(result: Result, *words: str) -> None:
         assert word in complaint[0]
 
 
-@pytest.mark.parametrize(("to", "leaves"), [("html", "diary.html"), ("onnx", "diary.onnx"), ("torch", "diary-torch")])
+@pytest.mark.parametrize(
+    ("to", "leaves"), [("html", "diary.html"), ("onnx", "diary.onnx"), ("torch", "diary-torch"), ("hub", "diary-hub")]
+)
 def test_each_form_lands_in_the_current_folder(model: Path, to: str, leaves: str) -> None:
     if to == "onnx":
         pytest.importorskip("onnx", reason="the extra onnx is not installed")
@@ -77,7 +79,7 @@ def test_each_form_lands_in_the_current_folder(model: Path, to: str, leaves: str
     assert f"{leaves}: " in result.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("to", ["html", "onnx", "torch"])
+@pytest.mark.parametrize("to", ["html", "onnx", "torch", "hub"])
 def test_nothing_private_is_in_any_of_them(model: Path, to: str) -> None:
     if to == "onnx":
         pytest.importorskip("onnx", reason="the extra onnx is not installed")
@@ -102,6 +104,14 @@ def test_what_it_recites_is_shown_before_anything_is_written(model: Path) -> Non
     assert length > 40
     assert "this can recite your text" in lines[lines.index(recited) + 1]
     assert lines[-1].startswith("diary.html: ")
+
+
+def test_a_hubs_card_tells_how_much_it_recites(model: Path) -> None:
+    result = longhold("export", model, "--to", "hub", "--text", model.with_name(SECRET), "--yes")
+    length = int(result.stderr.split(" has ")[1].split()[0])
+    assert f"has {length} characters; that is what one sample showed" in Path("diary-hub/README.md").read_text()
+    assert load("diary-hub/model.safetensors").facts.corpus is None
+    assert load("diary-hub/model.safetensors").facts.characters == len(TEXT)
 
 
 def test_without_the_text_it_says_that_it_does_not_know(model: Path) -> None:
@@ -146,7 +156,7 @@ def test_it_asks_and_takes_no_for_an_answer(model: Path, monkeypatch: pytest.Mon
 
 
 def test_what_cannot_be_is_refused(model: Path) -> None:
-    refused(longhold("export", model, "--to", "pickle", "--yes"), "'pickle'", "html, onnx, torch")
+    refused(longhold("export", model, "--to", "pickle", "--yes"), "'pickle'", "html, onnx, torch, hub")
     refused(longhold("export", model, "--yes", "-o", model), "that is the model itself")
     refused(longhold("export", model, "--yes", "-o", "."), "folder")
     refused(longhold("export", model, "--yes", "-o", "no/such/place.html"), "there is no folder no/such")

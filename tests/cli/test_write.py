@@ -280,6 +280,17 @@ def test_a_score_as_json_says_the_same(trained: Path, text: Path) -> None:
     ]
 
 
+def test_a_dynamic_score_learns_as_it_reads(trained: Path, text: Path) -> None:
+    plain = json.loads(write(trained, "--score", text, "--json").stdout)
+    learns = json.loads(write(trained, "--score", text, "--json", "--dynamic").stdout)
+    still = json.loads(write(trained, "--score", text, "--json", "--dynamic", "--dynamic-rate", 0).stdout)
+    assert learns["bits_per_character"] < plain["bits_per_character"]
+    assert still["bits_per_character"] == pytest.approx(plain["bits_per_character"], rel=1e-6)
+    refused(write(trained, "--dynamic"), "--dynamic", "--score only")
+    refused(write(trained, "--score", text, "--dynamic-rate", 1), "--dynamic-rate", "--dynamic only")
+    refused(write(trained, "--score", text, "--dynamic", "--dynamic-rate", -1), "rate")
+
+
 def test_a_score_in_another_encoding(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "old.txt"
     path.write_bytes("子曰：學而時習之，不亦說乎？".encode("gb18030"))

@@ -202,3 +202,30 @@ def test_a_stray_control_character_does_not_make_text_binary() -> None:
 
 def test_nothing_is_an_empty_text() -> None:
     assert decode(b"", name="a").text == ""
+
+
+@pytest.mark.parametrize("stray", [b"\xff", b"\x80", b"\xe4\xbd", b"\xed\xa0\x80"])
+@pytest.mark.parametrize(
+    "text", ["שלום עולם, ספר הספרים. " * 9, "长江东逝水，浪花淘尽英雄。" * 9, "Un café déjà vu, là. " * 19]
+)
+def test_utf_8_that_is_broken_in_places_is_still_utf_8(text: str, stray: bytes) -> None:
+    raw = text.encode()
+    found = decode(raw + stray + raw, name="x")
+    assert found.text.replace("\ufffd", "") == text + text
+    assert found.encoding == "utf-8"
+    count = stray.decode(errors="replace").count("\ufffd")
+    assert found.note == (
+        f"read as utf-8 with {'1 place that is' if count == 1 else f'{count} places that are'} not, the first at byte "
+        f"{len(raw):,}: \ufffd stands there"
+    )
+
+
+def test_a_replacement_character_that_was_there_is_no_broken_place() -> None:
+    assert decode(("\ufffd" * 9).encode(), name="x").note is None
+    assert "1 place that is not" in str(decode(("\ufffd" * 9 + "é" * 30).encode() + b"\xff", name="x").note)
+
+
+def test_what_is_broken_often_is_another_encoding() -> None:
+    assert decode("Un café déjà vu, là. ".encode("latin-1") * 9, name="x").encoding != "utf-8"
+    with pytest.raises(InputError, match="x is neither UTF-8 nor"):
+        decode("Un café déjà vu, là. ".encode() * 9 + b" \xe9 \xe8" * 9, name="x")

@@ -9,8 +9,6 @@ import html.parser
 import json
 import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.browsing import by_python, dial, opened, until
 
 from longhold import InputError, TextModel
 from longhold.data.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from longhold.export.html import LARGEST_LOSS, choose_width, export_html, page
-from longhold.integer import TOTAL, IntegerGenerator, IntegerModel, IntegerStepper, draw, packed, quantize
+from longhold.integer import TOTAL, IntegerModel, IntegerStepper, packed, quantize
 from longhold.models import LanguageModel, LanguageModelConfig
 
 TEXT = "The Time Traveller (for so it will be convenient to speak of him) was expounding.\nไทย עברית 😀 我能吞下玻璃\n"
@@ -164,49 +163,6 @@ def test_what_cannot_be_is_said_in_one_line(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@contextmanager
-def opened(browser: Any, path: Path, **options: Any) -> Iterator[Any]:
-    """The page in an offline browser; whatever it complains of or asks the network for fails the test."""
-    wrong: list[str] = []
-    context = browser.new_context(offline=True, **options)
-    context.set_default_timeout(120_000)  # a busy machine is no failure
-    tab = context.new_page()
-    tab.on("console", lambda message: wrong.append(f"console: {message.text}"))
-    tab.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    tab.on("request", lambda request: request.url.startswith("file://") or wrong.append(f"request: {request.url}"))
-    tab.add_init_script(
-        "globalThis.refusals = []; addEventListener('securitypolicyviolation', (e) => refusals.push(e.blockedURI))"
-    )
-    tab.goto(path.as_uri())
-    yield tab
-    assert tab.evaluate("refusals") == []
-    assert wrong == []
-    context.close()
-
-
-def until(tab: Any, condition: str) -> None:
-    while not tab.evaluate(condition):
-        tab.wait_for_timeout(50)
-
-
-def dial(tab: Any, name: str, value: int) -> None:
-    tab.locator(f"#{name}").evaluate(f"(e) => {{ e.value = {value}; e.dispatchEvent(new Event('input')); }}")
-
-
-def by_python(
-    model: IntegerModel, tokenizer: Tokenizer, prime: list[int], tokens: int, temperature: int, seed: int
-) -> str:
-    stepper, generator, decoder = IntegerStepper(model), IntegerGenerator(seed), tokenizer.stream()
-    for token in prime:
-        stepper.step(np.array([token]))
-    written = []
-    for _ in range(tokens):
-        token = draw(stepper.frequencies(temperature), generator)
-        stepper.step(token)
-        written.append(decoder.push(int(token[0])))
-    return "".join(written)
-
-
 CHINESE = CharTokenizer("".join(map(chr, range(0x4E00, 0x4E00 + 3744))))
 CASES: dict[str, tuple[Tokenizer, str, dict[str, Any]]] = {
     "lstm": (CHARACTERS, "lstm", {"num_layers": 2}),
@@ -235,7 +191,7 @@ def test_the_page_writes_what_python_writes(browser: Any, case: str, tmp_path: P
         count = tab.evaluate("longhold.page.writer.count")
         written = tab.locator("#written").evaluate("(e) => e.textContent")
     ids = tokenizer.encode(prime).tolist()
-    expected = by_python(integers, tokenizer, ids, count, 130, 20261123)
+    expected, _ = by_python(integers, tokenizer, ids, count, 130, 20261123)
     assert len(set(expected)) > 20
     assert written == expected
 

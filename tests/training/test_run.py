@@ -157,6 +157,24 @@ def test_tensorboard_gets_the_same_numbers(tmp_path: Path) -> None:
     assert [scalar.value for scalar in scalars] == pytest.approx([line["loss"] for line in lines], rel=1e-6)
 
 
+def test_tensorboard_goes_on_at_the_step_of_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+
+    class Board:
+        def __init__(self, folder: Path, step: int) -> None:
+            opened.append(step)
+
+        def write(self, entry: object) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr("longhold.training.run.TensorBoard", Board)
+    settings = config(steps=6, log_every=2)
+    for _ in range(2):
+        train(model(), text_batches(tokens(), settings), settings, run=Run(tmp_path, tensorboard=True))
+    assert opened == [0, 6]
+
+
 def test_what_a_run_has_come_to_can_be_read(tmp_path: Path) -> None:
     fresh = Run(tmp_path / "new")
     assert fresh.entries() == []
@@ -182,7 +200,7 @@ def test_what_a_run_has_come_to_can_be_read(tmp_path: Path) -> None:
     train(trained, batches, settings, held_out=tokens(100), run=run)
     assert not run.unfinished()
     weights, counters = run.kept()
-    assert counters["best_step"] in (4, 8, 12)
+    assert counters.best_step in (4, 8, 12)
     assert all(torch.equal(weights[name], tensor) for name, tensor in trained.state_dict().items())
 
     run.discard()
@@ -190,7 +208,7 @@ def test_what_a_run_has_come_to_can_be_read(tmp_path: Path) -> None:
     settings = config(steps=2, warmup_steps=0)
     train(model(), text_batches(tokens(), settings), settings, run=run)
     weights, counters = run.kept()  # without held-out data: the last weights
-    assert counters["step"] == 2
+    assert counters.step == 2
     assert set(weights) == set(model().state_dict())
 
 

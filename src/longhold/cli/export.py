@@ -10,7 +10,10 @@ def export(
     model: Annotated[Path, typer.Argument(help="A model file, as `longhold train` leaves it.")],
     to: Annotated[
         str,
-        typer.Option(help="html: one page that writes offline; onnx: for ONNX runtimes; torch: a folder for torch.nn."),
+        typer.Option(
+            help="html: one page that writes offline; onnx: for ONNX runtimes; torch: a folder for torch.nn; "
+            "hub: a folder with a model card."
+        ),
     ] = "html",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file or folder; default: the model's name.")
@@ -25,7 +28,7 @@ def export(
     encoding: Annotated[str | None, typer.Option(help="Of the text; default: UTF-8, else detected.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before writing.")] = False,
 ) -> None:
-    """Give a model away: as one HTML file, as ONNX, or as plain torch.nn."""
+    """Give a model away: as one HTML file, as ONNX, as plain torch.nn, or as a folder for a hub."""
     from longhold.cli.exporting import confirmed, destination, training_text, warn, written
     from longhold.cli.output import say
     from longhold.text import load
@@ -33,9 +36,9 @@ def export(
     place = destination(model, to, output)
     text_model = load(model)
     corpus = training_text(text_model.facts, text, encoding)
-    warn(text_model, corpus)
+    recited = warn(text_model, corpus)
     if not confirmed(place, yes):
         say("nothing was exported")
         raise typer.Exit(1)
-    for line in written(text_model, to, place, corpus):
+    for line in written(text_model, to, place, corpus, recited):
         say(line)

@@ -3,8 +3,11 @@
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, final
 
 import typer
 
@@ -14,12 +17,14 @@ from longhold.data.corpora import PYDOC, Corpus, load_corpus
 from longhold.errors import InputError
 from longhold.export.facts import shareable
 from longhold.export.html import export_html
-from longhold.export.recitation import SAMPLED, recitation
+from longhold.export.hub import MODEL, export_hub
+from longhold.export.recitation import SAMPLED, Recitation, recitation
 from longhold.export.torch_nn import SCRIPT, export_torch
 from longhold.models.language_model import LanguageModel
 from longhold.text import Facts, TextModel
 
-_ENDINGS = {"html": ".html", "onnx": ".onnx", "torch": "-torch"}
+_ENDINGS = {"html": ".html", "onnx": ".onnx", "torch": "-torch", "hub": "-hub"}
+_FOLDERS = ("torch", "hub")
 _MOST_TOKENS = 8 * SAMPLED  # of a model that writes bytes, some of which never become characters
 _MEASURED = 20_000  # characters
 _LEAST_HELD_OUT = 1_000  # characters
@@ -36,7 +41,7 @@ def destination(model: Path, to: str, output: Path | None) -> Path:
     path = Path(model.stem + _ENDINGS[to]) if output is None else output
     if path.exists() and model.exists() and path.samefile(model):
         raise InputError(f"cannot export to {path}: that is the model itself")
-    if path.is_dir() and to != "torch":
+    if path.is_dir() and to not in _FOLDERS:
         raise InputError(f"cannot export to {path}: that is a folder, expected a file name")
     if not path.parent.is_dir():
         raise InputError(f"cannot export to {path}: there is no folder {path.parent}")
@@ -66,13 +71,16 @@ def _at_hand(name: str | None) -> bool:
     return any(path.is_file() for path in [*here, cache_folder() / Path(entry.file).name])
 
 
-def warn(model: TextModel, corpus: Corpus | None) -> None:
+def warn(model: TextModel, corpus: Corpus | None) -> Recitation | None:
     """Show what the model recites, or say that it is not known."""
+    found = None
     if corpus is None:
         say("the training text is not at hand, so how much of it the model recites is not known (give it with --text)")
     else:
-        say(str(recitation(model.write(length=_MOST_TOKENS, seed=0), corpus.text)))
+        found = recitation(model.write(length=_MOST_TOKENS, seed=0), corpus.text)
+        say(str(found))
     say("whoever gets this file can make it write: this can recite your text")
+    return found
 
 
 def confirmed(place: Path, yes: bool) -> bool:
@@ -93,37 +101,72 @@ def has_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def written(model: TextModel, to: str, place: Path, corpus: Corpus | None) -> Iterator[str]:
+@final
+@dataclass(frozen=True)
+class Asked:
+    """What an export is made from."""
+
+    model: TextModel
+    """The model."""
+    network: LanguageModel
+    """The network in it."""
+    place: Path
+    """The file or folder."""
+    corpus: Corpus | None
+    """Its training text, where that is at hand."""
+    recited: Recitation | None
+    """How much of it the model recites, where that is known."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of the training; the exports take what may be shared."""
+        return self.model.facts.model_dump(mode="json")
+
+
+def written(
+    model: TextModel, to: str, place: Path, corpus: Corpus | None, recited: Recitation | None = None
+) -> Iterator[str]:
     """Export, and what to say of it."""
     if not isinstance(model.model, LanguageModel):
         raise InputError(f"only a LanguageModel can be exported, not a {type(model.model).__name__}")
-    writers: dict[str, Callable[[TextModel, LanguageModel, Path, Corpus | None], Iterator[str]]] = {
+    writers: dict[str, Callable[[Asked], Iterator[str]]] = {
         "html": _html,
         "onnx": _onnx,
         "torch": _torch,
+        "hub": _hub,
     }
-    return writers[to](model, model.model, place, corpus)
+    return writers[to](Asked(model, model.model, place, corpus, recited))
 
 
-def _onnx(model: TextModel, network: LanguageModel, place: Path, corpus: Corpus | None) -> Iterator[str]:
+def _onnx(asked: Asked) -> Iterator[str]:
     from longhold.export.onnx import export_model, save_onnx
 
-    facts = json.dumps(shareable(model.facts.model_dump(mode="json")))
-    tokenizer = json.dumps(model.tokenizer.to_dict(), ensure_ascii=False)
-    size = save_onnx(export_model(network, {"tokenizer": tokenizer, "facts": facts}), place)
-    states = " and ".join(f"{name}_0" for name in network.layer.recurrence.state_names)
-    yield f"{place}: {size:,} bytes; give it ids (T, B) and {states}, it gives logits (T, B, V) and the states after"
+    facts = json.dumps(shareable(asked.facts))
+    tokenizer = json.dumps(asked.model.tokenizer.to_dict(), ensure_ascii=False)
+    size = save_onnx(export_model(asked.network, {"tokenizer": tokenizer, "facts": facts}), asked.place)
+    states = " and ".join(f"{name}_0" for name in asked.network.layer.recurrence.state_names)
+    gives = "it gives logits (T, B, V) and the states after"
+    yield f"{asked.place}: {size:,} bytes; give it ids (T, B) and {states}, {gives}"
 
 
-def _torch(model: TextModel, network: LanguageModel, place: Path, corpus: Corpus | None) -> Iterator[str]:
-    size = export_torch(network, model.tokenizer, place, model.facts.model_dump(mode="json"))
-    yield f"{place}: {size:,} bytes; write with it: python {place / SCRIPT} --prime 'Once'"
+def _torch(asked: Asked) -> Iterator[str]:
+    size = export_torch(asked.network, asked.model.tokenizer, asked.place, asked.facts)
+    yield f"{asked.place}: {size:,} bytes; write with it: python {asked.place / SCRIPT} --prime 'Once'"
 
 
-def _html(model: TextModel, network: LanguageModel, place: Path, corpus: Corpus | None) -> Iterator[str]:
-    text, called = _unseen(model, corpus)
-    page = export_html(network, model.tokenizer, place, text, model.facts.model_dump(mode="json"))
-    yield f"{place}: {page}; measured on {called}"
+def _hub(asked: Asked) -> Iterator[str]:
+    shared = TextModel(asked.network, asked.model.tokenizer, Facts(**shareable(asked.facts)))
+    with tempfile.TemporaryDirectory() as folder:
+        shared.save(Path(folder) / MODEL)
+        file = (Path(folder) / MODEL).read_bytes()
+    size = export_hub(asked.network, shared.tokenizer, asked.place, file, asked.facts, asked.recited)
+    yield f"{asked.place}: {size:,} bytes, nothing uploaded; before you publish it read README.md and name a licence"
+
+
+def _html(asked: Asked) -> Iterator[str]:
+    text, called = _unseen(asked.model, asked.corpus)
+    page = export_html(asked.network, asked.model.tokenizer, asked.place, text, asked.facts)
+    yield f"{asked.place}: {page}; measured on {called}"
 
 
 def _unseen(model: TextModel, corpus: Corpus | None) -> tuple[str, str]:

@@ -41,6 +41,13 @@ def write(
         ),
     ] = None,
     places: Annotated[int, typer.Option(min=0, help="With --score: how many surprising places to show.")] = 10,
+    dynamic: Annotated[
+        bool,
+        typer.Option("--dynamic", help="With --score: let a copy of the model learn from the text as it reads it."),
+    ] = False,
+    dynamic_rate: Annotated[
+        float | None, typer.Option(help="With --dynamic: how fast it learns; default 0.1, 0 is not at all.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="With --score: as JSON.")] = False,
     encoding: Annotated[
         str | None, typer.Option(help="Of --score and --prime-file; default: UTF-8, else detected.")
@@ -58,13 +65,15 @@ def write(
     """Write text with a model, streamed as it comes; or choose it token by token (-i); or score a text (--score)."""
     from longhold.cli.output import report_unknown, show_score, stream
     from longhold.cli.writing import DEFAULT_LENGTH, choose, prime_of, require_fitting, scored_text
-    from longhold.sampling import SamplingConfig
+    from longhold.sampling import DynamicConfig, SamplingConfig
     from longhold.text import load
 
     require_fitting(context)
     if score is not None:
         text = scored_text(score, encoding)
-        show_score(load(model, device=device).surprises(text), places, as_json=json)
+        learns = DynamicConfig() if dynamic_rate is None else DynamicConfig(rate=dynamic_rate)
+        surprises = load(model, device=device).surprises(text, dynamic=learns if dynamic else None)
+        show_score(surprises, places, as_json=json)
         return
     prime = prime_of(prime, prime_file, encoding)
     rules: dict[str, Any] = {

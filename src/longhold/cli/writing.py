@@ -24,8 +24,8 @@ HELP = (
 
 _TAIL = 60  # characters of the text shown above the choices
 
-_SCORING = {"model", "score", "places", "json", "encoding", "device"}
-_NOT_WRITING = {"places", "json"}
+_SCORING = {"model", "score", "places", "json", "encoding", "device", "dynamic", "dynamic_rate"}
+_NOT_WRITING = {"places", "json", "dynamic", "dynamic_rate"}
 
 
 def require_fitting(context: typer.Context) -> None:
@@ -44,6 +44,8 @@ def require_fitting(context: typer.Context) -> None:
             raise InputError(f"{flag} is for writing, and --score writes nothing")
         if "score" not in found and name in _NOT_WRITING:
             raise InputError(f"{flag} goes with --score only")
+        if name == "dynamic_rate" and "dynamic" not in found:
+            raise InputError(f"{flag} goes with --dynamic only")
         if name == "choices" and "interactive" not in found:
             raise InputError(f"{flag} goes with --interactive only")
         if name == "encoding" and not found & {"score", "prime_file"}:

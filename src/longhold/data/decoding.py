@@ -31,6 +31,7 @@ _COMMON = frozenset(
     "，。、：；？！“”‘’「」『』《》…—　"
 )
 _LEAST_COMMON = 0.2
+_MOST_BROKEN = 0.05  # places that are not UTF-8, for each character beyond ASCII that is
 _LEAST_WRITING = 0.85
 _CODEPAGES = [
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
@@ -58,8 +59,9 @@ class Decoded:
 def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
     """Decodes the bytes of the file called `name`.
 
-    A given `encoding` is obeyed or refused. Otherwise a byte order mark decides, then strict UTF-8, then detection by
-    what the bytes look like, which is said in `note`. Bytes that are no text, or fit no encoding, raise `InputError`.
+    A given `encoding` is obeyed or refused. Otherwise a byte order mark decides, then UTF-8, then detection by what the
+    bytes look like, which is said in `note`. UTF-8 that is broken in a few places is still read as such, with U+FFFD
+    there, and `note` says so. Bytes that are no text, or fit no encoding, raise `InputError`.
     """
     if encoding is not None:
         return _decoded(_strict(raw, name, encoding), encoding, None)
@@ -71,8 +73,19 @@ def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
         return _detected(*_wide(raw, name))
     try:
         return _decoded(raw.decode("utf-8"), "utf-8", None)
-    except UnicodeDecodeError:
-        return _detected(*_guess(raw, name))
+    except UnicodeDecodeError as error:
+        return _mended(raw, error.start) or _detected(*_guess(raw, name))
+
+
+def _mended(raw: bytes, first: int) -> Decoded | None:
+    """UTF-8 with U+FFFD where it is broken; None where it is broken too often to be UTF-8."""
+    text = raw.decode("utf-8", errors="replace")
+    broken = text.count("\ufffd") - raw.count("\ufffd".encode())
+    beyond = len(text) - len(text.encode("ascii", errors="ignore")) - text.count("\ufffd")
+    if broken > _MOST_BROKEN * beyond:
+        return None
+    places = "1 place that is" if broken == 1 else f"{broken:,} places that are"
+    return _decoded(text, "utf-8", f"read as utf-8 with {places} not, the first at byte {first:,}: \ufffd stands there")
 
 
 def _decoded(text: str, encoding: str, note: str | None) -> Decoded:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,14 +12,13 @@ from torch import Tensor
 from longhold.data.tokenizers import Tokenizer
 from longhold.errors import InputError
 from longhold.export.facts import shareable
+from longhold.export.folder import write_folder
 from longhold.layers import GRU, LSTM, RNN
-from longhold.models.file import StrPath, atomic_write_bytes
+from longhold.models.file import StrPath
 from longhold.models.language_model import LanguageModel
 
 SCRIPT = "write.py"
 """The file in the folder that loads the others."""
-
-_NAMES = frozenset({"model.safetensors", "config.json", "tokenizer.json", SCRIPT})
 
 
 def export_torch(
@@ -48,10 +46,7 @@ def export_torch(
         "tokenizer.json": _json(tokenizer.to_dict()),
         SCRIPT: script,
     }
-    place = _prepared(Path(folder))
-    for name, data in files.items():
-        atomic_write_bytes(place / name, data)
-    return sum(map(len, files.values()))
+    return write_folder(folder, files)
 
 
 def _refuse_what_torch_lacks(layer: RNN | GRU | LSTM) -> None:
@@ -101,14 +96,3 @@ def _config(model: LanguageModel) -> dict[str, Any]:
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
-
-
-def _prepared(folder: Path) -> Path:
-    try:
-        folder.mkdir(exist_ok=True)
-        others = sorted(entry.name for entry in folder.iterdir() if entry.name not in _NAMES)
-    except OSError as error:
-        raise InputError(f"cannot export to the folder {str(folder)!r}: {error.strerror}") from None
-    if others:
-        raise InputError(f"cannot export to the folder {str(folder)!r}: it holds other files, such as {others[0]!r}")
-    return folder

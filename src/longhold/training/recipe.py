@@ -11,7 +11,6 @@ from longhold.data.corpora import Corpus, require_length
 from longhold.data.tokenizers import Tokenizer
 from longhold.models.language_model import LanguageModel
 from longhold.training.batches import text_batches
-from longhold.training.checkpoint import Counters
 from longhold.training.diagnosis import Diagnosis, Reading, Scale, Watch
 from longhold.training.distributed import local_device
 from longhold.training.evaluation import evaluate
@@ -163,8 +162,7 @@ def _stopped(plan: TextPlan, scale: Scale, before: tuple[dict[str, Tensor], floa
     """What a stopped run would end with now; None where a model that went on is not better than it was."""
     if plan.run is None:
         return None
-    weights, document = plan.run.kept()
-    counters = Counters(**document)
+    weights, counters = plan.run.kept()
     if before is not None and (counters.best_held_out is None or counters.best_held_out > before[1]):
         return None
     plan.model.load_state_dict(weights)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.models.file import atomic_write_bytes, read_model, write_model
+from longhold.training.checkpoint import Counters, counters_of
 from longhold.training.config import TrainConfig, digest
 from longhold.training.metrics import Entry, JsonLines, TensorBoard
 
@@ -101,12 +102,13 @@ class Run:
             saved = read_model(self.checkpoint_path) if self.checkpoint_path.exists() else None
             if saved is not None:
                 self._check(saved)
-            document = saved[1] if saved is not None else {"metrics_bytes": 0, "step": 0}
+            position = saved[1]["metrics_bytes"] if saved is not None else 0
+            step = counters_of(saved[1]).step if saved is not None else 0
             with contextlib.ExitStack() as stack:
-                self._metrics = JsonLines(self.metrics_path, document["metrics_bytes"])
+                self._metrics = JsonLines(self.metrics_path, position)
                 stack.callback(self._metrics.close)
                 if self.tensorboard:
-                    self._board = TensorBoard(self.folder / "tensorboard", document["step"])
+                    self._board = TensorBoard(self.folder / "tensorboard", step)
                     stack.callback(self._board.close)
                 yield saved
         self._metrics = self._board = None
@@ -127,9 +129,9 @@ class Run:
         """
         if not self.checkpoint_path.exists():
             return False
-        return not read_model(self.checkpoint_path)[1].get("counters", {}).get("finished", False)
+        return not counters_of(read_model(self.checkpoint_path)[1]).finished
 
-    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def kept(self) -> tuple[dict[str, Tensor], Counters]:
         """The weights that the run would end with if it ended at its checkpoint, and the counters there.
 
         Raises:
@@ -138,7 +140,7 @@ class Run:
         tensors, document = read_model(self.checkpoint_path)
         best = {name.removeprefix("best/"): value for name, value in tensors.items() if name.startswith("best/")}
         last = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
-        return best or last, document["counters"]
+        return best or last, counters_of(document)
 
     def discard(self) -> None:
         """Take checkpoint, metrics and plan away, so that another run can begin in the folder.
@@ -191,6 +193,9 @@ class Run:
         document = saved[1]
         if document["kind"] != "checkpoint" or document.get("plan_sha256") != self._plan_digest:
             raise InputError(f"{self.checkpoint_path} does not belong to the plan beside it: start over elsewhere")
+        position = document.get("metrics_bytes")
+        if type(position) is not int or position < 0:
+            raise InputError(f"{self.checkpoint_path} was edited: metrics_bytes is {position!r:.40}")
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

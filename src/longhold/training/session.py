@@ -150,8 +150,17 @@ class Session:
             tensors, document = saved
             rank, world = self.workers.rank, self.workers.world
             self.position = unpack(tensors, document, self.model, self.optimizer, rank, world)
+            self._require_rows()
         self.model.train()
         self._begin_clocks()
+
+    def _require_rows(self) -> None:
+        if self.position.state is None:
+            return
+        rows = {leaf.shape[self.model.state_batch_dim] for leaf in state_leaves(self.position.state)}
+        columns = self.batches.at(self.counters.step).inputs.shape[1]
+        if rows - {columns}:
+            raise InputError(f"the checkpoint carries a state of {max(rows)} rows for batches of {columns}")
 
     def _begin_clocks(self) -> None:
         self._began = self._ticked = self._reported_at = self._saved_at = time.perf_counter()
