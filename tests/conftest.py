@@ -83,19 +83,6 @@ def all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream._Pace, "threads", lambda pace, steps: nullcontext(torch.get_num_threads()))
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium without a window; `LONGHOLD_CHROMIUM` names one that is not on the path."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = os.environ.get("LONGHOLD_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=chromium)
-        yield started
-        started.close()
-
-
 def pytest_configure(config: pytest.Config) -> None:
     # torch.nn says this once a process, at whichever float32 test with a projection comes first.
     config.addinivalue_line("filterwarnings", "ignore:LSTM with projections is not supported with oneDNN")
