@@ -16,6 +16,7 @@ from longhold.errors import InputError
 from longhold.models.budget import parameter_count, solve_hidden_size
 from longhold.models.cost import flops_per_token, state_bytes
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
+from longhold.study.examination import TEST_STREAM, examined
 from longhold.study.inside import Inside
 from longhold.study.machine import Machine
 from longhold.study.row import GradientAt, LagScore, Row, TextReading, TimeQuantiles, TrialSpec
@@ -31,13 +32,9 @@ if TYPE_CHECKING:
 WINDOW = 20
 """Batches, the last ones, over which a run in training is judged."""
 
-TEST_STREAM = 2**32
-"""`seed + TEST_STREAM (i + 1)` names the sequences of a run's test `i`; no training seed is as large."""
-
 _POINTS = 50
 """Points of a learning curve that runs to the end of its steps."""
 
-_TEST_BATCH = 256
 _PROBE_PARTS = 3  # one to test a probe, the others to fit it
 _SOME_WIDTH = 64  # of the configuration that a solver then gives another
 _SHUFFLE = 1  # besides seed and step: what a random number is for
@@ -198,17 +195,13 @@ class _Learner:
             self.seemed_solved = self.steps_used
         return self.spec.stop_at is not None and recall >= self.spec.stop_at
 
-    @torch.no_grad()
     def test(self) -> tuple[LagScore, ...]:
         """The score of each test."""
         self.model.eval()
         return tuple(self._test(task, self.spec.seed + TEST_STREAM * (i + 1)) for i, task in enumerate(self.tests))
 
     def _test(self, task: Task, stream: int) -> LagScore:
-        wanted = sequences(self.spec, task)
-        batches = task.batches(stream, min(_TEST_BATCH, wanted))
-        parts = (batches.at(i) for i in range(math.ceil(wanted / batches.batch_size)))
-        score = float(torch.cat([task.scores(self.model(part.inputs)[0], part) for part in parts])[:wanted].mean())
+        score = examined(self.model, task, stream, sequences(self.spec, task))
         level = None if self.spec.examine is None else task.to_json()[self.spec.examine]
         # not checked: a score may be non-finite, and then the row has none
         return LagScore.model_construct(

@@ -27,7 +27,8 @@ class Run:
     protocol: str
     """trained, extrapolated, capacity, readable or plain."""
     task: str
-    """The task's name and the fields that its runs share, such as `recall(distractors=8, symbols=8)`."""
+    """The task's name and the fields that its runs share, such as `recall(distractors=8, symbols=8)`; a field that is
+    left open, None, is not told."""
     fields: Mapping[str, Any]
     """All fields of the task, its name too."""
     vary: str
@@ -111,7 +112,9 @@ def _run(row: Mapping[str, Any]) -> Run:
 
 
 def _named(fields: Mapping[str, Any]) -> str:
-    told = ", ".join(f"{name}={value}" for name, value in sorted(fields.items()) if name != "name")
+    told = ", ".join(
+        f"{name}={value}" for name, value in sorted(fields.items()) if name != "name" and value is not None
+    )
     return f"{fields['name']}({told})" if told else str(fields["name"])
 
 
