@@ -58,6 +58,9 @@ def show_plan(plan: Plan) -> None:
 def _experiment(experiment: Experiment) -> tuple[str, ...]:
     levels = [exam.level for exam in experiment.protocol.exams() if exam.level is not None]
     rate = f"{experiment.lr:g}" if experiment.lr is not None else "tuned for each arm"
+    if experiment.search is not None:
+        rate = f"searched for each arm, with {', '.join(experiment.search.dimensions[1:])}"
+    steps = f"{experiment.training_seconds:g} core-seconds" if experiment.steps is None else f"{experiment.steps:,}"
     return (
         experiment.name,
         experiment.protocol.name,
@@ -65,7 +68,7 @@ def _experiment(experiment: Experiment) -> tuple[str, ...]:
         f"{experiment.protocol.varies} {', '.join(map(str, levels))}" if levels else "",
         "\n".join(experiment.labels()),
         str(len(experiment.seeds)),
-        f"{experiment.steps:,}",
+        steps,
         rate,
     )
 

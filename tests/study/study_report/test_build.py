@@ -5,9 +5,10 @@ import statistics
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
+from longhold.study.plan import Plan
 from longhold.study.study_report import render_markdown, render_page, study_document
 from tests.study.study_report.pages import Page, markdown_page
-from tests.study.study_report.rows_made_up import FAILURE, failed
+from tests.study.study_report.rows_made_up import FAILURE, failed, rows_of
 
 LONGER = "the trained horizon of lstm chrono (told the lag) is longer than that of lstm forget:1"
 SHORTER = "the trained horizon of lstm forget:1 is longer than that of lstm chrono (told the lag)"
@@ -258,3 +259,18 @@ def test_long_tables_of_instruments_are_folded(few, few_rows):
         shares = [1 / (1 + row.seed) for row in few_rows if (row.arm, row.level) == (arm, int(level))]
         assert norms == [f"{0.9**lag * statistics.median(shares):.3g}" for lag in (1, int(level))]
     assert not any(table[0][-1] == "lag: norm after training" for table in written.numbers())
+
+
+def test_horizons_stand_against_truncation(few):
+    values = {**few.model_dump(), "experiments": [{**few.experiments[0].model_dump(), "truncations": [8, "full"]}]}
+    cut = Plan(**{**values, "family": None})
+    rows = [row.to_json() for row in rows_of(cut)]
+    page = shown(rows, cut)
+    horizons = {row[0]: row[1] for row in table_under(page, "arm", "steps", "95 % interval")}
+    table = next(table for table in page.numbers() if table[0] == ["gradients go back, steps", "8", "all"])
+    assert [row[0] for row in table[1:]] == ["lstm uniform", "lstm chrono (told the lag)"]
+    for arm, short, whole in table[1:]:
+        assert short.split("\n")[0] == horizons[f"{arm}, truncated at 8"]
+        assert whole.split("\n")[0] == horizons[arm]
+    whole = [row for row in rows if "truncation" not in row["spec"]]
+    assert "gradients go back" not in shown(whole, cut).words()

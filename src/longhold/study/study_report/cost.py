@@ -102,7 +102,7 @@ def _rates(name: str, rows: Rows) -> Table | None:
     mine = [row for row in rows if row.get("experiment") == name]
     tried = [row for row in mine if row.get("stage") == "tuning"]
     rates = sorted({float(row["lr"]) for row in tried})
-    chosen = {str(row["arm"]): float(row["lr"]) for row in mine if row.get("stage") != "tuning"}
+    chosen = {str(row["arm"]): float(row["lr"]) for row in mine if row.get("stage") == "result"}
     head: tuple[Entry, ...] = (
         Said("arm", "对象"),
         *(Cell(Said.same(f"{lr:g}"), number=True) for lr in rates),

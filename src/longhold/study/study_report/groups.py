@@ -10,6 +10,7 @@ from longhold.study.claims.rows import Run, runs
 from longhold.study.horizon import Outcomes, outcomes
 from longhold.study.ladder import spared
 from longhold.study.plan import Plan
+from longhold.study.row import cut_label
 from longhold.study.statistics import Share
 from longhold.study.study_report.said import Said, counted, exact, spread
 from longhold.training import printable
@@ -52,7 +53,17 @@ def results_of(run: Run, column: str = "by_lag") -> tuple[Result, ...]:
 
 
 def _examined(run: Run) -> Any:
-    return (run.columns.get("spec") or {}).get("examine")
+    return _specified(run).get("examine")
+
+
+def untruncated(run: Run) -> tuple[str, int | None]:
+    """A run's arm without its truncation, and the truncation."""
+    cut = _specified(run).get("truncation")
+    return run.arm.removesuffix(cut_label(cut)), cut
+
+
+def _specified(run: Run) -> Mapping[str, Any]:
+    return run.columns.get("spec") or {}
 
 
 @final
