@@ -25,11 +25,13 @@ def outcome(row: Row) -> str:
     """What a run came to, in a few words."""
     at = "" if row.vary is None else f", {row.vary} {row.level}"
     found = row.error or (f"solved in {row.solved_step} steps" if row.solved else _unsolved(row))
-    kind = "" if row.stage == "result" else f", tuning lr {row.lr:g}"
+    kind = {"timing": ", timed", "tuning": f", tuning lr {row.lr:g}"}.get(row.stage, "")
     return f"{row.experiment}: {row.arm}{at}, seed {row.seed}{kind}: {found}"
 
 
 def _unsolved(row: Row) -> str:
+    if row.stage == "timing":
+        return f"{1000 * (row.step_seconds or 0.0):.2f} ms a step"
     return f"{row.score:.3f} {row.unit}" if row.protocol == "text" else f"not solved (recall {row.recall:.2f})"
 
 

@@ -174,6 +174,15 @@ class Group:
         return [run.columns[name] for run in known if run.columns.get(name) is not None]
 
     @property
+    def _budget(self) -> Said:
+        """The most steps, or what they follow from."""
+        steps = Said("at most {} steps", "至多 {} 步").format(exact(self.column("steps")))
+        name, seconds = self.runs[0].budget
+        if name == "steps":
+            return steps
+        return Said("{} core-seconds of training, {}", "训练 {} 核·秒，{}").format(f"{seconds:g}", steps)
+
+    @property
     def settings(self) -> Said:
         """What every run shares, in a sentence or two."""
         sequences = self.column("test_sequences")
@@ -182,7 +191,7 @@ class Group:
             Said("task {}", "任务 {}").format(self.task),
             PROTOCOLS.get(self.protocol, Said.same(self.protocol)),
             Said("{} parameters", "{} 个参数").format(exact(self.column("parameters"))),
-            Said("at most {} steps", "至多 {} 步").format(exact(self.column("steps"))),
+            self._budget,
             Said("learning rate {}", "学习率 {}").format(spread(self.column("lr"))),
             counted(len(self.seeds), "seed", "seeds", "个种子"),
             *([tested] if sequences else []),
