@@ -285,7 +285,7 @@ def train(
     begin: TextModel | StrPath | None = None,
     cell: Literal["rnn", "gru", "lstm"] = "lstm",
     tokenizer: Literal["char", "byte", "word", "bpe"] = "char",
-    recipe: Literal["standard", "awd"] = "standard",
+    recipe: Literal["standard", "awd"] | None = None,
     vocab_size: int | None = None,
     hidden_size: int | None = None,
     num_layers: int | None = None,
@@ -320,7 +320,8 @@ def train(
         begin: the model that `more` goes on from, or its file; None: `output`.
         cell: the recurrence.
         tokenizer: what the model reads and writes: characters, bytes, words or byte pairs.
-        recipe: `standard`, or `awd` for the regularisation of AWD-LSTM; see `longhold.training.presets.preset`.
+        recipe: `standard`, or `awd` for the regularisation of AWD-LSTM; None: by text and budget. See
+            `longhold.training.presets.preset`.
         vocab_size: largest vocabulary, for characters, words and byte pairs. None: of characters those that are not
             rare; the others are spelled in bytes, as is whatever the model never saw.
         hidden_size: width of a layer.

@@ -76,3 +76,31 @@ def test_awd_ties_locks_drops_and_averages(cell: str, characters: int) -> None:
     assert "AWD-LSTM" in chosen.sentence
     assert "AWD-LSTM" not in plain.sentence
     assert chosen.model_config(80).with_hidden_size(24).build().output.in_features == 24
+
+
+def test_time_decides_the_width_of_a_short_text() -> None:
+    chosen = [preset(160_000, "cpu", 2, seconds=seconds) for seconds in (10, 120, 600)]
+    assert [one.hidden_size for one in chosen] == [256, 256, 512]
+    assert [bool(one.regularisation) for one in chosen] == [False, True, True]
+    assert [one.config.lr for one in chosen] == sorted((one.config.lr for one in chosen), reverse=True)
+    assert "passes" not in chosen[0].sentence
+    assert chosen[2].sentence.endswith("since 600 s are enough for some 23 passes.")
+    assert preset(160_000, "cpu", 2) == chosen[0]
+
+
+def test_more_cores_and_fewer_ids_make_more_passes() -> None:
+    assert preset(160_000, "cpu", 8, seconds=150).hidden_size == 512
+    assert preset(160_000, "cuda", 1, seconds=60).hidden_size == 512
+    assert not preset(800_000, "cpu", 2, seconds=600, vocab_size=4000).regularisation
+    assert preset(800_000, "cpu", 2, seconds=600, vocab_size=60).regularisation
+
+
+def test_what_a_person_decided_stays() -> None:
+    assert not preset(160_000, "cpu", 2, recipe="standard", seconds=600).regularisation
+    assert preset(160_000, "cpu", 2, recipe="awd").regularisation
+    assert preset(160_000, "cpu", 2, hidden_size=300, seconds=600).hidden_size == 300
+    assert preset(160_000, "cpu", 2, hidden_size=600).config.lr < preset(160_000, "cpu", 2, hidden_size=300).config.lr
+
+
+def test_a_text_that_is_long_gets_its_size_whatever_the_time() -> None:
+    assert preset(10**7, "cpu", 2, seconds=600) == preset(10**7, "cpu", 2)

@@ -21,8 +21,11 @@ def train(
     cell: Annotated[str, typer.Option(help="rnn, gru or lstm.")] = "lstm",
     tokenizer: Annotated[str, typer.Option(help="char, byte, word or bpe.")] = "char",
     recipe: Annotated[
-        str, typer.Option(help="standard, or awd: the dropouts, tied and averaged weights of AWD-LSTM.")
-    ] = "standard",
+        str | None,
+        typer.Option(
+            help="standard, or awd: the dropouts, tied and averaged weights of AWD-LSTM; default: by text and budget."
+        ),
+    ] = None,
     vocab_size: Annotated[int | None, typer.Option(help="Largest vocabulary, for char, word and bpe.")] = None,
     hidden_size: Annotated[int | None, typer.Option(help="Units in a layer.")] = None,
     num_layers: Annotated[int | None, typer.Option(help="Layers.")] = None,

@@ -24,7 +24,7 @@ from longhold.training.budget import with_budget
 from longhold.training.config import TrainConfig, checked
 from longhold.training.diagnosis import Scale
 from longhold.training.distributed import join
-from longhold.training.presets import Preset, available_cores, preset
+from longhold.training.presets import Preset, Recipe, available_cores, preset
 from longhold.training.run import Run
 from longhold.training.sampled import Writer, prime_of
 
@@ -44,7 +44,7 @@ class TextOptions(Config):
     """the recurrence"""
     tokenizer: Literal["char", "byte", "word", "bpe"] = "char"
     """what the model reads and writes"""
-    recipe: Literal["standard", "awd"] = "standard"
+    recipe: Literal["standard", "awd"] | None = None
     """how it is regularised; see `longhold.training.presets.preset`"""
     vocab_size: int | None = Field(default=None, ge=1)
     """largest vocabulary, for characters, words and byte pairs; None: for characters those that are not rare"""
@@ -158,8 +158,7 @@ def plan_text(
         note(sentence)
     tokenizer = _tokenizer(head, options) if begun is None else begun.tokenizer
     tokens, held_tokens = tokenizer.encode(head), tokenizer.encode(tail)
-    cell = options.cell if begun is None else begun.model.config.cell
-    chosen = preset(len(head), device, available_cores(), cell, options.recipe)
+    chosen = _preset(options, begun, len(head), device, tokenizer.vocab_size)
     config = fitted_config(_config(chosen, options, gentler=begun is not None), tokens)
     if begun is None:
         model_config = _model_config(chosen.model_config(tokenizer.vocab_size), options)
@@ -179,6 +178,17 @@ def plan_text(
     if run is not None and "before" in run.facts:
         before = Spent(**run.facts["before"])  # type: ignore[arg-type]
     return TextPlan(tokenizer, model, config, head, tail, tokens, held_tokens, run, before)
+
+
+def _preset(options: TextOptions, begun: Begun | None, characters: int, device: torch.device, ids: int) -> Preset:
+    """By the text and the time; for a network whose size is decided, by its size."""
+    cores = available_cores()
+    if begun is not None:
+        model = begun.model.config
+        recipe: Recipe = "awd" if model.weight_dropout else "standard"
+        return preset(characters, device, cores, model.cell, recipe, hidden_size=model.hidden_size)
+    seconds = options.budget_seconds if options.num_layers is None else None
+    return preset(characters, device, cores, options.cell, options.recipe, seconds, ids, options.hidden_size)
 
 
 def _begin_with_frequencies(model: LanguageModel, tokens: NDArray[np.int64]) -> LanguageModel:
