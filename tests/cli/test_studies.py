@@ -53,25 +53,49 @@ def test_tutorial_refuses_what_it_cannot_do(text: Path) -> None:
     assert longhold("tutorial", "--seeds", "0").exit_code == 2
 
 
-def test_compare_leaves_a_table_and_a_page(text: Path) -> None:
-    options = ("--budget", "4s", "--no-recall", "--parameters", "25000", "--cells", "rnn,lstm", "-o", "out")
+@pytest.mark.slow
+def test_compare_leaves_tables_a_page_and_a_plan_that_can_be_run_again(text: Path) -> None:
+    options = (
+        "--budget",
+        "3s",
+        "--no-recall",
+        "--parameters",
+        "25000",
+        "--cells",
+        "rnn",
+        "--workers",
+        "1",
+        "--out",
+        "out",
+    )
     result = longhold("compare", text, *options)
     assert result.exit_code == 0, result.output
-    for word in ("RNN, uniform", "LSTM, uniform", "n-gram", "xz alone", "bits/char"):
-        assert word in result.stdout
-    assert "GRU" not in result.stdout
-    page = (text.parent / "out" / "index.html").read_text(encoding="utf-8")
+    for word in ("rnn uniform", "n-gram of order 6", "xz alone", "bits/char", "Indicative"):
+        assert word in " ".join(result.stdout.split())
+    assert "lstm" not in result.stdout
+    assert "To fit 3 s on 1 process" in result.stderr
+    folder = text.parent / "out"
+    page = (folder / "index.html").read_text(encoding="utf-8")
     assert "book.txt" in page
     assert str(text.parent) not in page
+    (plan,) = folder.glob("compare-*.toml")
+    assert f"1 rows in {Path('out') / 'study.sqlite'}" in result.stderr
+    again = longhold("study", "report", plan, "--store", folder / "study.sqlite", "-o", text.parent / "again")
+    assert again.exit_code == 0, again.output
+    rows = [(place / "rows.jsonl").read_text(encoding="utf-8") for place in (folder, text.parent / "again")]
+    assert rows[0] == rows[1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("missing.txt",), ("missing.txt",)),
+        (("book.txt", "missing.txt"), ("missing.txt",)),
+        (("book.txt", "book.txt"), ("book.txt", "twice")),
         (("book.txt", "--cells", "rnn,abacus"), ("abacus",)),
         (("book.txt", "--cells", "rnn,rnn"), ("rnn,rnn",)),
         (("book.txt", "--budget", "0"), ("0",)),
+        (("book.txt", "--workers", "0"), ("workers=0",)),
         (("book.txt", "--parameters", "3", "--no-recall"), ("3",)),
         (("book.txt", "-o", "book.txt"), ("book.txt",)),
     ],

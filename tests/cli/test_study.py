@@ -112,7 +112,7 @@ def test_report_writes_the_page_and_says_where(folder: Path) -> None:
         told = study("report", name, "--store", "s.sqlite", "--output", "out")
         assert told.exit_code == 0, told.output
         assert told.stderr.splitlines() == [
-            f"report: {folder / 'out' / 'report.html'}, with report.md and rows.csv beside it"
+            f"report: {folder / 'out' / 'report.html'}, with report.md, rows.csv and rows.jsonl beside it"
         ]
         assert "lstm uniform" in (folder / "out" / "report.md").read_text(encoding="utf-8")
         assert len((folder / "out" / "rows.csv").read_text(encoding="utf-8").splitlines()) == 2

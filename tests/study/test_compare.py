@@ -1,182 +1,159 @@
+"""Texts and cells put together as a plan, run, and written down."""
+
 import json
-import math
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from longhold.data import Corpus, train_tokenizer
+from longhold.data import Corpus
 from longhold.errors import InputError
-from longhold.models.budget import parameter_count, solve_hidden_size
+from longhold.models.budget import parameter_count
 from longhold.models.language_model import LanguageModelConfig
-from longhold.study.baselines import baselines
-from longhold.study.compare import CompareConfig, compare, solve_text_model
-from longhold.study.machine import Machine
-from longhold.study.recall import ARMS, Arm, RecallConfig
-from longhold.study.report import render_page
-from longhold.training import TrainConfig
+from longhold.study import compare as comparing
+from longhold.study import texts
+from longhold.study.compare import CompareConfig, Compared, compare
+from longhold.study.executor import run_study
+from longhold.study.plan import load_plan
+from longhold.study.store import Store, from_jsonl
+from longhold.study.text_task import read_text
+from tests.study.tiny import Here
 
 PANGRAM = "the quick brown fox jumps over the lazy dog while five boxing wizards vex a jolly queen"
+TINY = CompareConfig(
+    cells=("rnn", "lstm"), parameters=12_000, embedding_size=8, window=17, batch_size=4, written=20, recall=False,
+    budget_seconds=600.0,
+)  # fmt: skip
 
 
-def made_up_text(words: int = 900, seed: int = 0) -> str:
-    return " ".join(np.random.default_rng(seed).choice(PANGRAM.split(), words)) + "\n"
+def made_up(name: str = "book.txt", seed: int = 0) -> Corpus:
+    words = np.random.default_rng(seed).choice(PANGRAM.split(), 900)
+    return Corpus(name, " ".join(words) + "\n", "utf-8", 1, ())
 
 
-CORPUS = Corpus("words", made_up_text(), "utf-8", 1, ("a note",))
-CUT = round(0.1 * len(CORPUS.text))
-RECALL = RecallConfig(lags=(1, 3), seeds=(0, 1), parameters=600, steps=3)
-SMALL = CompareConfig(
-    budget_seconds=8.0,
-    parameters=12_000,
-    embedding_size=16,
-    train=TrainConfig(batch_size=4, sequence_length=16, lr=3e-3),
-    recall=RECALL,
-    sample_length=30,
-    workers=1,
-)
+@pytest.fixture(autouse=True)
+def pool(monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Runs are made in this process, of at most 12 steps, and no text is known."""
+    here = Here()
+    monkeypatch.setattr(comparing, "pool_named", lambda name, workers: here)
+    monkeypatch.setattr(comparing, "_MOST_STEPS", 12)
+    monkeypatch.setattr(texts, "_folders", [])
+    return here
 
 
-@pytest.fixture(scope="module")
-def made():
-    seen = []
-    return compare(CORPUS, SMALL, on_progress=seen.append), seen
+def results(made: Compared) -> list[dict[str, object]]:
+    return [row.result() for row in made.rows]
 
 
-@pytest.mark.slow
-def test_every_cell_has_a_row_with_equal_parameters(made):
-    rows = made[0].cells
-    assert [row.cell for row in rows] == ["rnn", "gru", "lstm"]
-    assert max(row.parameters for row in rows) / min(row.parameters for row in rows) < 1.02
-    for row in rows:
-        assert row.steps >= row.best_step >= 1
-        assert row.tokens == row.steps * 4 * 16
-        assert 0 < row.held_out_bits < 9
-        assert row.train_perplexity > 1
-        assert row.tokens_per_second > 0
-        assert row.curve[-1].step == row.steps
-        assert min(row.curve, key=lambda point: point.bits_per_character).step == row.best_step
-        assert len(row.sample) > 5
+def test_every_cell_has_equal_size_steps_and_settings_and_the_page_tells(tmp_path: Path) -> None:
+    told: list[str] = []
+    made = compare([made_up("/home/me/book.txt")], tmp_path / "new" / "out", TINY, on_plan=told.append)
+    assert (made.left, [row.cell for row in made.rows]) == (0, ["lstm", "rnn"])
+    assert all(abs(row.parameters - 12_000) < 240 for row in made.rows)
+    assert {(row.steps_used, row.spec.batch_size, row.lr, row.seed) for row in made.rows} == {(12, 4, 3e-3, 0)}
+    assert told == [made.plan.notes]
+    assert "To fit 600 s on" in told[0]
+    assert "12 steps of 4 windows of 16 characters" in told[0]
+    assert "Nothing is claimed" in told[0]
+    page = made.files.page.read_text(encoding="utf-8")
+    assert made.files.page.name == "index.html"
+    for row in made.rows:
+        assert row.writing is not None
+        assert f"{row.writing.bits:.3f}" in page
+        assert f"{row.writing.ngram_bits:.3f}" in page
+    assert "longhold compare book.txt --cells rnn,lstm --budget 600s --parameters 12000 --no-recall --seed 0" in page
+    assert f"longhold study run {made.plan.name}.toml --store again.sqlite" in page
+    assert list(from_jsonl(made.files.lines)) == list(made.rows)
+    for path in (tmp_path / "new" / "out").iterdir():
+        if path.suffix in (".html", ".md", ".csv", ".jsonl", ".toml"):
+            assert str(tmp_path) not in path.read_text(encoding="utf-8")
+            assert "/home/me" not in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
-def test_the_text_is_cut_once_and_the_baselines_see_the_same_parts(made):
-    source = made[0].source
-    sizes = (source.train_characters, source.validation_characters, source.held_out_characters)
-    assert sum(sizes) == len(CORPUS.text)
-    assert source.held_out_characters == CUT
-    assert source.validation_characters == pytest.approx(0.05 * len(CORPUS.text), abs=2)
-    head, validation, held_out = (
-        CORPUS.text[: sizes[0]],
-        CORPUS.text[sizes[0] : sizes[0] + sizes[1]],
-        CORPUS.text[-sizes[2] :],
-    )
-    expected = baselines(head, validation, held_out, train_tokenizer("char", head))
-    assert made[0].baselines == expected
-    assert held_out.split()[1] == made[0].prompt.split()[0]
+def test_the_same_call_has_nothing_left_to_do(tmp_path: Path, pool: Here) -> None:
+    first = compare([made_up()], tmp_path, TINY)
+    pool.begun.clear()
+    again = compare([made_up()], tmp_path, TINY)
+    assert not pool.begun
+    assert (again.plan, again.rows) == (first.plan, first.rows)
 
 
-@pytest.mark.slow
-def test_recall_is_run_for_every_arm_lag_and_seed_with_the_same_steps(made):
-    rows = made[0].recall
-    assert [(row.run.arm, row.run.lag, row.run.seed) for row in rows] == [
-        (arm, lag, seed) for arm in ARMS for lag in (1, 3) for seed in (0, 1)
+def test_a_comparison_that_was_stopped_goes_on_by_the_plan_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = compare([made_up()], tmp_path / "whole", TINY)
+    monkeypatch.setattr(comparing, "pool_named", lambda name, workers: Here(stop_after=1))
+    with pytest.raises(KeyboardInterrupt):
+        compare([made_up()], tmp_path / "cut", TINY)
+    monkeypatch.setattr(comparing, "_MOST_STEPS", 99)  # what a quieter moment would have chosen
+    on: list[int] = []
+    rest = compare([made_up()], tmp_path / "cut", TINY, on_progress=lambda progress: on.append(progress.done))
+    assert on == [1, 2]
+    assert results(rest) == results(whole)
+
+
+def test_its_plan_is_run_as_any_other(tmp_path: Path) -> None:
+    made = compare([made_up()], tmp_path / "out", TINY)
+    read_text.cache_clear()
+    texts._folders.clear()
+    plan = load_plan(str(tmp_path / "out" / f"{made.plan.name}.toml"))
+    assert plan == made.plan
+    with Store(tmp_path / "other.sqlite") as store:
+        assert run_study(plan, store, Here()).left == 0
+        assert [row.result() for row in store.rows(plan.name)] == results(made)
+
+
+def test_another_comparison_in_the_same_folder_leaves_the_first_alone(tmp_path: Path) -> None:
+    first = compare([made_up()], tmp_path, TINY)
+    changed = [
+        compare([made_up(seed=1)], tmp_path, TINY),
+        compare([made_up()], tmp_path, TINY.model_copy(update={"seed": 7})),
     ]
-    assert len({row.run.config for row in rows}) == 1
-    assert rows[0].run.config.steps <= RECALL.steps
+    assert len({made.plan.name for made in (first, *changed)}) == 3
+    assert all(len(made.rows) == 2 for made in changed)
+    assert from_jsonl(changed[-1].files.lines) == changed[-1].rows
+    assert compare([made_up()], tmp_path, TINY).rows == first.rows
 
 
-@pytest.mark.slow
-def test_progress_is_told_from_the_baselines_to_the_last_run(made):
-    stages = [progress.stage for progress in made[1]]
-    assert list(dict.fromkeys(stages)) == ["baselines", "text", "recall"]
-    assert stages == sorted(stages, key=["baselines", "text", "recall"].index)
-    assert {p.done for p in made[1] if p.stage == "text"} == {0, 1, 2}
-    assert all((p.training is not None) == (p.stage == "text") for p in made[1])
-    assert made[1][-1].done == made[1][-1].total == len(made[0].recall)
-    told = [p.row for p in made[1] if p.row is not None]
-    assert sorted(map(made[0].recall.index, told)) == list(range(len(made[0].recall)))
+def test_each_text_has_an_experiment_of_its_own(tmp_path: Path) -> None:
+    named = [made_up(), made_up(seed=1), made_up("one-symbol recall", 2)]
+    names = [texts.keep(corpus, tmp_path) for corpus in named]
+    config = TINY.model_copy(update={"recall": True})
+    plan = comparing._draft(names, config, "compare")
+    assert [one.name for one in plan.experiments] == [
+        "book.txt", "book.txt (2)", "one-symbol recall (2)", "one-symbol recall",
+    ]  # fmt: skip
+    assert [one.protocol.task.get("corpus") for one in plan.experiments] == [*names, None]
+    assert plan.question == (
+        "How well do RNN and LSTM learn book.txt, book.txt (2) and one-symbol recall (2), and how long can each be "
+        "taught to hold a symbol?"
+    )
 
 
-class Enough(Exception):
-    pass
+def test_recall_is_the_plan_quick_for_the_chosen_cells(tmp_path: Path) -> None:
+    config = TINY.model_copy(update={"recall": True})
+    *_, recall = comparing._draft([texts.keep(made_up(), tmp_path)], config, "compare").experiments
+    (quick,) = load_plan("quick").experiments
+    assert recall.arms == {cell: quick.arms[cell] for cell in ("rnn", "lstm")}
+    assert recall.model_copy(update={"arms": quick.arms, "steps": quick.steps}) == quick
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads the children of a process from /proc")
-def test_whoever_stops_it_finds_no_worker_left():
-    begun = []
-
-    def children():
-        names = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-        return [name for name in names if b"study.worker" in Path(f"/proc/{name}/cmdline").read_bytes()]
-
-    def stop(progress):
-        begun.extend(children())
-        if progress.stage == "text":
-            raise Enough
-
-    with pytest.raises(Enough):
-        compare(CORPUS, SMALL.model_copy(update={"workers": 2}), on_progress=stop)
-    assert len(set(begun)) == 2
-    assert not children()
+def test_when_time_is_over_what_there_is_is_shown_and_the_rest_is_named(tmp_path: Path) -> None:
+    config = TINY.model_copy(update={"recall": True, "cells": ("rnn",), "budget_seconds": 0.5})
+    made = compare([made_up()], tmp_path, config)
+    assert made.left > 0
+    assert len(made.rows) + made.left == 1 + 2 * 3 * 3
+    assert "of the plan not there" in made.files.page.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
-def test_what_breaks_in_a_worker_is_raised_here(monkeypatch):
-    def broken(*arguments):
-        raise RuntimeError("out of luck")
-
-    monkeypatch.setattr("longhold.study.compare.run_study", broken)
-    with pytest.raises(RuntimeError, match="out of luck"):
-        compare(CORPUS, SMALL.model_copy(update={"cells": ("rnn",), "budget_seconds": 1.0}))
-
-
-@pytest.mark.slow
-def test_it_makes_a_page_and_knows_its_command(made):
-    assert made[0].command == "longhold compare words --cells rnn,gru,lstm --budget 8s --seed 0"
-    assert made[0].source.notes == ("a note",)
-    page = render_page(made[0])
-    assert all(f"{row.held_out_bits:.3f}" in page for row in made[0].cells)
-
-
-@pytest.mark.slow
-def test_one_cell_without_recall_leaves_generator_and_threads_alone():
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    threads = torch.get_num_threads()
-    config = SMALL.model_copy(update={"cells": ("gru",), "recall": None, "budget_seconds": 1.0, "prompt": "fox "})
-    made = compare(CORPUS, config, command="as told")
-    assert torch.equal(torch.rand(3), expected)
-    assert torch.get_num_threads() == threads
-    assert ([row.cell for row in made.cells], made.recall) == (["gru"], ())
-    assert (made.prompt, made.command) == ("fox ", "as told")
-
-
-@pytest.mark.parametrize("vocab_size", [40, 326, 5000])
-def test_the_solver_makes_the_cells_equal(vocab_size):
-    shapes = [solve_text_model(cell, vocab_size, CompareConfig()) for cell in ("rnn", "gru", "lstm")]
-    counts = [parameter_count(shape) for shape in shapes]
-    assert max(counts) / min(counts) < 1.02
-    reference = LanguageModelConfig(cell="lstm", vocab_size=vocab_size, hidden_size=160, embedding_size=64)
-    assert shapes[2] == reference
-    assert shapes[0].hidden_size == solve_hidden_size(shapes[0], parameter_count(reference))
-
-
-def test_only_the_arms_of_the_chosen_cells_are_run():
-    study = CompareConfig(cells=("rnn", "lstm")).study()
-    assert study is not None
-    assert study.arms == tuple(arm for arm in ARMS if arm.cell != "gru")
-
-
-def test_a_study_without_an_arm_for_the_cells_is_refused():
-    config = CompareConfig(cells=("rnn",), recall=RecallConfig(arms=(Arm(cell="gru", init="uniform"),)))
-    with pytest.raises(InputError, match="arms"):
-        config.study()
+def test_without_a_number_of_parameters_it_is_that_of_an_lstm_of_160_units(tmp_path: Path) -> None:
+    config = CompareConfig(cells=("rnn", "gru", "lstm"), recall=False)
+    name = texts.keep(made_up(), tmp_path)
+    (one,) = comparing._draft([name], config, "compare").experiments
+    size = read_text(name).tokenizer.vocab_size
+    lstm = LanguageModelConfig(cell="lstm", vocab_size=size, hidden_size=160, embedding_size=64)
+    assert one.parameters == parameter_count(lstm)
 
 
 @pytest.mark.parametrize(
@@ -186,34 +163,35 @@ def test_a_study_without_an_arm_for_the_cells_is_refused():
         ({"cells": ("rnn", "rnn")}, "each once"),
         ({"cells": ("rnn", "cnn")}, "cells"),
         ({"budget_seconds": 0}, "budget_seconds"),
-        ({"recall": {"lags": ()}}, "lags"),
+        ({"workers": 0}, "workers"),
         ({"nonsense": 1}, "nonsense"),
     ],
 )
-def test_bad_settings_are_named_in_a_line(changes, message):
+def test_bad_settings_are_named_in_a_line(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        CompareConfig(**changes)
+        CompareConfig(**changes)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 
 
-def test_a_short_text_is_refused_before_anything_is_trained():
-    with pytest.raises(InputError, match="at least 1000 characters to compare"):
-        compare(replace(CORPUS, text="short"), SMALL)
-
-
-def test_too_few_parameters_are_refused():
+def test_texts_that_cannot_be_compared_on_are_refused_before_anything_is_run(tmp_path: Path, pool: Here) -> None:
+    refusals = {
+        "at least 1000 characters to compare": [replace(made_up(), text="short")],
+        "given twice": [made_up(), made_up()],
+        "no text": [],
+    }
+    for message, corpora in refusals.items():
+        with pytest.raises(InputError, match=message) as caught:
+            compare(corpora, tmp_path, TINY)
+        assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="too small"):
-        solve_text_model("gru", 300, CompareConfig(parameters=100))
+        compare([made_up()], tmp_path, TINY.model_copy(update={"parameters": 100}))
+    assert not pool.begun
 
 
-def test_the_machine_has_no_name_and_no_path():
-    import getpass
-    import platform
-
-    here = Machine.here()
-    shown = json.dumps(here.__dict__)
-    assert here.cores >= 1
-    assert here.torch == torch.__version__
-    for private in (platform.node(), str(getpass.getuser()) + "@", "/home", "/work", "/root"):
-        assert private == "" or private not in shown
-    assert math.isfinite(here.cores)
+def test_a_text_by_a_hostile_name_does_no_harm(tmp_path: Path) -> None:
+    made = compare([made_up("</script><script>alert(1)</script>.txt")], tmp_path, TINY)
+    page = made.files.page.read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert json.loads(made.files.lines.read_text(encoding="utf-8").splitlines()[0])["task"]["corpus"].startswith(
+        "script>"
+    )

@@ -52,6 +52,23 @@ def test_a_run_costs_its_steps_and_its_tests() -> None:
     assert costs.at_most(spec(lag=4, steps=10)) == pytest.approx(0.04 * (10 + test_batches))
 
 
+class Busy(Clock):
+    """A quarter of the time on the clock goes to others."""
+
+    def collect(self, timeout=None):
+        ticket, (_, core) = super().collect(timeout)
+        return ticket, [core * 4 / 3, core]
+
+
+def test_a_busy_machine_is_told_and_costs_stay_processor_time() -> None:
+    costs = measure([spec(lag=4), spec(lag=8)], Busy())
+    assert costs.slowdown == pytest.approx(4 / 3)
+    assert costs.at_most(spec(lag=8, steps=150)) == measure([spec(lag=8)], Clock()).at_most(spec(lag=8, steps=150))
+    assert measure([], Busy()).slowdown == 1.0
+    step, tests = costs.step_and_tests(spec(lag=8, steps=150))
+    assert 150 * step + tests == pytest.approx(costs.at_most(spec(lag=8, steps=150)))
+
+
 def test_the_bill_is_the_sum_over_what_is_left() -> None:
     study = plan(experiment(expected_share=0.25))
     everything = agenda(study, {})

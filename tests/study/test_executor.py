@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from longhold.errors import InputError
 from longhold.study.agenda import agenda
+from longhold.study.cost import measure
 from longhold.study.executor import StudyProgress, pool_named, run_study, status
 from longhold.study.plan import Plan
 from longhold.study.row import Row
@@ -117,6 +120,33 @@ def test_a_study_beyond_its_budget_does_not_begin(tmp_path: Path) -> None:
     with Store(tmp_path / "study.sqlite") as store, pytest.raises(InputError, match="over its budget of 0"):
         run_study(plan().with_core_seconds(1e-6), store, Here())
     assert results(tmp_path / "study.sqlite") == []
+
+
+def test_no_run_begins_after_its_time_and_those_in_hand_are_finished(tmp_path: Path) -> None:
+    with Store(tmp_path / "study.sqlite") as store:
+        none = run_study(plan(), store, Here(), begin_within=0.0)
+        assert (none.done, none.left) == (0, 12)
+        late = Here()
+        late.collect = _slowly(late.collect)  # type: ignore[method-assign]
+        some = run_study(plan(), store, late, begin_within=0.3, costs=measure(agenda(plan(), {}).specs(), Here()))
+        assert some.done == len(late.begun) == 2
+        assert not late.jobs
+        assert run_study(plan(), store, Here(), begin_within=60.0).left == 0
+
+
+def _slowly(collect: Callable[..., tuple[int, Any]]) -> Callable[..., tuple[int, Any]]:
+    def slow(timeout: float | None = None) -> tuple[int, Any]:
+        time.sleep(0.31)
+        return collect(timeout)
+
+    return slow
+
+
+def test_costs_that_are_known_are_not_measured_again(tmp_path: Path) -> None:
+    costs, pool = measure(agenda(plan(), {}).specs(), Here()), Here()
+    with Store(tmp_path / "study.sqlite") as store:
+        end = run_study(plan(), store, pool, costs=costs)
+    assert len(pool.begun) == end.done
 
 
 def test_status_tells_from_rows_alone(tmp_path: Path) -> None:

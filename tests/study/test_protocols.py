@@ -1,8 +1,9 @@
 import pytest
 
 from longhold.errors import InputError
-from longhold.study.protocols import Capacity, Extrapolated, Plain, Readable, Trained
+from longhold.study.protocols import Capacity, Extrapolated, OfText, Plain, Readable, Trained
 from longhold.tasks import task_from_json
+from longhold.tasks.blimp import PARADIGMS
 from tests.study.tiny import RECALL
 
 
@@ -51,6 +52,16 @@ def test_readable_asks_the_state_at_lags_the_sequence_has() -> None:
     assert exam.probed == (1, 7)
     with pytest.raises(InputError, match="8 steps"):
         Readable(task=task, lags=(1, 8))
+
+
+def test_text_tells_what_is_read_and_written() -> None:
+    task = {"name": "text", "corpus": "pydoc", "window": 9}
+    (exam,) = OfText(task=task).exams()
+    assert (exam.contexts, exam.written, exam.tests) == (True, 0, (exam.task.examination,))
+    (exam,) = OfText(task=task, contexts=False, written=7).exams()
+    assert (exam.contexts, exam.written) == (False, 7)
+    with pytest.raises(InputError, match="contexts=false"):
+        OfText(task=task, contexts=False, pairs=PARADIGMS[:1])
 
 
 @pytest.mark.parametrize(

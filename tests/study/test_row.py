@@ -60,12 +60,11 @@ def test_two_runs_are_compared_without_what_was_measured() -> None:
     slow = row(spec(), seconds=99.0, core_seconds=98.0, machine="elsewhere", tokens_per_second=None)
     assert slow.result() == row(spec()).result()
     assert slow.result() != row(spec(), solved=False).result()
-    assert set(slow.result()) == set(Row.model_fields) - MEASURED
+    assert set(slow.result()) == set(Row.model_fields) - MEASURED - {"writing"}  # which only models of text have
 
 
 def test_what_older_rows_lack_is_not_written_where_it_is_not_said() -> None:
     later = {"truncation", "flops", "training_seconds", "step_seconds", "trial"}
-    assert not later & set(spec().model_dump(mode="json"))
     assert not later & set(row(spec()).to_json()["spec"])
     assert spec(truncation=3).model_dump()["truncation"] == 3
     assert TrialSpec(**row(spec(truncation=3)).to_json()["spec"]) == spec(truncation=3)

@@ -31,6 +31,18 @@ def test_windows_are_pieces_of_the_part_they_come_from(fox: str) -> None:
         assert all("," + ",".join(map(str, row.tolist())) + "," in whole for row in rows)
 
 
+def test_a_part_is_set_aside_to_choose_by(fox: str) -> None:
+    fitted = TextTask(fox, 20, "fitted")
+    validated = fitted.validation
+    assert validated is not None
+    assert validated.validation is TextTask(fox, 20).validation is None
+    assert fitted.examination == TextTask(fox, 20).examination
+    ids = [part._ids().tolist() for part in (fitted, validated, TextTask(fox, 20))]
+    assert ids[0] + ids[1] == ids[2]
+    assert len(ids[1]) == round(0.05 * len(ids[2]))
+    assert len(TextTask(fox, 200, "validated")._ids()) == 200
+
+
 def test_the_parts_do_not_overlap(fox: str) -> None:
     text = read_text(fox)
     assert len(text.trained) + len(text.held_out) == 30 * 44
@@ -49,6 +61,15 @@ def test_chance_is_what_frequencies_cost_and_a_sure_model_scores_0(fox: str) -> 
     assert task.scores(even, batch) == pytest.approx(torch.full((4,), math.log2(task.output_size)))
     assert task.recall(task.chance) == 0
     assert task.recall(0.0) == 1
+
+
+def test_loss_and_score_are_those_of_every_step(fox: str) -> None:
+    task = TextTask(fox, 20)
+    batch = task.batch_at(0, 0, 4)
+    outputs = torch.randn(19, 4, task.output_size, generator=torch.Generator().manual_seed(0))
+    loss = float(task.loss(outputs, batch))
+    assert loss == float(super(TextTask, task).loss(outputs, batch))
+    assert task.score(outputs, batch, loss) == pytest.approx(float(task.scores(outputs, batch).mean()), rel=1e-6)
 
 
 def test_it_is_a_task_like_others_by_its_json(fox: str) -> None:

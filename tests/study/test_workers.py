@@ -10,13 +10,13 @@ from io import StringIO
 import pytest
 
 from longhold.errors import InputError
-from longhold.study.recall import Arm, RecallConfig
 from longhold.study.worker import serve
 from longhold.study.workers import Job, Workers
 from longhold.training.presets import available_cores
+from tests.study.tiny import spec
 
-TINY = RecallConfig(arms=(Arm(cell="lstm", init="uniform"),), lags=(2,), seeds=(0,), steps=2, parameters=600)
-RUN = TINY.runs()[0].model_dump(mode="json")
+RUN = spec(steps=2).model_dump(mode="json")
+LONG = spec(lag=200, steps=100_000)
 
 
 def alive(process_id: int) -> bool:
@@ -35,42 +35,48 @@ def test_at_least_one_core_and_one_worker():
 
 def test_a_worker_answers_each_line_and_survives_an_error():
     jobs = [
-        {"name": "recall", "argument": RUN},
+        {"name": "trial", "argument": RUN},
         {"name": "nonsense", "argument": {}},
-        {"name": "recall", "argument": RUN},
+        {"name": "trial", "argument": RUN},
     ]
     answers = StringIO()
     serve(StringIO("".join(json.dumps(job) + "\n" for job in jobs)), answers)
     first, second, third = map(json.loads, answers.getvalue().splitlines())
-    assert first["result"]["steps"] == 2
+    assert first["result"]["steps_used"] == 2
     assert "nonsense" in second["error"]
-    assert third["result"]["accuracy"] == first["result"]["accuracy"]
+    assert third["result"]["score"] == first["result"]["score"]
+
+
+def answer(workers: Workers, job: Job) -> object:
+    workers.submit(job)
+    return workers.collect()
 
 
 @pytest.mark.slow
-def test_results_come_with_their_index_an_error_is_told_and_none_stays_alive():
+def test_results_come_with_their_ticket_an_error_is_told_and_none_stays_alive():
     with Workers(2) as workers:
         ids = [process.pid for process in workers._processes]
-        results = dict(workers.map([Job("recall", RUN)] * 3))
-        assert sorted(results) == [0, 1, 2]
+        tickets = [workers.submit(Job("trial", RUN)) for _ in range(3)]
+        results = dict(workers.collect() for _ in tickets)
+        assert sorted(results) == tickets
         with pytest.raises(RuntimeError, match="nonsense"):
-            list(workers.map([Job("nonsense", {})]))
+            answer(workers, Job("nonsense", {}))
         workers._processes[0].kill()
         workers._processes[1].kill()
         with pytest.raises(RuntimeError, match="ended without a word"):
-            list(workers.map([Job("recall", RUN)]))
+            answer(workers, Job("trial", RUN))
     assert not any(map(alive, ids))
 
 
 PROGRAM = """
-import faulthandler
-from longhold.study.recall import RecallConfig, run_study
-from longhold.study.workers import Workers
+import faulthandler, json, sys
+from longhold.study.workers import Job, Workers
 faulthandler.dump_traceback_later(40)
-config = RecallConfig(lags=(200,), seeds=(0,), steps=100000)
 with Workers(2) as workers:
     print(*(process.pid for process in workers._processes), flush=True)
-    run_study(config, workers)
+    for _ in range(2):
+        workers.submit(Job("trial", json.loads(sys.argv[1])))
+    workers.collect()
 """
 
 
@@ -91,7 +97,10 @@ def complaints_after_ctrl_c(program: "subprocess.Popen[str]") -> str:
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
 def test_ctrl_c_ends_every_worker():
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, LONG.model_dump_json()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as program:
         assert program.stdout is not None
         ids = [int(word) for word in program.stdout.readline().split()]

@@ -1,54 +1,34 @@
-"""What `demo` and `compare` share: the live picture, the table, the page."""
+"""What `demo` and `compare` share: the live picture, the tables, where the page lies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 from longhold.cli.output import say
+from longhold.cli.studying import study_progress
 from longhold.data.corpora import Corpus
-from longhold.errors import InputError
-from longhold.study.compare import CompareConfig, CompareProgress, compare
-from longhold.study.report import render_table, write_report
-from longhold.training import printable
+from longhold.study.compare import STORE, CompareConfig, compare
+from longhold.study.comparison_table import show_comparison
 
 
-def run_comparison(corpus: Corpus, options: Mapping[str, object], folder: Path, *, command: str | None = None) -> None:
-    """Compare, print the table, write the page.
+def run_comparison(
+    corpora: Sequence[Corpus],
+    options: Mapping[str, object],
+    folder: Path,
+    *,
+    name: str = "compare",
+    command: str | None = None,
+) -> None:
+    """Compare, print the tables, say where the page lies.
 
     Raises:
-        InputError: an option cannot be used, or the page cannot be written.
+        InputError: an option or a text cannot be used, or the folder cannot be written.
     """
     config = CompareConfig(**dict(options))  # type: ignore[arg-type]
-    page = _page_in(folder)
-    for note in corpus.notes:
+    for note in (note for corpus in corpora for note in corpus.notes):
         say(note)
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.fields[stage]:9}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=1.0, stage="")
-        said = set[str]()
-
-        def watch(progress: CompareProgress) -> None:
-            message = printable(progress.message)
-            share = 0.0 if progress.training is None else progress.training.step / progress.training.steps
-            bar.update(
-                task, completed=(progress.done + share) / progress.total, description=message, stage=progress.stage
-            )
-            if not console.is_terminal and progress.message not in said and progress.training is None:
-                said.add(progress.message)
-                say(f"{progress.stage}: {progress.message}")
-
-        comparison = compare(corpus, config, command=command, on_progress=watch)
-    write_report(comparison, page)
-    Console().print(render_table(comparison))
-    say(f"page: {page.resolve()}")
-
-
-def _page_in(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder} for the page: {error.strerror or error}") from None
-    return folder / "index.html"
+    with study_progress(folder / STORE, "give the same command again") as watch:
+        compared = compare(corpora, folder, config, name=name, command=command, on_plan=say, on_progress=watch)
+    show_comparison(compared.rows, compared.plan)
+    files = compared.files
+    beside = ", ".join(path.name for path in (files.markdown, files.rows, files.lines))
+    say(f"page: {files.page.resolve()}, with {beside} and {compared.plan.name}.toml beside it")

@@ -8,11 +8,14 @@ import typer
 
 def demo(
     budget: Annotated[str, typer.Option(help="Time for everything.")] = "3m",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page.")] = Path("longhold-demo"),
+    output: Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder for page, plan and rows.")] = Path(
+        "longhold-demo"
+    ),
 ) -> None:
     """A first look: three cells learn The Time Machine, write in it, and are tested on memory; about three minutes."""
     from longhold.cli.comparing import run_comparison
     from longhold.data.corpora import demo_corpus
     from longhold.training import parse_duration
 
-    run_comparison(demo_corpus(), {"budget_seconds": parse_duration(budget)}, output, command="longhold demo")
+    options = {"budget_seconds": parse_duration(budget)}
+    run_comparison([demo_corpus()], options, output, name="demo", command=f"longhold demo --budget {budget}")

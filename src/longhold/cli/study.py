@@ -60,7 +60,8 @@ def run(
 
     chosen = load_plan(name).with_core_seconds(core_seconds)
     seconds = None if budget is None else parse_duration(budget)
-    with study_progress(chosen, store) as watch, Store(store) as rows, pool_named(executor, workers) as pool:
+    again = f"longhold study run {name} --store {store}"
+    with study_progress(store, again) as watch, Store(store) as rows, pool_named(executor, workers) as pool:
         run_study(chosen, rows, pool, seconds=seconds, on_progress=watch)
 
 
@@ -110,12 +111,13 @@ def report(
     store: StorePath = STORE,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path("longhold-study"),
 ) -> None:
-    """Write what the rows say: one HTML page, the same as Markdown, and the rows as CSV."""
+    """Write what the rows say: one HTML page, the same as Markdown, and the rows as CSV and JSON lines."""
     from longhold.cli.output import say
     from longhold.study.study_report import report_of
 
     files = report_of(name, store, output)
-    say(f"report: {files.page.resolve()}, with {files.markdown.name} and {files.rows.name} beside it")
+    beside = f"{files.markdown.name}, {files.rows.name} and {files.lines.name}"
+    say(f"report: {files.page.resolve()}, with {beside} beside it")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -10,12 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from longhold.cli.output import say
 from longhold.study.executor import StudyProgress
 from longhold.study.listing import duration, outcome
-from longhold.study.plan import Plan
 
 
 @contextmanager
-def study_progress(plan: Plan, store: Path) -> Iterator[Callable[[StudyProgress], None]]:
-    """A bar, or a line for each row where there is no terminal; at the end, how it ended and how to go on."""
+def study_progress(store: Path, again: str) -> Iterator[Callable[[StudyProgress], None]]:
+    """A bar, or a line for each row where there is no terminal; at the end, how it ended and what goes on with it."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     last: list[StudyProgress] = []
@@ -34,5 +33,5 @@ def study_progress(plan: Plan, store: Path) -> Iterator[Callable[[StudyProgress]
             yield watch
     finally:
         if last:
-            again = f"; the rest: longhold study run {plan.name} --store {store}" if last[0].left else ""
-            say(f"{last[0].done} rows in {store}{again}")
+            rest = f"; for the rest {again}" if last[0].left else ""
+            say(f"{last[0].done} rows in {store}{rest}")

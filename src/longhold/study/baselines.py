@@ -1,76 +1,16 @@
 """What a network has to beat: counting, and a compressor that everyone has."""
 
 import lzma
-import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from longhold.data import Tokenizer
 from longhold.errors import InputError
-from longhold.models.ngram import KneserNey
 
-ORDERS = range(2, 7)
-"""The orders that an n-gram is chosen from."""
+ORDER = 6
+"""Of the n-gram."""
 
 MOST_READ = 4_000_000
-"""Characters that a baseline reads; beyond it, minutes would go into the baselines."""
+"""Characters of training text, the last ones, that a baseline reads; beyond it, minutes would go into the baselines."""
+
 _SMALLEST_DICTIONARY, _LARGEST_DICTIONARY = 1 << 20, 1 << 28
-
-
-@final
-@dataclass(frozen=True)
-class Baseline:
-    """A predictor without a network and what it needs."""
-
-    name: str
-    """What it is called."""
-    explanation: str
-    """How its number comes about, in a line."""
-    bits_per_character: float
-    """Bits that a character of the held-out text costs."""
-    seconds: float = field(compare=False)
-    """Time taken."""
-
-
-def baselines(train: str, validation: str, held_out: str, tokenizer: Tokenizer) -> tuple[Baseline, ...]:
-    """Token frequencies, the Kneser-Ney n-gram of the best order, xz that has read the training text, and xz alone.
-
-    All read `train` and are measured on `held_out`; `validation` chooses the order and does nothing else. Of a training
-    text beyond 4,000,000 characters the last so many are read, and the rows say so.
-    """
-    read = train[-MOST_READ:]
-    source = "the training text" if read == train else f"the last {MOST_READ:,} characters of the training text"
-    ids, context = tokenizer.encode(read), int(tokenizer.encode(train[-1:])[-1])
-    choosing, asked = tokenizer.encode(validation), tokenizer.encode(held_out)
-
-    def bits(order: int, text: NDArray[np.int64]) -> float:
-        nats = KneserNey(order, tokenizer.vocab_size).fit(ids).nats(np.concatenate([[context], text]))
-        return float(nats[1:].sum()) / math.log(2) / len(held_out)
-
-    def best() -> tuple[float, str]:
-        order = min(ORDERS, key=lambda n: bits(n, choosing))
-        told = f"order {order}, the best of {ORDERS[0]} to {ORDERS[-1]} on the validation text; counts from {source}"
-        return bits(order, asked), f"interpolated modified Kneser-Ney of {told}"
-
-    return (
-        _timed("token frequencies", lambda: (bits(1, asked), f"how often each token occurs in {source}; no context")),
-        _timed("n-gram", best),
-        _timed(
-            "xz after training text",
-            lambda: (
-                conditional_xz_bits(read, held_out),
-                f"what xz -9e grows by when the held-out text follows {source}",
-            ),
-        ),
-        _timed(
-            "xz alone", lambda: (xz_bits(held_out), "the held-out text compressed by xz -9e with nothing before it")
-        ),
-    )
 
 
 def xz_bits(text: str) -> float:
@@ -106,9 +46,3 @@ def _require(text: str) -> str:
     if not text:
         raise InputError("the held-out text is empty: expected at least one character")
     return text
-
-
-def _timed(name: str, measure: Callable[[], tuple[float, str]]) -> Baseline:
-    began = time.perf_counter()
-    bits, explanation = measure()
-    return Baseline(name, explanation, bits, time.perf_counter() - began)

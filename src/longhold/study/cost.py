@@ -50,6 +50,8 @@ class Costs:
 
     step_seconds: Mapping[str, float]
     """Processor time of an optimizer step, by the kind of run, or by what it is about."""
+    slowdown: float = 1.0
+    """Time on the clock for a second of processor time, while steps were timed: above 1 on a busy machine."""
     _known: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     def at_most(self, spec: TrialSpec) -> float:
@@ -58,27 +60,33 @@ class Costs:
             self._known[spec.digest] = self._worked_out(spec)
         return self._known[spec.digest]
 
-    def _worked_out(self, spec: TrialSpec) -> float:
+    def step_and_tests(self, spec: TrialSpec) -> tuple[float, float]:
+        """One optimizer step of a run, and its tests."""
         step = self.step_seconds.get(kind_of(spec)) or self.step_seconds[_rough_kind_of(spec)]
-        training = step * spec.steps if spec.training_seconds is None else spec.training_seconds
         if spec.stage == "timing":
-            return training
+            return step, 0.0
         batches = sum(sequences(spec, task) * task.length for task in map(task_from_json, spec.tests))
         trained = spec.batch_size * task_from_json(spec.task).length
-        return training + step * _FORWARD * batches / trained
+        return step, step * _FORWARD * batches / trained
+
+    def _worked_out(self, spec: TrialSpec) -> float:
+        step, tests = self.step_and_tests(spec)
+        return (step * spec.steps if spec.training_seconds is None else spec.training_seconds) + tests
 
 
 def measure(specs: Iterable[TrialSpec], pool: Pool) -> Costs:
     """Time a few steps of each kind of run, in the pool's processes."""
     kinds = representatives(specs)
     tickets = {pool.submit(Job("step_time", spec.model_dump(mode="json"))): kind for kind, spec in kinds.items()}
-    core: dict[str, float] = {}
-    while len(core) < len(kinds):
+    found: dict[str, StepTime] = {}
+    while len(found) < len(kinds):
         ended = pool.collect()
         if ended is not None:
-            core[tickets[ended[0]]] = StepTime(*ended[1]).core
-    about = {_rough_kind_of(spec): core[kind] for kind, spec in kinds.items()}
-    return Costs({**about, **core})
+            found[tickets[ended[0]]] = StepTime(*ended[1])
+    wall, core = (sum(times) for times in zip(*found.values(), strict=True)) if found else (0.0, 0.0)
+    about = {_rough_kind_of(spec): found[kind].core for kind, spec in kinds.items()}
+    steps = {**about, **{kind: times.core for kind, times in found.items()}}
+    return Costs(steps, max(1.0, wall / core) if core else 1.0)
 
 
 @final

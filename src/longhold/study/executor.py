@@ -79,6 +79,8 @@ def run_study(
     pool: Pool,
     *,
     seconds: float | None = None,
+    begin_within: float | None = None,
+    costs: Costs | None = None,
     on_progress: Callable[[StudyProgress], None] | None = None,
 ) -> StudyEnd:
     """Run what is left of a plan, the longest first, and keep each row as it comes.
@@ -91,13 +93,32 @@ def run_study(
         store: where rows are kept.
         pool: processes that have been started.
         seconds: no longer than this; None: until nothing is left.
+        begin_within: no run begins after so many seconds, and those in hand are finished; None: always.
+        costs: what its runs cost, where that is known already; None: it is measured.
         on_progress: called when the study begins and after each row.
 
     Raises:
         InputError: the plan is predicted to take more than its budget, or the store cannot be used.
         RuntimeError: a run raised or its process died, with what it said.
     """
-    return _Run(plan, store, pool, seconds, on_progress or (lambda progress: None)).to_the_end()
+    began = time.monotonic()
+    limits = _Limits(*(None if limit is None else began + limit for limit in (seconds, begin_within)))
+    return _Run(plan, store, pool, limits, costs, on_progress or (lambda progress: None)).to_the_end()
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Moments of the monotonic clock; None: no limit."""
+
+    end: float | None
+    last_begin: float | None
+
+    def left(self) -> float | None:
+        """Seconds to the end, at least 0."""
+        return None if self.end is None else max(0.0, self.end - time.monotonic())
+
+    def may_begin(self) -> bool:
+        return self.last_begin is None or time.monotonic() < self.last_begin
 
 
 class _Run:
@@ -106,38 +127,35 @@ class _Run:
         plan: Plan,
         store: Store,
         pool: Pool,
-        seconds: float | None,
+        limits: _Limits,
+        costs: Costs | None,
         on_progress: Callable[[StudyProgress], None],
     ) -> None:
         self._began = time.monotonic()
         self._plan, self._store, self._pool, self._watch = plan, store, pool, on_progress
-        self._ends = None if seconds is None else self._began + seconds
+        self._limits = limits
         self._rows = _rows(plan, store)
         self._in_hand: dict[int, TrialSpec] = {}
         self._planner = Planner(plan)
         self._left = self._planner.agenda(self._rows)
-        self._costs = self._affordable()
+        self._costs = self._affordable(costs or measure(self._left.specs(), self._pool))
 
-    def _affordable(self) -> Costs:
-        costs = measure(self._left.specs(), self._pool)
+    def _affordable(self, costs: Costs) -> Costs:
         spent = sum(row.core_seconds for row in self._left.done)
         refuse_beyond_budget(self._plan, bills(self._plan, self._left, costs), spent)
         return costs
 
     def to_the_end(self) -> StudyEnd:
         self._tell(None)
-        while self._left.runs and self._seconds_left() > 0:
-            self._begin()
-            ended = self._pool.collect(self._patience())
+        while self._left.runs and self._limits.left() != 0:
+            if self._limits.may_begin():
+                self._begin()
+            if not self._in_hand:
+                break
+            ended = self._pool.collect(self._limits.left())
             if ended is not None:
                 self._end(*ended)
         return StudyEnd(len(self._left.done), self._left.runs, time.monotonic() - self._began)
-
-    def _seconds_left(self) -> float:
-        return float("inf") if self._ends is None else self._ends - time.monotonic()
-
-    def _patience(self) -> float | None:
-        return None if self._ends is None else max(0.0, self._seconds_left())
 
     def _begin(self) -> None:
         """Give every free process the run that has most behind it; what decides something of others comes first."""

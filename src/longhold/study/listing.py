@@ -32,6 +32,8 @@ def outcome(row: Row) -> str:
 def _unsolved(row: Row) -> str:
     if row.stage == "timing":
         return f"{1000 * (row.step_seconds or 0.0):.2f} ms a step"
+    if row.writing is not None:
+        return f"{row.writing.bits:.3f} bits per character"
     return f"{row.score:.3f} {row.unit}" if row.protocol == "text" else f"not solved (recall {row.recall:.2f})"
 
 

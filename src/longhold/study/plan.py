@@ -15,6 +15,7 @@ from longhold.study.claims import Tuning as ToldTuning
 from longhold.study.protocols import Exam, Protocol
 from longhold.study.row import Arm, Stage, TrialSpec, is_told
 from longhold.study.search import Search
+from longhold.study.texts import FOLDER, look_in
 from longhold.study.trial import network
 from longhold.study.tuning import Seeds, Setting, Timing, Tuning
 from longhold.training.config import read_toml
@@ -56,6 +57,8 @@ class Experiment(Config):
     """How each arm gets a learning rate of its own."""
     search: Search | None = None
     """How each arm gets values of its own in several dimensions."""
+    final_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Learning rate of the last step allowed, as a share of the first; between them half a cosine. 1: constant."""
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     """Largest total 2-norm of the gradients."""
     batch_size: Annotated[int, Field(ge=1)] = 64
@@ -174,10 +177,13 @@ class Experiment(Config):
             examine=exam.examine,
             probed=exam.probed,
             pairs=exam.pairs,
+            contexts=exam.contexts,
+            written=exam.written,
             vary=self.protocol.varies,
             level=exam.level,
             optimizer=self.optimizer,
             lr=setting.lr,
+            final_fraction=self.final_fraction,
             clip_norm=setting.clip_norm or self.clip_norm,
             trial=setting.trial,
             batch_size=self.batch_size,
@@ -303,7 +309,7 @@ def questions() -> dict[str, tuple[str, float]]:
 
 
 def load_plan(source: str) -> Plan:
-    """A plan that comes with longhold, by its name, or one from a TOML file.
+    """A plan that comes with longhold, by its name, or one from a TOML file, whose own texts lie in `texts` beside it.
 
     Raises:
         InputError: there is no such plan, or something in it cannot be used; one line.
@@ -311,6 +317,8 @@ def load_plan(source: str) -> Plan:
     path = next((path for path in _shipped_files() if path.stem == source), Path(source))
     if path.suffix != ".toml":
         raise InputError(f"plan {source!r}: expected one of {', '.join(shipped())}, or a .toml file")
+    if (path.parent / FOLDER).is_dir():
+        look_in(path.parent / FOLDER)
     try:
         return Plan(**read_toml(path))  # type: ignore[arg-type]
     except InputError as error:

@@ -31,6 +31,10 @@ class Exam:
     """Lags at which the frozen state is read."""
     pairs: tuple[str, ...] = ()
     """Sets of minimal pairs that a model of text is asked about."""
+    contexts: bool = True
+    """Whether a model of text is read with ever more true context."""
+    written: int = 0
+    """Tokens that a model of text writes."""
 
 
 class _Base(Config):
@@ -215,13 +219,18 @@ class Plain(_Ladder):
 class OfText(_Base):
     """The text horizon: one model of a text, asked at the same held-out targets with ever more true context.
 
-    The task is `text`. BLiMP's agreement sets may be asked about too; they are read from `LONGHOLD_DATA`.
+    The task is `text`. BLiMP's agreement sets may be asked about too; they are read from `LONGHOLD_DATA`. The model may
+    be asked to write, and then also for its bits per character beside an n-gram and `xz`.
     """
 
     name: Literal["text"] = "text"
     """The protocol."""
     pairs: tuple[str, ...] = ()
-    """Sets of minimal pairs."""
+    """Sets of minimal pairs; they take `contexts`."""
+    contexts: bool = True
+    """Whether ever more true context is given, which takes minutes; without it there is no text horizon."""
+    written: Annotated[int, Field(ge=0)] = 0
+    """Tokens that the model writes after its training; 0: it writes nothing."""
 
     def exams(self) -> tuple[Exam, ...]:
         task = task_from_json(self.task)
@@ -229,7 +238,10 @@ class OfText(_Base):
             raise InputError(f"protocol text has task {task.name!r}: expected 'text'")
         if unknown := sorted(set(self.pairs) - set(PARADIGMS)):
             raise InputError(f"pairs {unknown[0]!r:.60}: expected some of {', '.join(PARADIGMS)}")
-        return (Exam(task, (task.examination,), None, pairs=self.pairs),)
+        if self.pairs and not self.contexts:
+            raise InputError(f"pairs={list(self.pairs)} with contexts=false: expected contexts, or no pairs")
+        exam = Exam(task, (task.examination,), None, pairs=self.pairs, contexts=self.contexts, written=self.written)
+        return (exam,)
 
 
 Protocol: TypeAlias = Annotated[

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self, final
 
 from longhold.errors import InputError
+from longhold.study import texts
 from longhold.study.workers import THREADS, Job, Pool
 
 
@@ -36,7 +37,7 @@ class RayPool(Pool):
 
     def __enter__(self) -> Self:
         cluster = os.environ.get("RAY_ADDRESS")
-        variables = dict.fromkeys(THREADS, "1")
+        variables = {**dict.fromkeys(THREADS, "1"), **texts.environment()}
         if cluster is None:
             variables["PYTHONPATH"] = os.pathsep.join(
                 path for path in (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")) if path

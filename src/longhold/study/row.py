@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Container
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, final
 
-from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from longhold.models.config import Config
 
@@ -13,8 +14,14 @@ _MEANING = 2
 """Part of every digest. It grows when the same specification comes to mean another run, so that no old row is taken
 for a new one."""
 
-_LATER = ("pairs", "truncation", "flops", "training_seconds", "step_seconds", "trial")
+_LATER = (
+    *("pairs", "contexts", "written", "final_fraction"),
+    *("truncation", "flops", "training_seconds", "step_seconds", "trial"),
+)
 """Fields of a specification that older rows lack; at their default they do not count, so that old digests stay."""
+
+_LATEST = frozenset(_LATER) - {"pairs"}
+"""Those of them, and `writing` of a row, that rows do not mention at their default, so that digests of rows stay."""
 
 TaskValues: TypeAlias = dict[str, JsonValue]
 """A task as `Task.to_json` gives it."""
@@ -75,6 +82,10 @@ class TrialSpec(Config):
     """Lags at which a linear probe reads the trained model's frozen state; the task's inputs are what is read."""
     pairs: tuple[str, ...] = ()
     """Sets of minimal pairs that a model of text is asked about."""
+    contexts: bool = True
+    """Whether a model of text is read with ever more true context, for its text horizon."""
+    written: Annotated[int, Field(ge=0)] = 0
+    """Tokens that a model of text writes after its training; above 0 its row has `writing`."""
     vary: str | None = None
     """The field of the task in which the runs of an arm differ, such as `lag`; None: in none."""
     level: int | None = None
@@ -82,7 +93,9 @@ class TrialSpec(Config):
     optimizer: Literal["adam", "sgd"] = "adam"
     """The update rule; `sgd` is without momentum."""
     lr: Annotated[float, Field(gt=0)]
-    """Learning rate, constant."""
+    """Learning rate of the first step."""
+    final_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Learning rate of the last step allowed, as a share of the first; between them half a cosine. 1: constant."""
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     """Largest total 2-norm of the gradients."""
     batch_size: Annotated[int, Field(ge=1)] = 64
@@ -120,10 +133,6 @@ class TrialSpec(Config):
             raise ValueError("expected one of hidden_size, parameters and flops")
         return self
 
-    @model_serializer(mode="wrap")
-    def _as_older_rows_have_it(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in written(self).items() if name not in _LATER or value is not None}
-
     @property
     def arm(self) -> str:
         """The cell, its initialisation and its truncation as they are called in a report."""
@@ -137,9 +146,15 @@ class TrialSpec(Config):
     @cached_property
     def digest(self) -> str:
         """Names the run: two specifications have the same digest if and only if they say the same."""
-        said = self.model_dump(mode="json")
-        later = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
-        return digest_of({"meaning": _MEANING, **{name: value for name, value in said.items() if name not in later}})
+        said = {name: value for name, value in self.model_dump(mode="json").items() if self._counts(name, _LATER)}
+        return digest_of({"meaning": _MEANING, **said})
+
+    def mentions(self, name: str) -> bool:
+        """Whether a row's JSON has this field; a row that was made before there was such a field has it not."""
+        return self._counts(name, _LATEST)
+
+    def _counts(self, name: str, later: Container[str]) -> bool:
+        return name not in later or getattr(self, name) != type(self).model_fields[name].default
 
 
 @final
@@ -261,6 +276,33 @@ class TextReading(Config):
 
 
 @final
+class Writing(Config):
+    """What a model of text came to: bits per character of the held-out text, beside predictors without a network on the
+    same text, and what it writes."""
+
+    bits: float
+    """Of the model, state carried from the end of the training text through all that was asked."""
+    characters: int
+    """How many were asked, from the beginning of the held-out text."""
+    frequency_bits: float
+    """Of token frequencies in the training text, without context."""
+    ngram_bits: float
+    """Of the Kneser-Ney n-gram of the training text."""
+    xz_bits: float
+    """What `xz -9e` grows by when the asked text follows the training text."""
+    xz_alone_bits: float
+    """The asked text compressed by `xz -9e` with nothing before it."""
+    best_step: int
+    """The step whose weights were kept, best on the text that was set aside for that; else the last."""
+    prime: str
+    """What it writes after: the first words of the held-out text."""
+    temperature: float
+    """Of what it writes."""
+    sample: str
+    """What it writes."""
+
+
+@final
 class Row(Config):
     """What one run came to. All fields but those in `MEASURED` follow from `spec`, on the same machine and build."""
 
@@ -328,7 +370,9 @@ class Row(Config):
     time_constants: TimeQuantiles | None = None
     """Of an LSTM's or GRU's units, where the task has a lag."""
     text: TextReading | None = None
-    """Of a model of text."""
+    """Of a model of text that was read with ever more context."""
+    writing: Writing | None = None
+    """Of a model of text that was to write."""
     curve: tuple[tuple[int, float, float], ...]
     """`(step, loss, recall)` on the run's own new batches, each the mean since the point before."""
     tokens_per_second: float | None
@@ -358,7 +402,9 @@ class Row(Config):
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain values; `Row(**values)` reads them."""
-        return self.model_dump(mode="json")
+        values = self.model_dump(mode="json", exclude=None if self.writing else {"writing"})
+        values["spec"] = {name: value for name, value in values["spec"].items() if self.spec.mentions(name)}
+        return values
 
     def result(self) -> dict[str, Any]:
         """The row without what depends on the machine and the moment: equal for two runs of the same `spec`."""

@@ -20,29 +20,31 @@ from longhold.data.frequencies import log_frequencies
 from longhold.data.tokenizers.char import CharTokenizer
 from longhold.errors import InputError
 from longhold.models.ngram import KneserNey
-from longhold.study.baselines import MOST_READ, ORDERS
+from longhold.study.baselines import MOST_READ, ORDER
+from longhold.study.texts import is_own, read_own
 from longhold.tasks import NOT_ASKED, Task, TaskBatch
 from longhold.tasks.registry import ADDED
 
 _PTB = "ptb"
-_HELD_OUT = 0.1
+_HELD_OUT, _VALIDATED = 0.1, 0.05
 
 
 class Text(NamedTuple):
-    """A corpus as ids."""
+    """A corpus, cut in two, and as ids."""
 
+    before: str
+    """The part that is trained on."""
+    after: str
+    """The part that never is."""
     tokenizer: CharTokenizer
     """The characters of the part that is trained on; others are bytes."""
     trained: NDArray[np.int64]
-    """`(N,)`, what is trained on."""
+    """`(N,)`, the ids of `before`."""
     held_out: NDArray[np.int64]
-    """`(M,)`, what never is."""
+    """`(M,)`, those of `after`."""
 
-    @property
-    def unigram_bits(self) -> float:
-        """Bits per token of the held-out part by the token frequencies of the other, each counted once more."""
-        nats = -log_frequencies(self.trained, self.tokenizer.vocab_size)[self.held_out].mean()
-        return float(nats) / math.log(2)
+    unigram_bits: float
+    """Bits per token of the held-out part by the token frequencies of the other, each counted once more."""
 
 
 @final
@@ -61,11 +63,13 @@ class TextTask(Task):
     unit: ClassVar[str] = "bits per token"
 
     corpus: str
-    """A known name such as `timemachine`, or a file; `ptb`: the characters of the Penn Treebank in `LONGHOLD_DATA`."""
+    """A known name such as `timemachine`, or a file; `ptb`: the characters of the Penn Treebank in `LONGHOLD_DATA`; a
+    name with a digest, such as `diary.txt#0f7876dad2ea61a4`: a text that lies beside the plan (`study.texts`)."""
     window: Annotated[int, Field(ge=2)]
     """Characters of a window, which is where backpropagation is truncated."""
-    part: Literal["trained", "held_out"] = "trained"
-    """Which part of the text the windows come from."""
+    part: Literal["trained", "held_out", "fitted", "validated"] = "trained"
+    """Which part of the text the windows come from. `fitted` is `trained` without its last twentieth (a window at
+    least), and that is `validated`: it chooses the step whose weights a run keeps."""
 
     @property
     def length(self) -> int:
@@ -93,18 +97,37 @@ class TextTask(Task):
         return TextTask(self.corpus, self.window, "held_out")
 
     @property
+    def validation(self) -> "TextTask | None":
+        """What chooses the step whose weights are kept; None where those of the last step are."""
+        return TextTask(self.corpus, self.window, "validated") if self.part == "fitted" else None
+
+    @property
     def text(self) -> Text:
         """The corpus; read once in a process."""
         return read_text(self.corpus)
 
     def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
         """Windows `(T, B)` of `T + 1 = window` tokens, anywhere in the part."""
-        ids = self.text.trained if self.part == "trained" else self.text.held_out
+        ids = self._ids()
         if len(ids) < self.window:
             raise InputError(f"text: {self.corpus} has {len(ids)} tokens here, expected window={self.window} at least")
         starts = torch.randint(len(ids) - self.window + 1, (batch_size,), generator=generator)
         windows = torch.from_numpy(ids)[starts + torch.arange(self.window)[:, None]]
         return TaskBatch(windows[:-1], windows[1:].clone(), torch.ones(self.length, batch_size, dtype=torch.bool))
+
+    def _ids(self) -> NDArray[np.int64]:
+        trained = self.text.trained
+        cut = len(trained) - max(self.window, round(_VALIDATED * len(trained)))
+        fitted, validated = np.split(trained, [cut])
+        return {"trained": trained, "held_out": self.text.held_out, "fitted": fitted, "validated": validated}[self.part]
+
+    def loss(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
+        """Nats per token; every step is asked."""
+        return F.cross_entropy(outputs.flatten(0, 1), batch.targets.flatten())
+
+    def score(self, outputs: Tensor, batch: TaskBatch, loss: float) -> float:
+        """The loss in bits."""
+        return loss / math.log(2)
 
     def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
         """Bits per token of each window, `(B,)` float64."""
@@ -122,16 +145,24 @@ def read_text(corpus: str) -> Text:
     Raises:
         InputError: there is no such text.
     """
-    trained, held_out = _treebank() if corpus == _PTB else split(load_corpus(corpus).text, _HELD_OUT)
-    tokenizer = CharTokenizer.train(trained)
-    return Text(tokenizer, tokenizer.encode(trained), tokenizer.encode(held_out))
+    before, after = _parts(corpus)
+    tokenizer = CharTokenizer.train(before)
+    trained, held_out = tokenizer.encode(before), tokenizer.encode(after)
+    unigram_nats = float(-log_frequencies(trained, tokenizer.vocab_size)[held_out].mean())
+    return Text(before, after, tokenizer, trained, held_out, unigram_nats / math.log(2))
+
+
+def _parts(corpus: str) -> tuple[str, str]:
+    if corpus == _PTB:
+        return _treebank()
+    return split(read_own(corpus) if is_own(corpus) else load_corpus(corpus).text, _HELD_OUT)
 
 
 @cache
 def ngram(corpus: str) -> KneserNey:
     """The baseline: Kneser-Ney of order 6 on (the last 4,000,000 tokens of) what models are trained on."""
     text = read_text(corpus)
-    return KneserNey(ORDERS[-1], text.tokenizer.vocab_size).fit(text.trained[-MOST_READ:])
+    return KneserNey(ORDER, text.tokenizer.vocab_size).fit(text.trained[-MOST_READ:])
 
 
 def pair_nats(corpus: str, sentences: list[str]) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """One run of the study: a specification in, a row out."""
 
+import copy
 import math
 import statistics
 import time
@@ -15,15 +16,16 @@ from torch import Tensor, nn
 
 from longhold.errors import InputError
 from longhold.models.budget import parameter_count, solve_hidden_size
-from longhold.models.contract import State
+from longhold.models.contract import SequenceModel, State, evaluation_mode
 from longhold.models.cost import flops_per_token, solve_hidden_size_for_flops, state_bytes
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
 from longhold.study.examination import TEST_STREAM, examined
 from longhold.study.inside import Inside
 from longhold.study.machine import Machine
-from longhold.study.row import GradientAt, LagScore, Row, TextReading, TimeQuantiles, TrialSpec
+from longhold.study.row import GradientAt, LagScore, Row, TextReading, TimeQuantiles, TrialSpec, Writing
 from longhold.study.text_reading import read_model_of_text
 from longhold.study.text_task import TextTask
+from longhold.study.text_writing import write_by_model
 from longhold.tasks import Task, TaskBatch, task_from_json
 from longhold.tasks.task import SOLVED
 from longhold.training.optim import clip_and_step
@@ -37,6 +39,7 @@ WINDOW = 20
 _POINTS = 50
 """Points of a learning curve that runs to the end of its steps."""
 
+_VALIDATION_WINDOWS = 64
 _PROBE_PARTS = 3  # one to test a probe, the others to fit it
 _SOME_WIDTH = 64  # of the configuration that a solver then gives another
 _SHUFFLE = 1  # besides seed and step: what a random number is for
@@ -70,11 +73,13 @@ def run_trial(spec: TrialSpec) -> Row:
         if not all(math.isfinite(test.score) for test in tests):
             tests, error = (), "the score became non-finite"
         read = learner.read() if tests and spec.probed else None
-        text = learner.read_text() if tests and spec.protocol == "text" and spec.stage == "result" else None
+        text, writing = learner.read_text() if tests and spec.stage == "result" else (None, None)
         seen = inside.look(learner.model) if inside is not None and tests else _NOTHING_SEEN
         taken = _Taken(time.perf_counter() - began[0], time.thread_time() - began[1], trained)
         row = _row(learner, tests, read, error, taken)
-        return row.model_copy(update={"gradient_by_lag": seen[0], "time_constants": seen[1], "text": text})
+        return row.model_copy(
+            update={"gradient_by_lag": seen[0], "time_constants": seen[1], "text": text, "writing": writing}
+        )
 
 
 @final
@@ -153,6 +158,7 @@ class _Learner:
         self.curve = _Curve(max(1, spec.steps // _POINTS))
         self.steps_used, self.tokens = 0, 0
         self.seemed_solved: int | None = None
+        self.best = _best_of(self.model, self.task, spec)
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self._optimizer = _OPTIMIZERS[spec.optimizer](trained, spec.lr)
         self._batches = self.task.batches(spec.seed, spec.batch_size)
@@ -167,10 +173,16 @@ class _Learner:
             if not (math.isfinite(loss) and math.isfinite(recall)):
                 return f"the loss became non-finite in step {self.steps_used}"
             self.curve.add(loss, recall)
+            if self.best is not None and (
+                self.steps_used % self.curve.every == 0 or self.steps_used == self.spec.steps
+            ):
+                self.best.look(self.steps_used)
             self._recent.append(recall)
             if self._is_answered():
                 break
         self.curve.close()
+        if self.best is not None:
+            self.best.restore()
         return None
 
     def step(self, step: int) -> tuple[float, float]:
@@ -182,9 +194,10 @@ class _Learner:
             outputs, state, share = self._backward(window, state, batch.mask.sum())
             parts.append(outputs)
             loss += share
+        self._anneal(step)
         clip_and_step(self._optimizer, self.spec.clip_norm)
         self.tokens += batch.mask.numel()
-        return loss, self.task.recall(float(self.task.scores(torch.cat(parts), batch).mean()))
+        return loss, self.task.recall(self.task.score(torch.cat(parts), batch, loss))
 
     def _backward(self, window: TaskBatch, state: State | None, asked: Tensor) -> tuple[Tensor, State, float]:
         """Outputs and state after a window, cut from the graph, and its share of the loss, whose gradient is added."""
@@ -197,6 +210,14 @@ class _Learner:
             loss = loss if here == asked else loss * (here / asked)
             loss.backward()  # type: ignore[no-untyped-call]
         return outputs.detach(), self.model.detach(state), float(loss.detach())
+
+    def _anneal(self, step: int) -> None:
+        """Set the learning rate of a step, where it is not constant."""
+        last = self.spec.final_fraction
+        if last < 1:
+            share = last + (1 - last) * (1 + math.cos(math.pi * step / max(1, self.spec.steps - 1))) / 2
+            for group in self._optimizer.param_groups:
+                group["lr"] = self.spec.lr * share
 
     def _batch(self, step: int) -> TaskBatch:
         batch = self._batches.at(step)
@@ -228,11 +249,17 @@ class _Learner:
             lag=task.lag, level=level, score=score, recall=task.recall(score), solved=task.solved(score)
         )
 
-    def read_text(self) -> TextReading:
-        """How much context a model of text uses, and how its verbs agree."""
+    def read_text(self) -> tuple[TextReading | None, Writing | None]:
+        """How much context a model of text uses and how its verbs agree; what it writes. None where not asked for."""
+        if self.spec.protocol != "text":
+            return None, None
         if not isinstance(self.task, TextTask):
             raise InputError(f"protocol text has task {self.task.name!r}: expected 'text'")
-        return read_model_of_text(self.model, self.task, self.spec.pairs)
+        reading = read_model_of_text(self.model, self.task, self.spec.pairs) if self.spec.contexts else None
+        if not self.spec.written:
+            return reading, None
+        best = self.steps_used if self.best is None else self.best.step
+        return reading, write_by_model(self.model, self.task, self.spec.written, self.spec.seed, best)
 
     def inside(self) -> Inside | None:
         """The instruments that look into the model, of a run that is reported and whose task has a lag."""
@@ -271,18 +298,49 @@ def sequences(spec: TrialSpec, test: Task) -> int:
 
 
 @final
+class _Best:
+    """The weights of a model of text that did best on windows by which nothing was fitted, always the same ones."""
+
+    def __init__(self, model: SequenceModel, validation: TextTask, stream: int) -> None:
+        self.step = 0
+        self._model, self._task = model, validation
+        self._batch = validation.batch_at(stream, 0, _VALIDATION_WINDOWS)
+        self._bits = math.inf
+        self._weights = copy.deepcopy(model.state_dict())
+
+    @torch.no_grad()
+    def look(self, step: int) -> None:
+        """Keep the weights of this step if they are the best so far."""
+        with evaluation_mode(self._model):
+            bits = float(self._task.scores(self._model(self._batch.inputs)[0], self._batch).mean())
+        if bits < self._bits:
+            self.step, self._bits = step, bits
+            self._weights = copy.deepcopy(self._model.state_dict())
+
+    def restore(self) -> None:
+        """Give the model back its best weights."""
+        self._model.load_state_dict(self._weights)
+
+
+def _best_of(model: SequenceModel, task: Task, spec: TrialSpec) -> _Best | None:
+    validation = task.validation if isinstance(task, TextTask) else None
+    stream = spec.seed + TEST_STREAM * (len(spec.tests) + 3)
+    return None if validation is None else _Best(model, validation, stream)
+
+
+@final
 class _Curve:
     """A learning curve: a point every few steps, the mean of what came since the one before."""
 
     def __init__(self, every: int) -> None:
         self.points: list[tuple[int, float, float]] = []
-        self._every, self._step = every, 0
+        self.every, self._step = every, 0
         self._since: list[tuple[float, float]] = []
 
     def add(self, loss: float, recall: float) -> None:
         self._step += 1
         self._since.append((loss, recall))
-        if self._step % self._every == 0:
+        if self._step % self.every == 0:
             self.close()
 
     def close(self) -> None:

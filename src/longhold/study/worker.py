@@ -11,13 +11,8 @@ from typing import Any, TextIO
 
 import torch
 
-from longhold.study.recall import RecallRun, run_recall
 from longhold.study.row import TrialSpec
 from longhold.study.trial import StepTime, run_trial, step_time
-
-
-def _recall(argument: dict[str, Any]) -> dict[str, Any]:
-    return run_recall(RecallRun(**argument)).to_json()
 
 
 def _trial(argument: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +24,6 @@ def _step_time(argument: dict[str, Any]) -> StepTime:
 
 
 FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "recall": _recall,
     "trial": _trial,
     "step_time": _step_time,
 }

@@ -14,13 +14,13 @@ import sys
 import tempfile
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, final
 
 from longhold.errors import InputError
+from longhold.study import texts
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables that settle how many threads a process computes with."""
@@ -72,9 +72,9 @@ class Workers(Pool):
     A worker whose parent was killed ends within a second or so. Terminal signals reach the parent only.
 
     Example:
-        >>> with Workers(2) as workers:
-        ...     for index, result in workers.map(jobs):  # doctest: +SKIP
-        ...         print(index, result)
+        >>> with Workers(2) as workers:  # doctest: +SKIP
+        ...     tickets = [workers.submit(job) for job in jobs]
+        ...     results = dict(workers.collect() for _ in tickets)
     """
 
     def __init__(self, count: int) -> None:
@@ -96,7 +96,7 @@ class Workers(Pool):
         self._complaints = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": path}
+        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), **texts.environment(), "PYTHONPATH": path}
         for _ in range(self.count):
             self._processes.append(
                 subprocess.Popen(
@@ -150,18 +150,6 @@ class Workers(Pool):
         if "error" in answer:
             raise RuntimeError(f"job {job.name} failed in a worker: {answer['error'] or self._tail()}")
         return ticket, answer["result"]
-
-    def map(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Any]]:
-        """Start the jobs in the given order and yield `(index, result)` in the order in which they end.
-
-        Raises:
-            RuntimeError: when a job raised or a worker died, with what it said.
-        """
-        places = {self.submit(job): place for place, job in enumerate(jobs)}
-        while places:
-            ended = self.collect()
-            if ended is not None and ended[0] in places:  # else it is left over from jobs that were given up
-                yield places.pop(ended[0]), ended[1]
 
     def _serve(self) -> None:
         """A thread for each process, from the first job on."""

@@ -146,6 +146,10 @@ class Task(ABC):
         right = (outputs.argmax(-1) == batch.targets) & batch.mask
         return right.sum(0).double() / batch.mask.sum(0)
 
+    def score(self, outputs: Tensor, batch: TaskBatch, loss: float) -> float:
+        """The mean of `scores`; `loss` is that of the same outputs, for tasks whose score follows from it."""
+        return float(self.scores(outputs, batch).mean())
+
     def accuracy(self, outputs: Tensor, batch: TaskBatch) -> float:
         """The share of asked steps at which the largest of `outputs` `(T, B, output_size)` is the target."""
         return float((outputs.argmax(-1) == batch.targets)[batch.mask].double().mean())

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from longhold.errors import InputError
-from longhold.study.store import Store
+from longhold.study.store import Store, from_jsonl
 from longhold.study.study_report import render_markdown, render_page, report_of, rows_digest, write_study_report
 from tests.study.study_report.pages import Page, markdown_page
 from tests.study.study_report.rows_made_up import rows_of
@@ -41,6 +41,10 @@ def test_statements_are_the_same(page, files):
     ):
         plain = " ".join(Page(sentence).words().split())
         assert plain in words
+
+
+def test_the_rows_lie_beside_it_as_they_are(files, rows):
+    assert list(from_jsonl(files.lines)) == list(rows)
 
 
 def test_the_recalls_of_the_csv_are_those_of_the_tables(page, files):

@@ -1,5 +1,6 @@
 """The answer in sentences: what was predicted, what was compared, how far each arm goes."""
 
+import statistics
 from collections.abc import Sequence
 
 from longhold.study.claims import Claim, Prediction, Verdict
@@ -18,6 +19,7 @@ from longhold.study.study_report.document import (
 from longhold.study.study_report.groups import Group
 from longhold.study.study_report.horizons import arm_horizons, name_of
 from longhold.study.study_report.said import Said, two_digits
+from longhold.study.study_report.writing import RIVALS, bits_of, writers
 
 _PREDICTIONS = {
     Prediction.CONFIRMED: (Said("✓ confirmed", "✓ 证实"), "yes"),
@@ -48,6 +50,8 @@ def answer(known: Sequence[Group], judgement: Judgement | None) -> Section:
         blocks += [Statements(tuple(map(_comparison, compared)))]
     if not claims:
         blocks.append(Paragraph(_NOTHING_CLAIMED))
+    if known and not claims and (fewest := min(_seeds_of(group) for group in known)) < LEAST_SEEDS:
+        blocks.append(Paragraph(_INDICATIVE.format(fewest)))
     told = [block for group in known for block in _told(group)]
     if told:
         blocks += [Subheading(Said("What each arm came to", "各对象的结果")), *told]
@@ -55,6 +59,17 @@ def answer(known: Sequence[Group], judgement: Judgement | None) -> Section:
 
 
 _NOTHING_CLAIMED = Said("Nothing is compared here, so nothing is claimed.", "这里没有可判断的比较，因此不作任何断言。")
+
+_INDICATIVE = Said(
+    f"Indicative: with as few seeds as {{}} for an arm, and a claim needs {LEAST_SEEDS}, another seed may change the "
+    "order of any two arms.",
+    f"仅供参考：有的对象只有 {{}} 个种子，而断言需要 {LEAST_SEEDS} 个；换一个种子，任何两个对象的先后都可能改变。",
+)
+
+
+def _seeds_of(group: Group) -> int:
+    return min(len({run.seed for run in group.at(arm)}) for arm in group.arms)
+
 
 _RULES = Said(
     "A claim of more needs p < 0.05 after Holm's correction over all that the plan compares, and at least the "
@@ -97,6 +112,8 @@ def _statement(claim: Claim, verdict: Said, kind: str) -> Statement:
 
 def _told(group: Group) -> list[Block]:
     """How far the arms of a group go, or how many seeds solve, with what that depends on; no arm before another."""
+    if group.is_of_text:
+        return _told_of_text(group)
     name, found = name_of(group), arm_horizons(group)
     rows: tuple[tuple[Entry, ...], ...] = tuple((one.arm, one.text) for one in found)
     what = Said("{}, {}", "{}（{}）").format(name, _unit(group)) if name is not None else _SOLVED
@@ -109,6 +126,30 @@ def _told(group: Group) -> list[Block]:
 
 
 _SOLVED = Said("seeds that solve", "解出的种子")
+
+
+def _told_of_text(group: Group) -> list[Block]:
+    """Bits of held-out text, mean over seeds, beside the n-gram's."""
+    found = {arm: bits_of(runs) for arm in group.arms if (runs := writers(group, arm))}
+    what = Said("bits per character, held out", "留出文本每字符比特数")
+    if not found:
+        found = {arm: group.column("score", arm) for arm in group.arms if group.column("score", arm)}
+        what = Said("bits per token, held out", "留出文本每词元比特数")
+    rows: list[tuple[Entry, ...]] = [(arm, _mean(bits)) for arm, bits in found.items()]
+    if not rows:
+        return []
+    wrote = [run for arm in group.arms for run in writers(group, arm)][:1]
+    rows += [(name, Said.same(f"{run.columns['writing'][field]:.3f}")) for run in wrote for field, name in RIVALS[:2]]
+    caption = Said("{}: {}", "{}：{}").format(group.name, what)
+    return [Table(caption, (Said("arm", "对象"), what), tuple(rows)), Paragraph(group.settings, quiet=True)]
+
+
+def _mean(bits: Sequence[float]) -> Said:
+    if len(bits) == 1:
+        return Said("{} (1 seed)", "{}（1 个种子）").format(f"{bits[0]:.3f}")
+    return Said("{}, mean of {} seeds from {} to {}", "{}（{} 个种子的均值，{} 至 {}）").format(
+        f"{statistics.fmean(bits):.3f}", len(bits), f"{min(bits):.3f}", f"{max(bits):.3f}"
+    )
 
 
 def _unit(group: Group) -> Said:

@@ -92,7 +92,7 @@ def _facts(known: tuple[Group, ...], judgement: Judgement | None) -> tuple[tuple
         (Said("arms", "对象"), Said.same(whole(len(arms)))),
         (Said("seeds", "种子"), _seeds(known)),
     ]
-    if judgement is not None:
+    if judgement is not None and (judgement.claims or judgement.unanswered):
         facts.append(
             (
                 Said("comparisons judged", "已判断的比较"),

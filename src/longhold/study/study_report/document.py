@@ -140,6 +140,30 @@ class Code:
 
 @final
 @dataclass(frozen=True)
+class Quotation:
+    """Text that something wrote, as it is."""
+
+    title: Said
+    """What wrote it."""
+    sign: Markup
+    """The sign of its series."""
+    before: str
+    """What it goes on from."""
+    text: str
+    """What it wrote."""
+
+
+@final
+@dataclass(frozen=True)
+class Quotations:
+    """Texts beside one another."""
+
+    items: tuple[Quotation, ...]
+    """One after another."""
+
+
+@final
+@dataclass(frozen=True)
 class Subheading:
     """A heading within a section."""
 
@@ -147,7 +171,7 @@ class Subheading:
     """The heading."""
 
 
-Block: TypeAlias = Table | Figure | Folded | Paragraph | Statements | Facts | Code | Subheading
+Block: TypeAlias = Table | Figure | Folded | Paragraph | Statements | Facts | Code | Quotations | Subheading
 
 
 @final

@@ -23,7 +23,7 @@ PROTOCOLS: dict[str, Said] = {
     ),
     "capacity": Said("capacity: a fresh model for every amount to be held", "capacity：每种容量各训练一个新模型"),
     "readable": Said("readable: a linear probe reads the frozen state", "readable：用线性探针读取冻结的状态"),
-    "text": Said("text: a model of text, given ever more true context", "text：文本模型，逐步给予更多真实上文"),
+    "text": Said("text: a model of a text, asked on the part held out", "text：文本模型，在留出的部分上检验"),
     "plain": Said("plain: a task as it is, without a horizon", "plain：任务本身，不谈跨度"),
 }
 """What each protocol does; rows of two are never merged."""
@@ -82,6 +82,11 @@ class Group:
     def protocol(self) -> str:
         """Which of the protocols."""
         return self.runs[0].protocol
+
+    @property
+    def is_of_text(self) -> bool:
+        """Whether its models learn a text: they get better or worse at it and never solve it."""
+        return self.protocol == "text"
 
     @property
     def task(self) -> str:
@@ -183,6 +188,14 @@ class Group:
         return Said("{} core-seconds of training, {}", "训练 {} 核·秒，{}").format(f"{seconds:g}", steps)
 
     @property
+    def _annealed(self) -> Said:
+        """How far the learning rate falls; nothing where it is constant."""
+        shares = {float(spec.get("final_fraction", 1.0)) for spec in self.column("spec")}
+        if shares <= {1.0}:
+            return Said.same("")
+        return Said(", falling to {} of it", "（降至其 {} 倍）").format(spread(sorted(shares)))
+
+    @property
     def settings(self) -> Said:
         """What every run shares, in a sentence or two."""
         sequences = self.column("test_sequences")
@@ -192,7 +205,7 @@ class Group:
             PROTOCOLS.get(self.protocol, Said.same(self.protocol)),
             Said("{} parameters", "{} 个参数").format(exact(self.column("parameters"))),
             self._budget,
-            Said("learning rate {}", "学习率 {}").format(spread(self.column("lr"))),
+            Said("learning rate {}{}", "学习率 {}{}").format(spread(self.column("lr")), self._annealed),
             counted(len(self.seeds), "seed", "seeds", "个种子"),
             *([tested] if sequences else []),
         ]

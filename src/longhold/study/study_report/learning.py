@@ -30,16 +30,17 @@ def learning(known: Sequence[Group], series: Series) -> Section | None:
 
 _CURVES = Said(
     "A thin line for every seed: its recall, 0 to 1, on its own new batches, by optimizer step, up to the budget. A "
-    "line ends where the run ended. The rows have the loss as well.",
+    "line ends where the run ended. For a text it is the share saved of the bits that token frequencies cost. The rows "
+    "have the loss as well.",
     "每个种子一条细线：它在自己的新批次上的回忆率（0 到 1），横轴为优化步数，直到预算为止。线在运行结束处结束。"
-    "行中还有损失。",
+    "对文本而言，回忆率是相对于词元频率所省下的比特比例。行中还有损失。",
 )
 
 
 def time_to_solve(known: Sequence[Group], series: Series) -> Section | None:
-    """Kaplan-Meier curves of the steps to solve; None without rows."""
+    """Kaplan-Meier curves of the steps to solve; None without rows of a task that can be solved."""
     blocks: list[Block] = []
-    for group in known:
+    for group in (one for one in known if not one.is_of_text):
         drawn = _grid(group, series, _solving_cell, Said("{}: steps to solve", "{}：解出所需步数").format(group.name))
         blocks += [Subheading(Said.same(group.name)), Figure((), drawn, _time_numbers(group))]
     if not blocks:

@@ -15,6 +15,7 @@ from longhold.study.study_report.document import (
     Figure,
     Folded,
     Paragraph,
+    Quotations,
     Statements,
     Subheading,
     Table,
@@ -81,6 +82,14 @@ def _code(code: Code, language: Language) -> str:
     return "\n".join(f"    {line}" for line in code.text.splitlines())
 
 
+def _quotations(quotations: Quotations, language: Language) -> str:
+    """Indented, so that Markdown reads nothing in them."""
+    return "\n\n".join(
+        f"**{_text(item.title, language)}**\n\n{_code(Code(item.before + item.text), language)}"
+        for item in quotations.items
+    )
+
+
 def _subheading(heading: Subheading, language: Language) -> str:
     return f"### {_text(heading.text, language)}"
 
@@ -93,6 +102,7 @@ _WRITERS: dict[type, Callable[[Any, Language], str]] = {
     Statements: _statements,
     Facts: _facts,
     Code: _code,
+    Quotations: _quotations,
     Subheading: _subheading,
 }
 

@@ -16,6 +16,7 @@ from longhold.study.study_report.document import (
     Figure,
     Folded,
     Paragraph,
+    Quotations,
     Statements,
     Subheading,
     Table,
@@ -32,6 +33,7 @@ _KINDS = {
     Statements: "statements",
     Facts: "facts",
     Code: "code",
+    Quotations: "quotations",
     Subheading: "subheading",
 }
 

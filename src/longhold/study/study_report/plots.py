@@ -1,4 +1,9 @@
-"""The report's plots as inline SVG; see `longhold.study.figures` for how they stretch and follow the page."""
+"""The report's plots as inline SVG, drawn by hand: they stretch with the page, follow its colours and need no script.
+
+Horizontal positions are percentages and vertical ones pixels, so that a narrow page narrows the plot and not its
+letters. Colours, line widths and fonts are the style sheet's, by class; every series has a shape of its own beside its
+colour.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,6 +13,7 @@ from typing import final
 from markupsafe import Markup
 
 from longhold.study.statistics import Interval
+from longhold.study.study_report.axis import Axis
 from longhold.study.study_report.series import Kind, path
 
 _TOP, _BAND, _GAP, _LOW = 8.0, 104.0, 16.0, 46.0  # above, recall, between, share
@@ -132,6 +138,22 @@ def recall_scale() -> Markup:
     return _scale([(_across(tick), f"{tick:g}") for tick in (0.0, 0.5, 1.0)])
 
 
+def value_strip(values: Sequence[float], tips: Sequence[str], axis: Axis, style: str) -> Markup:
+    """One sign for each value on a horizontal track, and a stem from the beginning to their mean."""
+    grid = _NOTHING.join(_upright(_along(tick, axis), "grid") for tick in axis.ticks)
+    mean = _along(sum(values) / len(values), axis)
+    stem = Markup('<line class="stem {0}" x1="{1}" x2="{2}" y1="50%" y2="50%"/>').format(
+        style, _along(axis.low, axis), mean
+    )
+    marks = [_at(_along(value, axis), "50%", path(style), tip) for value, tip in zip(values, tips, strict=True)]
+    return Markup('<svg class="strip" aria-hidden="true">{0}{1}{2}</svg>').format(grid, stem, _NOTHING.join(marks))
+
+
+def value_scale(axis: Axis) -> Markup:
+    """The numbers under a column of `value_strip`."""
+    return _scale([(_along(tick, axis), f"{tick:g}") for tick in axis.ticks])
+
+
 def learning_curves(lines: Sequence[Sequence[tuple[float, float]]], budget: float, style: str) -> Markup:
     """A thin line for every seed: recall, 0 to 1, by step, 0 to the budget."""
     drawn = [
@@ -192,6 +214,10 @@ def _share_y(value: float) -> float:
 
 def _inside(value: float, low: float = -0.1, high: float = 1.05) -> float:
     return min(max(value, low), high)
+
+
+def _along(value: float, axis: Axis) -> str:
+    return f"{3 + 94 * axis.share(value):.2f}%"
 
 
 def _across(value: float) -> str:

@@ -29,9 +29,9 @@ _FEWEST = 4  # seeds from which it is asked whether they fall into two groups
 
 
 def recall_by_lag(known: Sequence[Group], series: Series) -> Section | None:
-    """The section; None without rows."""
+    """The section; None without rows of a task that can be solved."""
     blocks: list[Block] = []
-    for group in known:
+    for group in (one for one in known if not one.is_of_text):
         blocks += [Subheading(Said.same(group.name)), Paragraph(group.settings, quiet=True), _figure(group, series)]
     if not blocks:
         return None

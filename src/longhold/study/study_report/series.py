@@ -21,6 +21,7 @@ _SHAPES: Final = {
     "other4": "M-5.5,-3H5.5V3H-5.5Z",
     "other5": "M-3,-5.5H3V5.5H-3Z",
     "neutral": "M-5,0a5,5 0 1,0 10,0a5,5 0 1,0 -10,0Z",
+    "baseline": "M0,-6L6,0L0,6L-6,0Z",
     "failed": "M-4.5,-4.5L4.5,4.5M-4.5,4.5L4.5,-4.5",
     "spared": "M0,-3.5V3.5",
 }

@@ -1,4 +1,4 @@
-"""Models of text: their bits, how much context they use, and how their verbs agree."""
+"""Models of text: their bits, what they write, how much context they use, and how their verbs agree."""
 
 import math
 import statistics
@@ -16,6 +16,7 @@ from longhold.study.study_report.groups import Group
 from longhold.study.study_report.plots import horizon_strip, lag_scale
 from longhold.study.study_report.said import Said, exact, two_digits
 from longhold.study.study_report.series import Series, key
+from longhold.study.study_report.writing import written
 
 _COIN = 0.5
 
@@ -24,14 +25,19 @@ def text(known: Sequence[Group], series: Series) -> Section | None:
     """The section; None where no model of text was asked."""
     blocks: list[Block] = []
     for group in known:
-        arms = [(arm, _read(group, arm)) for arm in group.arms]
-        told = [(arm, runs) for arm, runs in arms if runs]
+        told = [*written(group, series), *_context(group, series)]
         if told:
-            blocks += [Subheading(Said.same(group.name)), _horizons(group, told, series), _curves(group, told)]
-            blocks += _agreement(group, told)
-    if not blocks:
-        return None
-    return Section(Said("Text", "文本"), (Paragraph(_CONTEXT, quiet=True), *blocks))
+            blocks += [Subheading(Said.same(group.name)), *told]
+    return Section(Said("Text", "文本"), tuple(blocks)) if blocks else None
+
+
+def _context(group: Group, series: Series) -> list[Block]:
+    """How much context its models use and how their verbs agree; nothing where none was asked."""
+    told = [(arm, runs) for arm in group.arms if (runs := _read(group, arm))]
+    if not told:
+        return []
+    horizon = (_horizons(group, told, series), _curves(group, told))
+    return [Paragraph(_CONTEXT, quiet=True), *horizon, *_agreement(group, told)]
 
 
 _CONTEXT = Said(

@@ -10,7 +10,7 @@ from longhold.errors import InputError
 from longhold.models.file import atomic_write_bytes
 from longhold.study.plan import Plan, load_plan, shipped
 from longhold.study.row import Row
-from longhold.study.store import Store, to_csv
+from longhold.study.store import Store, to_csv, to_jsonl
 from longhold.study.study_report.build import study_document
 from longhold.study.study_report.markdown import render_markdown
 from longhold.study.study_report.page import render_page
@@ -22,21 +22,26 @@ class Files:
     """Where the report lies."""
 
     page: Path
-    """report.html"""
+    """report.html, unless it was given another name"""
     markdown: Path
     """report.md"""
     rows: Path
     """rows.csv, those of tuning too."""
+    lines: Path
+    """rows.jsonl, the same as `longhold study import` reads them."""
 
 
-def write_study_report(rows: Sequence[Row], plan: Plan | None, folder: str | Path, command: str = "") -> Files:
-    """Write report.html, report.md and rows.csv into a folder, which is made where it is missing.
+def write_study_report(
+    rows: Sequence[Row], plan: Plan | None, folder: str | Path, command: str = "", page: str = "report.html"
+) -> Files:
+    """Write the page, report.md, rows.csv and rows.jsonl into a folder, which is made where it is missing.
 
     Args:
         rows: of one plan, those of tuning too.
         plan: what was declared; None where its file is not at hand.
         folder: where they go.
         command: what makes the rows and the report again; default: the commands for this plan.
+        page: the page's name.
 
     Raises:
         InputError: a file cannot be written, or the rows make no report.
@@ -45,14 +50,15 @@ def write_study_report(rows: Sequence[Row], plan: Plan | None, folder: str | Pat
     name = plan.name if plan is not None else next((row.plan for row in known), "")
     again = command or f"longhold study run {shlex.quote(name)}\nlonghold study report {shlex.quote(name)}"
     document = study_document([row.to_json() for row in known], plan, again)
-    files = Files(*(Path(folder) / part for part in ("report.html", "report.md", "rows.csv")))
+    files = Files(*(Path(folder) / part for part in (page, "report.md", "rows.csv", "rows.jsonl")))
     try:
         files.page.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {folder} for the report: {error.strerror or error}") from None
     atomic_write_bytes(files.page, render_page(document).encode())
     atomic_write_bytes(files.markdown, render_markdown(document).encode())
-    atomic_write_bytes(files.rows, "".join(to_csv(known)).encode())
+    for path, written in ((files.rows, to_csv(known)), (files.lines, to_jsonl(known))):
+        atomic_write_bytes(path, "".join(written).encode())
     return files
 
 
