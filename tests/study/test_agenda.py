@@ -1,7 +1,13 @@
+import collections
 import itertools
+import sys
 
+import pytest
+
+from longhold.errors import InputError
 from longhold.study.agenda import agenda
 from longhold.study.row import Row, TrialSpec
+from longhold.study.search import suggestion
 from tests.study.tiny import experiment, plan, row
 
 LADDER = plan(experiment(protocol={**experiment()["protocol"], "lags": [1, 2, 3, 4, 5]}, arms={"lstm": ["chrono"]}))
@@ -102,3 +108,104 @@ def test_before_tuning_is_through_its_runs_stand_for_themselves() -> None:
     assert len(left.ready) == 10
     assert len(left.later) == 6
     assert {spec.lr for spec in left.later} == {4e-3}
+
+
+TIMED = plan(
+    experiment(
+        arms={"gru": ["uniform"], "lstm": ["uniform"]},
+        steps=None,
+        training_seconds=2.0,
+        timing={"seeds": [70, 71], "steps": 9},
+        lr=None,
+        tuning={"grid": GRID, "seeds": [90], "level": 2},
+    )
+)
+
+
+def paced(spec: TrialSpec, seconds: float) -> Row:
+    return row(spec, solved=spec.stage != "timing", step_seconds=seconds)
+
+
+def test_steps_follow_from_rows_that_were_timed_first() -> None:
+    """The least of an arm's and level's step times counts; every later row says what its steps follow from."""
+    left = agenda(TIMED, {})
+    first = [item.spec for item in left.ready]
+    assert {(spec.cell, spec.level, spec.seed) for spec in first} == set(
+        itertools.product(("gru", "lstm"), (1, 2, 3), (70, 71))
+    )
+    assert {(spec.stage, spec.steps, spec.stop_at, spec.training_seconds) for spec in first} == {
+        ("timing", 9, None, None)
+    }
+    assert len(left.later) == 2 * (5 + 2 * 3)
+    took = {
+        spec.digest: paced(spec, {"gru": 0.01, "lstm": 0.02}[spec.cell] * spec.level + 0.003 * (spec.seed - 70))
+        for spec in first
+    }
+    rows = dict(took)
+    while (left := agenda(TIMED, rows)).ready:
+        rows.update({item.spec.digest: paced(item.spec, 5.0) for item in left.ready})
+    rest = [one.spec for digest, one in rows.items() if digest not in took]
+    assert left.runs == 0
+    assert {spec.stage for spec in rest} == {"tuning", "result"}
+    for spec in rest:
+        step = {"gru": 0.01, "lstm": 0.02}[spec.cell] * spec.level
+        assert (spec.training_seconds, spec.step_seconds, spec.steps) == (
+            2.0,
+            pytest.approx(step),
+            int(2.0 / step + 1e-9),
+        )
+
+
+def test_another_machine_takes_the_steps_that_the_rows_bring_along() -> None:
+    first = [item.spec for item in agenda(TIMED, {}).ready]
+    slow, fast = ({one.digest: paced(one, seconds) for one in first} for seconds in (0.5, 0.05))
+    steps = [{item.spec.steps for item in agenda(TIMED, rows).ready} for rows in (slow, fast)]
+    assert steps == [{4}, {40}]
+    assert len(agenda(TIMED, dict(list(slow.items())[:-1])).ready) == 1 + 5  # one to be timed; the other arm goes on
+
+
+SEARCHED = plan(
+    experiment(
+        arms={"gru": ["uniform"], "lstm": ["uniform"]},
+        lr=None,
+        search={"trials": 4, "seeds": [90, 91], "level": 2, "lr": [1e-3, 1e-1], "clip_norm": [0.1, 10.0],
+                "embedding_size": [4, 8]},
+    )
+)  # fmt: skip
+
+
+def settings(ran: list[TrialSpec], cell: str) -> list[tuple[float, float, int]]:
+    found = {spec.trial: (spec.lr, spec.clip_norm, spec.embedding_size) for spec in ran if spec.cell == cell}
+    return [found[trial] for trial in sorted(found)]
+
+
+def test_a_search_gives_every_arm_the_same_trials_and_the_best_is_used() -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed")
+    ran, rows = after(SEARCHED, lambda spec: spec.trial in (2, None))
+    tried = [spec for spec in ran if spec.stage == "tuning"]
+    assert collections.Counter((spec.cell, spec.trial) for spec in tried) == {
+        (cell, trial): 2 for cell in ("gru", "lstm") for trial in range(4)
+    }
+    assert settings(tried, "gru") == settings(tried, "lstm")
+    assert len(set(settings(tried, "gru"))) == 4
+    assert all(1e-3 <= lr <= 0.1 and 0.1 <= clip <= 10 and size in (4, 8) for lr, clip, size in settings(tried, "gru"))
+    results = [spec for spec in ran if spec.stage == "result"]
+    assert {(spec.lr, spec.clip_norm, spec.embedding_size) for spec in results} == {settings(tried, "gru")[2]}
+    assert {spec.trial for spec in results} == {None}
+    assert agenda(SEARCHED, rows).runs == 0
+
+
+def test_a_search_goes_on_and_ends_from_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed")
+    ran, rows = after(SEARCHED, lambda spec: spec.trial in (2, None))
+    tried = [spec for spec in ran if spec.stage == "tuning"]
+    begun = {spec.digest: rows[spec.digest] for spec in tried if spec.trial < 2 and not (spec.trial == 1 and spec.seed)}
+    left = agenda(SEARCHED, begun)
+    assert {(item.spec.trial, item.spec.seed) for item in left.ready} == {(1, 90), (1, 91)}
+    assert {item.spec.digest for item in left.ready} < {spec.digest for spec in tried}
+    assert len(left.later) == 2 * (2 * 2 + 2 * 3)
+    suggestion.cache_clear()
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert agenda(SEARCHED, rows).runs == 0
+    with pytest.raises(InputError, match=r"pip install 'longhold\[tune\]'"):
+        agenda(SEARCHED, {})

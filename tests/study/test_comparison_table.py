@@ -34,9 +34,9 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Plan, list[Ro
 
 def specs(study: Plan) -> list[Any]:
     return [
-        one.spec(study.name, cell, init, exam, seed, one.some_rate)
+        one.spec(study.name, arm, exam, seed, one.some_setting)
         for one in study.experiments
-        for cell, init in one.arm_names()
+        for arm in one.every_arm()
         for exam in one.protocol.exams()
         for seed in one.seeds
     ]

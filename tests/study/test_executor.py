@@ -20,9 +20,11 @@ from longhold.study.executor import StudyProgress, pool_named, run_study, status
 from longhold.study.plan import Plan
 from longhold.study.row import Row
 from longhold.study.store import Store
+from longhold.study.study_report import render_markdown, study_document
+from longhold.study.study_report.document import Folded
 from longhold.study.trial import run_trial
 from longhold.study.workers import Workers
-from tests.study.tiny import Here, experiment, plan, row
+from tests.study.tiny import RECALL, Here, experiment, plan, row
 
 ROOT = Path(__file__).parents[2]
 
@@ -162,6 +164,8 @@ import json, sys
 from longhold.study.executor import pool_named, run_study
 from longhold.study.plan import Plan
 from longhold.study.store import Store
+from longhold.study.study_report import render_markdown, study_document
+from longhold.study.study_report.document import Folded
 plan = Plan(**json.loads(sys.argv[1]))
 with Store(sys.argv[2]) as store, pool_named(sys.argv[3], 2) as pool:
     run_study(plan, store, pool, on_progress=lambda progress: print(progress.done, flush=True))
@@ -172,6 +176,8 @@ import json, os, sys
 from longhold.study.executor import run_study
 from longhold.study.plan import Plan
 from longhold.study.store import Store
+from longhold.study.study_report import render_markdown, study_document
+from longhold.study.study_report.document import Folded
 from tests.study.tiny import Here
 plan = Plan(**json.loads(sys.argv[1]))
 for _ in sys.stdin:
@@ -288,3 +294,64 @@ def test_without_ray_one_line_says_so(tmp_path: Path) -> None:
 def test_ray_is_imported_only_when_asked() -> None:
     code = "import sys, longhold.study.executor; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+TIMED = plan(
+    experiment(
+        protocol={"name": "trained", "task": RECALL, "lags": [1, 3]},
+        arms={"lstm": ["uniform"]},
+        seeds=[0],
+        truncations=[2, "full"],
+        steps=None,
+        training_seconds=0.03,
+        timing={"seeds": [70, 71], "steps": 4},
+        stop_at="off",
+    )
+)
+
+
+def test_at_equal_time_rows_say_the_steps_and_the_timing_that_they_follow_from(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.sqlite") as store:
+        run_study(TIMED, store, Here())
+        rows = store.rows("tiny", stage=None)
+    timed = [made for made in rows if made.stage == "timing"]
+    reported = [made for made in rows if made.stage == "result"]
+    assert len(timed) == 2 * 2 * 2
+    assert len({made.arm for made in reported}) == 2
+    for made in reported:
+        steps = [one.step_seconds for one in timed if (one.arm, one.level) == (made.arm, made.level)]
+        assert made.spec.step_seconds == pytest.approx(min(steps), rel=1e-3)
+        assert made.steps_used == made.steps == max(1, int(0.03 / made.spec.step_seconds))
+    assert run_trial(reported[0].spec).result() == reported[0].result()
+    told = render_markdown(study_document([made.to_json() for made in rows], TIMED, ""))
+    assert "4 reported, 0 of tuning, 8 of timing" in told
+
+
+SEARCHED = plan(
+    experiment(
+        protocol={"name": "trained", "task": RECALL, "lags": [1]},
+        arms={"lstm": ["uniform"], "gru": ["uniform"]},
+        seeds=[0],
+        lr=None,
+        search={"trials": 3, "seeds": [90], "level": 1, "lr": [1e-3, 1e-1], "embedding_size": [2, 4]},
+    )
+)
+
+
+def test_a_search_that_was_interrupted_ends_with_the_same_rows(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed")
+    for name, stops in (("whole", ()), ("broken", (1, 2, 4))):
+        with Store(tmp_path / name) as store:
+            for stop in stops:
+                with pytest.raises(KeyboardInterrupt):
+                    run_study(SEARCHED, store, Here(stop))
+            assert run_study(SEARCHED, store, Here()).left == 0
+    assert results(tmp_path / "whole") == results(tmp_path / "broken")
+    with Store(tmp_path / "whole") as store:
+        rows = store.rows("tiny", stage=None)
+    assert {(made.arm, made.spec.trial) for made in rows if made.stage == "tuning"} == {
+        (arm, trial) for arm in ("lstm uniform", "gru uniform") for trial in range(3)
+    }
+    tables = [block for section in study_document([made.to_json() for made in rows], SEARCHED, "").sections
+              for block in section.blocks if isinstance(block, Folded)]  # fmt: skip
+    assert [(len(table.brief.rows), len(table.whole.rows)) for table in tables][-1] == (2, 6)

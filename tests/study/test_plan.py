@@ -6,6 +6,7 @@ import pytest
 
 from longhold.errors import InputError
 from longhold.models.budget import parameter_count
+from longhold.models.cost import flops_per_token
 from longhold.study.agenda import agenda
 from longhold.study.plan import Plan, load_plan, questions, shipped
 from longhold.study.statistics import LEAST_SEEDS
@@ -14,6 +15,7 @@ from longhold.study.trial import network
 from tests.study.tiny import RECALL, experiment, plan
 
 TUNING = {"grid": [1e-3, 2e-3, 4e-3, 8e-3, 16e-3], "seeds": [90], "level": 2}
+SEARCH = {"trials": 3, "seeds": [90], "level": 2, "lr": [1e-3, 1e-1], "clip_norm": [0.1, 10.0]}
 QUESTION = {
     "measure": "solved",
     "name": "a or b",
@@ -28,7 +30,7 @@ QUESTION = {
 
 
 def test_the_plans_that_are_shipped() -> None:
-    assert set(shipped()) >= {"quick", "standard", "copy", "adding", "mqar", "modern"}
+    assert set(shipped()) >= {"quick", "standard", "copy", "adding", "mqar", "modern", "truncation", "flops", "time"}
     assert set(questions()) == set(shipped())
 
 
@@ -55,7 +57,8 @@ def test_a_shipped_plan_can_be_used(name: str) -> None:
         assert all(len(one.seeds) >= LEAST_SEEDS for one in chosen.experiments if one.name != "climb")
     for one in chosen.experiments:
         specs = {item.arm: item for item in agenda(chosen, {}).specs() if item.experiment == one.name}
-        counts = [parameter_count(network(spec)) for spec in specs.values()]
+        count = parameter_count if one.flops is None else flops_per_token
+        counts = [count(network(spec)) for spec in specs.values()]
         assert set(specs) == set(one.labels())
         assert max(counts) / min(counts) < 1.25, dict(zip(specs, counts, strict=True))
 
@@ -111,11 +114,11 @@ def test_a_plan_is_read_from_a_file(tmp_path: Path) -> None:
         ({"arms": {"abacus": ["uniform"]}}, "abacus"),
         ({"arms": {"rnn": ["chrono"]}}, "gate"),
         ({"arms": {"lstm": ["hope"]}}, "hope"),
-        ({"hidden_size": None}, "hidden_size and parameters"),
-        ({"parameters": 900}, "hidden_size and parameters"),
+        ({"hidden_size": None}, "hidden_size, parameters and flops"),
+        ({"parameters": 900}, "hidden_size, parameters and flops"),
         ({"hidden_size": None, "parameters": 3}, "too small"),
-        ({"lr": None}, "lr and tuning"),
-        ({"tuning": TUNING}, "lr and tuning"),
+        ({"lr": None}, "lr, tuning and search"),
+        ({"tuning": TUNING}, "lr, tuning and search"),
         ({"lr": None, "tuning": {**TUNING, "level": 9}}, "level=9"),
         ({"lr": None, "tuning": {**TUNING, "level": None}}, "level=None"),
         ({"lr": None, "tuning": {**TUNING, "seeds": [1]}}, "seed 1 tunes and is reported"),
@@ -127,6 +130,24 @@ def test_a_plan_is_read_from_a_file(tmp_path: Path) -> None:
         ({"stop_at": 1.5}, "stop_at"),
         ({"expected_share": 0}, "expected_share"),
         ({"colour": 3}, "colour"),
+        ({"flops": 900}, "hidden_size, parameters and flops"),
+        ({"hidden_size": None, "flops": 3}, "3 FLOPs per token is too small"),
+        ({"truncations": [4, 4]}, "each once"),
+        ({"truncations": [0]}, "truncations"),
+        ({"steps": None}, "steps and training_seconds"),
+        ({"training_seconds": 2.0}, "steps and training_seconds"),
+        ({"timing": {"steps": 9}}, "timing without training_seconds"),
+        ({"lr": None, "search": {**SEARCH, "clip_norm": None}}, "over lr alone"),
+        ({"lr": None, "search": {**SEARCH, "lr": [0.1, 0.1]}}, "a lowest and a higher"),
+        ({"lr": None, "search": {**SEARCH, "embedding_size": [4, 4]}}, "each once"),
+        ({"lr": None, "search": {**SEARCH, "seeds": [1]}}, "seed 1 tunes and is reported"),
+        ({"lr": None, "search": {**SEARCH, "level": 9}}, "level=9"),
+        ({"lr": None, "search": {**SEARCH, "embedding_size": [4, 8]}, "embedding_size": 4}, "same space for all"),
+        (
+            {"lr": None, "search": {**SEARCH, "embedding_size": [4, 8]}, "arms": {"mingru": ["uniform"]}},
+            "mingru has none of its own",
+        ),
+        ({"lr": None, "search": SEARCH, "steps": None, "training_seconds": 2.0}, "search and training_seconds"),
     ],
 )
 def test_an_experiment_that_cannot_be_run_is_refused_in_a_line(changes: dict[str, object], word: str) -> None:
@@ -191,3 +212,18 @@ def test_a_plan_with_another_budget_is_otherwise_the_same() -> None:
 def test_a_plan_survives_json() -> None:
     whole = plan(experiment(lr=None, tuning=TUNING), family={"questions": [QUESTION]})
     assert Plan(**Plan.model_validate_json(whole.model_dump_json()).model_dump()) == whole
+
+
+def test_truncation_is_crossed_with_the_arms() -> None:
+    crossed = plan(experiment(truncations=[2, "full"])).experiments[0]
+    assert crossed.labels() == (
+        "lstm uniform, truncated at 2",
+        "lstm uniform",
+        "gru chrono (told the lag), truncated at 2",
+        "gru chrono (told the lag)",
+    )
+    specs = list(agenda(plan(experiment(truncations=[2, "full"])), {}).specs())
+    assert {(spec.truncation, spec.arm) for spec in specs if spec.cell == "lstm"} == {
+        (2, "lstm uniform, truncated at 2"),
+        (None, "lstm uniform"),
+    }

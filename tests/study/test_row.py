@@ -15,7 +15,20 @@ def test_a_digest_names_what_is_said_and_not_how() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"seed": 1}, {"lr": 0.03}, {"lag": 4}, {"plan": "other"}, {"stage": "tuning"}, {"stop_at": None}, {"steps": 151}],
+    [
+        {"seed": 1},
+        {"lr": 0.03},
+        {"lag": 4},
+        {"plan": "other"},
+        {"stage": "tuning"},
+        {"stop_at": None},
+        {"steps": 151},
+        {"truncation": 3},
+        {"training_seconds": 9.0},
+        {"step_seconds": 0.1},
+        {"trial": 0},
+        {"hidden_size": None, "flops": 9000},
+    ],
 )
 def test_every_part_of_a_specification_counts(changes: dict[str, object]) -> None:
     assert spec(**changes).digest != spec().digest
@@ -48,3 +61,14 @@ def test_two_runs_are_compared_without_what_was_measured() -> None:
     assert slow.result() == row(spec()).result()
     assert slow.result() != row(spec(), solved=False).result()
     assert set(slow.result()) == set(Row.model_fields) - MEASURED - {"writing"}  # which only models of text have
+
+
+def test_what_older_rows_lack_is_not_written_where_it_is_not_said() -> None:
+    later = {"truncation", "flops", "training_seconds", "step_seconds", "trial"}
+    assert not later & set(row(spec()).to_json()["spec"])
+    assert spec(truncation=3).model_dump()["truncation"] == 3
+    assert TrialSpec(**row(spec(truncation=3)).to_json()["spec"]) == spec(truncation=3)
+
+
+def test_truncation_is_part_of_the_label() -> None:
+    assert spec(init="chrono", told=5, truncation=8).arm == "lstm chrono (told the lag), truncated at 8"

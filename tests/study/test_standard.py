@@ -8,7 +8,9 @@ import pytest
 from longhold.study.horizon import outcomes, trained_horizon
 from longhold.study.judged import judged
 from longhold.study.plan import load_plan
+from longhold.study.representable import representable
 from longhold.study.store import from_jsonl
+from longhold.tasks import Agreement, AnBn, Parity, Recall, Task
 
 ROOT = Path(__file__).parents[2]
 ARMS = {
@@ -51,3 +53,19 @@ def test_predictions_came_out_as_told(rows) -> None:
     assert sorted(fates) == ["confirmed"] * 3 + ["not resolved"] * 3
     assert len(claims) == 11
     assert len(rows) == 726
+
+
+@pytest.mark.parametrize(
+    ("task", "cells", "units"),
+    [
+        (Recall(512), ("rnn", "gru", "lstm"), "8 units for a symbol at lag 512"),
+        (Parity(), ("rnn", "gru", "lstm"), "5 for parity"),
+        (Agreement(), ("rnn", "gru", "lstm"), "10 for agreement"),
+        (AnBn(50, 200), ("lstm",), "2 units of an LSTM"),
+    ],
+)
+def test_weights_set_by_hand_are_as_few_as_told(task: Task, cells: tuple[str, ...], units: str) -> None:
+    assert units in " ".join((ROOT / "README.md").read_text().split())
+    for cell in cells:
+        found = representable(task, (task.examination,), cell)
+        assert (found.hidden_size, found.score, found.solved) == (int(units.split()[0]), 1.0, True)

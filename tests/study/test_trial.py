@@ -1,13 +1,17 @@
+import copy
 import math
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from longhold.errors import InputError
 from longhold.models.budget import parameter_count
-from longhold.study.trial import TEST_STREAM, WINDOW, network, run_trial, sequences, step_time
-from longhold.tasks import task_from_json
+from longhold.models.cost import flops_per_token
+from longhold.study.examination import TEST_STREAM
+from longhold.study.trial import WINDOW, _Learner, network, run_trial, sequences, step_time, windows
+from longhold.tasks import StreamRecall, task_from_json
 from tests.study.tiny import RECALL, spec
 
 
@@ -205,3 +209,63 @@ def test_a_probe_reads_what_the_state_holds_and_its_control_does_not() -> None:
     assert [read.lag for read in made.control] == [1, 2, 9]
     assert max(abs(read.recall) for read in made.control) < 0.15
     assert run_trial(spec(steps=2)).control == ()
+
+
+@pytest.mark.parametrize(
+    ("steps", "sizes"), [(None, [7]), (7, [7]), (9, [7]), (3, [1, 3, 3]), (1, [1] * 7), (5, [2, 5])]
+)
+def test_windows_are_counted_from_the_end_and_leave_nothing_out(steps: int | None, sizes: list[int]) -> None:
+    batch = StreamRecall(3, 4, 4).batches(0, 5).at(0)
+    found = list(windows(batch, steps))
+    assert [len(one.inputs) for one in found] == sizes
+    for whole, *parts in zip(batch, *found, strict=True):
+        assert torch.equal(torch.cat(parts), whole)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "transformer"])
+@pytest.mark.parametrize("truncation", [2, 3, 30])
+def test_gradients_of_all_windows_add_up_and_go_no_further_back(cell: str, truncation: int) -> None:
+    """Against one forward pass, step by step, with the state cut at the borders, and one mean loss over all answers."""
+    task = {"name": "stream_recall", "lag": 2, "symbols": 3, "asked": 5}
+    learner = _Learner(spec(task=task, tests=(task,), cell=cell, vary=None, level=None, truncation=truncation))
+    other = copy.deepcopy(learner.model)
+    batch = learner.task.batches(0, 32).at(0)
+    seen: list[torch.Tensor] = []
+    learner._optimizer.register_step_pre_hook(
+        lambda *_: seen.extend(p.grad.clone() for p in learner.model.parameters())
+    )
+    loss, _ = learner.step(0)
+    outputs, state, length = [], None, len(batch.inputs)
+    for t in range(length):
+        if t and (length - t) % truncation == 0:
+            state = other.detach(state)
+        output, state = other(batch.inputs[t : t + 1], state)
+        outputs.append(output)
+    whole = functional.cross_entropy(torch.cat(outputs)[batch.mask], batch.targets[batch.mask])
+    whole.backward()
+    assert loss == pytest.approx(float(whole.detach()), rel=1e-5)
+    torch.nn.utils.clip_grad_norm_(other.parameters(), learner.spec.clip_norm)
+    for name, given, expected in zip(dict(other.named_parameters()), seen, other.parameters(), strict=True):
+        torch.testing.assert_close(given, expected.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_window_as_long_as_the_sequence_is_no_truncation() -> None:
+    whole, cut = (run_trial(spec(steps=20, truncation=steps)) for steps in (None, 5))
+    assert cut.arm == "lstm uniform, truncated at 5"
+    assert (whole.curve, whole.score) == (cut.curve, cut.score)
+    assert run_trial(spec(steps=20, truncation=2)).curve != whole.curve
+
+
+def test_a_run_that_is_only_timed_is_not_tested() -> None:
+    timed = run_trial(spec(stage="timing", steps=3, stop_at=None))
+    assert (timed.score, timed.recall, timed.solved, timed.error, timed.steps_used) == (None, None, False, None, 3)
+    assert 0 < timed.step_seconds < timed.core_seconds
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "transformer", "mingru"])
+def test_the_size_is_solved_for_operations(cell: str) -> None:
+    config = network(spec(cell=cell, hidden_size=None, flops=20_000))
+    length = task_from_json(spec().task).length
+    counts = [flops_per_token(config.with_hidden_size(config.hidden_size + by), length) for by in (-1, 0, 1)]
+    assert abs(counts[1] - 20_000) <= min(abs(counts[0] - 20_000), abs(counts[2] - 20_000))
+    assert flops_per_token(config, length) == counts[1]

@@ -1,8 +1,7 @@
 import pytest
 
 from longhold.errors import InputError
-from longhold.study.plan import Tuning
-from longhold.study.tuning import best_rate, wider, workable_window
+from longhold.study.tuning import Tuning, best_rate, wider, workable_window
 from tests.study.tiny import row, spec
 
 

@@ -1,5 +1,8 @@
 """The parameter budget: which hidden size gives a network of a wanted size."""
 
+from collections.abc import Callable
+from functools import cache
+
 from longhold.errors import InputError
 from longhold.models.model_config import ModelConfig
 
@@ -26,20 +29,39 @@ def solve_hidden_size(config: ModelConfig, target_parameters: int) -> int:
     Raises:
         InputError: the target is below the smallest network of this configuration, or beyond the largest.
     """
+    return closest_hidden_size(config, target_parameters, parameter_count, "parameters")
+
+
+def closest_hidden_size(config: ModelConfig, target: int, count: Callable[[ModelConfig], int], unit: str) -> int:
+    """The hidden size at which `count` is closest to the target; of two the smaller.
+
+    Args:
+        config: its own hidden size plays no part.
+        target: what is wanted.
+        count: what grows with the hidden size.
+        unit: what it counts, for the error.
+
+    Raises:
+        InputError: the target is below the smallest network of this configuration, or beyond the largest.
+    """
     smallest = config.smallest_hidden_size
-    least = parameter_count(config.with_hidden_size(smallest))
-    if target_parameters < least:
+
+    @cache
+    def at(hidden_size: int) -> int:
+        return count(config.with_hidden_size(hidden_size))
+
+    if target < at(smallest):
         raise InputError(
-            f"a budget of {target_parameters} parameters is too small: this {config.cell} has at least {least} "
+            f"a budget of {target} {unit} is too small: this {config.cell} has at least {at(smallest)} "
             f"(hidden_size={smallest})"
         )
     low, high = smallest, 2 * smallest
-    while parameter_count(config.with_hidden_size(high)) <= target_parameters:
+    while at(high) <= target:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        if parameter_count(config.with_hidden_size(middle)) <= target_parameters:
+        if at(middle) <= target:
             low = middle
         else:
             high = middle
-    return min((low, high), key=lambda size: abs(parameter_count(config.with_hidden_size(size)) - target_parameters))
+    return min((low, high), key=lambda size: abs(at(size) - target))

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from longhold.errors import InputError
 from longhold.kernels import use_backend
-from longhold.models.budget import fixed_count, parameter_count
+from longhold.models.budget import closest_hidden_size, fixed_count, parameter_count
 from longhold.models.contract import SequenceModel
 from longhold.models.model_config import ModelConfig
 from longhold.models.recurrent import RecurrentConfig
@@ -77,6 +77,15 @@ def flops_per_token(config: ModelConfig, tokens: int = 1) -> int:
         with FlopCounterMode(display=False) as counter:
             model(_nothing(config, 1), state)
     return int(counter.get_total_flops())
+
+
+def solve_hidden_size_for_flops(config: ModelConfig, target: int, tokens: int = 1) -> int:
+    """The hidden size at which `flops_per_token(config, tokens)` is closest to the target; of two the smaller.
+
+    Raises:
+        InputError: the target is below the smallest network of this configuration, or beyond the largest.
+    """
+    return closest_hidden_size(config, target, lambda sized: flops_per_token(sized, tokens), "FLOPs per token")
 
 
 def _nothing(config: ModelConfig, steps: int) -> torch.Tensor:

@@ -244,7 +244,7 @@ def _fitted(draft: Plan, costs: Costs, seconds: float, workers: int, config: Com
     held = () if recall is None else (recall.name,)
     learnt = tuple(one.name for one in draft.experiments if one.name not in held)
     parts = [Part(learnt, _TEXT_SHARE if held else 1.0, _MOST_STEPS, _WRITING_SECONDS * costs.slowdown)]
-    parts += [Part(held, 1.0, _quick().steps, _LOOKING_SECONDS * costs.slowdown)] if held else []
+    parts += [Part(held, 1.0, _given(_quick()), _LOOKING_SECONDS * costs.slowdown)] if held else []
     plan = fitted(draft, parts, costs, seconds, workers)
     predicted = sum(bill.predicted for bill in bills(plan, agenda(plan, {}), costs))
     return plan.model_copy(
@@ -257,8 +257,8 @@ def _fitted(draft: Plan, costs: Costs, seconds: float, workers: int, config: Com
 
 def _chosen(plan: Plan, config: CompareConfig, text: str, held: Sequence[str], workers: int) -> str:
     """What was chosen to keep the time, in a sentence, and what follows from it."""
-    steps = plan.experiment(text).steps
-    recall = "".join(f", and at most {plan.experiment(name).steps:,} for each run of recall" for name in held)
+    steps = _given(plan.experiment(text))
+    recall = "".join(f", and at most {_given(plan.experiment(name)):,} for each run of recall" for name in held)
     seeds = "".join(f", {len(plan.experiment(name).seeds)} seeds for recall" for name in held)
     processes = "1 process" if workers == 1 else f"{workers} processes"
     return (
@@ -266,6 +266,11 @@ def _chosen(plan: Plan, config: CompareConfig, text: str, held: Sequence[str], w
         f"{config.window - 1} characters for each model of a text{recall}. Indicative: one run for each cell on a "
         f"text{seeds}, nothing tuned. Nothing is claimed from it."
     )
+
+
+def _given(experiment: Experiment) -> int:
+    assert experiment.steps is not None  # neither a comparison nor the plan `quick` leaves them to measured times
+    return experiment.steps
 
 
 def _counted(steps: int) -> str:

@@ -18,13 +18,21 @@ from longhold.tasks import task_from_json
 _FORWARD = 1 / 3
 """A forward pass as a share of a step."""
 
-_OWN = ("plan", "experiment", "stage", "protocol", "init", "told", "lr", "seed", "steps", "stop_at", "shuffled_labels")
+_OWN = (
+    *("plan", "experiment", "stage", "protocol", "init", "told", "lr", "clip_norm", "seed", "steps", "stop_at"),
+    *("shuffled_labels", "training_seconds", "step_seconds", "trial"),
+)
 """What a run may have of its own and still take as long for a step as another."""
 
 
 def kind_of(spec: TrialSpec) -> str:
     """Names the runs whose steps take equally long."""
     return digest_of(spec.model_dump(mode="json", exclude=set(_OWN)))
+
+
+def _rough_kind_of(spec: TrialSpec) -> str:
+    """Names those that take about as long: widths of embeddings that a search may yet come to are not told apart."""
+    return "about " + digest_of(spec.model_dump(mode="json", exclude={*_OWN, "embedding_size"}))
 
 
 def representatives(specs: Iterable[TrialSpec]) -> dict[str, TrialSpec]:
@@ -41,7 +49,7 @@ class Costs:
     """What runs cost on this machine, in core-seconds."""
 
     step_seconds: Mapping[str, float]
-    """Processor time of an optimizer step, by the kind of run."""
+    """Processor time of an optimizer step, by the kind of run, or by what it is about."""
     slowdown: float = 1.0
     """Time on the clock for a second of processor time, while steps were timed: above 1 on a busy machine."""
     _known: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
@@ -54,14 +62,16 @@ class Costs:
 
     def step_and_tests(self, spec: TrialSpec) -> tuple[float, float]:
         """One optimizer step of a run, and its tests."""
+        step = self.step_seconds.get(kind_of(spec)) or self.step_seconds[_rough_kind_of(spec)]
+        if spec.stage == "timing":
+            return step, 0.0
         batches = sum(sequences(spec, task) * task.length for task in map(task_from_json, spec.tests))
         trained = spec.batch_size * task_from_json(spec.task).length
-        step = self.step_seconds[kind_of(spec)]
         return step, step * _FORWARD * batches / trained
 
     def _worked_out(self, spec: TrialSpec) -> float:
         step, tests = self.step_and_tests(spec)
-        return step * spec.steps + tests
+        return (step * spec.steps if spec.training_seconds is None else spec.training_seconds) + tests
 
 
 def measure(specs: Iterable[TrialSpec], pool: Pool) -> Costs:
@@ -74,7 +84,9 @@ def measure(specs: Iterable[TrialSpec], pool: Pool) -> Costs:
         if ended is not None:
             found[tickets[ended[0]]] = StepTime(*ended[1])
     wall, core = (sum(times) for times in zip(*found.values(), strict=True)) if found else (0.0, 0.0)
-    return Costs({kind: times.core for kind, times in found.items()}, max(1.0, wall / core) if core else 1.0)
+    about = {_rough_kind_of(spec): found[kind].core for kind, spec in kinds.items()}
+    steps = {**about, **{kind: times.core for kind, times in found.items()}}
+    return Costs(steps, max(1.0, wall / core) if core else 1.0)
 
 
 @final
@@ -117,8 +129,13 @@ def refuse_beyond_budget(plan: Plan, account: tuple[Bill, ...], spent: float = 0
     dearest = max(account, key=lambda bill: bill.predicted)
     others = predicted - dearest.predicted
     share = max(0.0, plan.core_seconds - others) / dearest.predicted
-    steps = math.floor(plan.experiment(dearest.experiment).steps * share)
-    cut = f"cut its steps to {steps}, or its seeds" if steps else "leave it out and cut others"
+    experiment = plan.experiment(dearest.experiment)
+    if experiment.steps is None:
+        cut = f"cut its training_seconds to {(experiment.training_seconds or 0.0) * share:.2g}, or its seeds"
+    else:
+        steps = math.floor(experiment.steps * share)
+        cut = f"cut its steps to {steps}, or its seeds"
+    cut = cut if share else "leave it out and cut others"
     raise InputError(
         f"plan {plan.name!r} is predicted to take {predicted:,.0f} core-seconds, over its budget of "
         f"{plan.core_seconds:,.0f}; {dearest.predicted:,.0f} are for {dearest.experiment!r}: {cut}"

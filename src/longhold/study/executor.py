@@ -158,14 +158,14 @@ class _Run:
         return StudyEnd(len(self._left.done), self._left.runs, time.monotonic() - self._began)
 
     def _begin(self) -> None:
-        """Give every free process the run that has most behind it; what chooses a learning rate comes first."""
+        """Give every free process the run that has most behind it; what decides something of others comes first."""
         taken = {spec.digest for spec in self._in_hand.values()}
         waiting = sorted((item for item in self._left.ready if item.spec.digest not in taken), key=self._urgency)
         for item in waiting[: self._pool.count - len(self._in_hand)]:
             self._in_hand[self._pool.submit(Job("trial", item.spec.model_dump(mode="json")))] = item.spec
 
     def _urgency(self, item: Item) -> tuple[bool, float]:
-        return item.spec.stage != "tuning", -sum(self._costs.at_most(spec) for spec in (item.spec, *item.then))
+        return item.spec.stage == "result", -sum(self._costs.at_most(spec) for spec in (item.spec, *item.then))
 
     def _end(self, ticket: int, values: dict[str, object]) -> None:
         del self._in_hand[ticket]

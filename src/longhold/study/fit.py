@@ -78,9 +78,9 @@ def _fits(runs: Sequence[_Run], taken: Sequence[float], share: float, seconds: f
 
 def _runs(experiment: Experiment, costs: Costs, aside: float) -> list[_Run]:
     found = []
-    for cell, init in experiment.arm_names():
+    for arm in experiment.every_arm():
         for exam in experiment.protocol.exams():
-            spec = experiment.spec("", cell, init, exam, experiment.seeds[0], experiment.some_rate)
+            spec = experiment.spec("", arm, exam, experiment.seeds[0], experiment.some_setting)
             step, tests = (costs.slowdown * part for part in costs.step_and_tests(spec))
             found += [_Run(step, tests + aside)] * len(experiment.seeds)
     return found

@@ -25,11 +25,13 @@ def outcome(row: Row) -> str:
     """What a run came to, in a few words."""
     at = "" if row.vary is None else f", {row.vary} {row.level}"
     found = row.error or (f"solved in {row.solved_step} steps" if row.solved else _unsolved(row))
-    kind = "" if row.stage == "result" else f", tuning lr {row.lr:g}"
+    kind = {"timing": ", timed", "tuning": f", tuning lr {row.lr:g}"}.get(row.stage, "")
     return f"{row.experiment}: {row.arm}{at}, seed {row.seed}{kind}: {found}"
 
 
 def _unsolved(row: Row) -> str:
+    if row.stage == "timing":
+        return f"{1000 * (row.step_seconds or 0.0):.2f} ms a step"
     if row.writing is not None:
         return f"{row.writing.bits:.3f} bits per character"
     return f"{row.score:.3f} {row.unit}" if row.protocol == "text" else f"not solved (recall {row.recall:.2f})"
@@ -60,6 +62,9 @@ def show_plan(plan: Plan) -> None:
 def _experiment(experiment: Experiment) -> tuple[str, ...]:
     levels = [exam.level for exam in experiment.protocol.exams() if exam.level is not None]
     rate = f"{experiment.lr:g}" if experiment.lr is not None else "tuned for each arm"
+    if experiment.search is not None:
+        rate = f"searched for each arm, with {', '.join(experiment.search.dimensions[1:])}"
+    steps = f"{experiment.training_seconds:g} core-seconds" if experiment.steps is None else f"{experiment.steps:,}"
     return (
         experiment.name,
         experiment.protocol.name,
@@ -67,7 +72,7 @@ def _experiment(experiment: Experiment) -> tuple[str, ...]:
         f"{experiment.protocol.varies} {', '.join(map(str, levels))}" if levels else "",
         "\n".join(experiment.labels()),
         str(len(experiment.seeds)),
-        f"{experiment.steps:,}",
+        steps,
         rate,
     )
 

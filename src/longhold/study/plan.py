@@ -13,51 +13,16 @@ from longhold.models.config import Config
 from longhold.study.claims import Family, Question
 from longhold.study.claims import Tuning as ToldTuning
 from longhold.study.protocols import Exam, Protocol
-from longhold.study.row import Seed, Stage, TrialSpec, arm_label, is_told
+from longhold.study.row import Arm, Stage, TrialSpec, is_told
+from longhold.study.search import Search
 from longhold.study.texts import FOLDER, look_in
 from longhold.study.trial import network
+from longhold.study.tuning import Seeds, Setting, Timing, Tuning
 from longhold.training.config import read_toml
-
-LEAST_RATES = 5
-"""Learning rates in a tuning grid."""
 
 _OWN_EMBEDDING = ("rnn", "irnn", "gru", "lstm")  # where the width of the embedding is left open
 
-Seeds: TypeAlias = Annotated[tuple[Seed, ...], Field(min_length=1)]
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\n]*$")]
-
-
-@final
-class Tuning(Config):
-    """How each arm gets its learning rate: the same grid for all, on seeds that are used for nothing else.
-
-    The rate with which most seeds solve wins; then the one with the fewest steps, then the one with the best recall,
-    then the smaller. Nothing is pruned. A winner at an edge of the grid widens the grid for its arm by one more rate
-    beyond that edge.
-    """
-
-    grid: tuple[Annotated[float, Field(gt=0)], ...]
-    """Rising, evenly spaced by factors, at least 5."""
-    seeds: Seeds
-    """Tuning seeds."""
-    level: int | None = None
-    """The exam at which it is tuned, by its level; None where there is only one exam."""
-    widen: Annotated[int, Field(ge=0)] = 2
-    """How many rates may be added for an arm."""
-
-    @model_validator(mode="after")
-    def _is_a_grid(self) -> Self:
-        factors = [after / before for before, after in zip(self.grid, self.grid[1:], strict=False)]
-        if len(self.grid) < LEAST_RATES or min(factors) <= 1 or max(factors) > 1.15 * min(factors):
-            raise ValueError(
-                f"grid={list(self.grid)}: expected at least {LEAST_RATES} rising rates, evenly spaced by factors"
-            )
-        return self
-
-    @property
-    def factor(self) -> float:
-        """From one rate of the grid to the next."""
-        return float((self.grid[-1] / self.grid[0]) ** (1 / (len(self.grid) - 1)))
 
 
 @final
@@ -72,10 +37,14 @@ class Experiment(Config):
     """Cells, each with its initialisations. `chrono` alone is told the longest sequence in training."""
     seeds: Seeds
     """Seeds of the runs that are reported."""
+    truncations: Annotated[tuple[Annotated[int, Field(ge=1)] | Literal["full"], ...], Field(min_length=1)] = ("full",)
+    """Steps over which gradients go back, crossed with the arms: see `TrialSpec.truncation`; "full": all of them."""
     hidden_size: Annotated[int, Field(ge=1)] | None = None
-    """Units of every model; or else `parameters`."""
+    """Units of every model; or else `parameters` or `flops`."""
     parameters: Annotated[int, Field(ge=1)] | None = None
     """Trainable numbers of every model, for which the units are solved."""
+    flops: Annotated[int, Field(ge=1)] | None = None
+    """Floating-point operations of one step of one sequence, forward, for which the units of every model are solved."""
     num_layers: Annotated[int, Field(ge=1)] | None = None
     """Layers; None: what each architecture has by itself."""
     embedding_size: Annotated[int, Field(ge=1)] | None = None
@@ -83,17 +52,23 @@ class Experiment(Config):
     optimizer: Literal["adam", "sgd"] = "adam"
     """The update rule."""
     lr: Annotated[float, Field(gt=0)] | None = None
-    """Learning rate of every run; or else `tuning`."""
+    """Learning rate of every run; or else `tuning` or `search`."""
     tuning: Tuning | None = None
     """How each arm gets a learning rate of its own."""
+    search: Search | None = None
+    """How each arm gets values of its own in several dimensions."""
     final_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Learning rate of the last step allowed, as a share of the first; between them half a cosine. 1: constant."""
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     """Largest total 2-norm of the gradients."""
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Fresh sequences in each step."""
-    steps: Annotated[int, Field(ge=1)]
-    """Optimizer steps after which a run ends."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimizer steps after which a run ends; or else `training_seconds`."""
+    training_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Processor time of a run's training, equal for every arm and level; its steps follow from measured ones."""
+    timing: Timing | None = None
+    """How steps are measured where `training_seconds` decides; None: as `Timing` says by itself."""
     stop_at: Annotated[float, Field(gt=0, le=1)] | Literal["off"] = 0.97
     """A run ends early when its own new batches are answered with this recall; "off": never."""
     test_sequences: Annotated[int, Field(ge=1000)] = 1024
@@ -106,66 +81,97 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
-        if (self.hidden_size is None) == (self.parameters is None):
-            raise ValueError(f"{self.name}: expected one of hidden_size and parameters")
-        if (self.lr is None) == (self.tuning is None):
-            raise ValueError(f"{self.name}: expected one of lr and tuning")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"{self.name}: seeds={list(self.seeds)}: expected each once")
-        if self.tuning is not None:
-            if both := set(self.seeds) & set(self.tuning.seeds):
-                raise ValueError(f"{self.name}: seed {min(both)} tunes and is reported: expected seeds of their own")
-            self.tuning_exam()
+        for names in (
+            ("hidden_size", "parameters", "flops"),
+            ("lr", "tuning", "search"),
+            ("steps", "training_seconds"),
+        ):
+            if sum(getattr(self, name) is not None for name in names) != 1:
+                raise ValueError(f"{self.name}: expected one of {', '.join(names[:-1])} and {names[-1]}")
+        for name in ("seeds", "truncations"):
+            given = getattr(self, name)
+            if len(set(given)) < len(given):
+                raise ValueError(f"{self.name}: {name}={list(given)}: expected each once")
+        if self.timing is not None and self.training_seconds is None:
+            raise ValueError(
+                f"{self.name}: timing without training_seconds: expected steps to be measured for a reason"
+            )
+        self._can_be_tuned()
         sizes = {(exam.task.input_size, exam.task.output_size): exam for exam in self.protocol.exams()}
-        for cell, init in self.arm_names():
+        for arm in self.every_arm():
             for exam in sizes.values():
-                network(self.spec("check", cell, init, exam, self.seeds[0], self.some_rate))
+                network(self.spec("check", arm, exam, self.seeds[0], self.some_setting))
         return self
 
-    def arm_names(self) -> tuple[tuple[str, str], ...]:
-        """Cell and initialisation of each arm."""
-        return tuple((cell, init) for cell, inits in self.arms.items() for init in inits)
+    def _can_be_tuned(self) -> None:
+        choice = self.tuning or self.search
+        if choice is None:
+            return
+        if both := set(self.seeds) & set(choice.seeds):
+            raise ValueError(f"{self.name}: seed {min(both)} tunes and is reported: expected seeds of their own")
+        self.tuning_exam()
+        if self.search is None:
+            return
+        if self.training_seconds is not None:
+            raise ValueError(
+                f"{self.name}: search and training_seconds: expected steps, since sizes may differ by trial"
+            )
+        others = sorted(set(self.arms) - set(_OWN_EMBEDDING))
+        if self.search.embedding_size is not None and (others or self.embedding_size is not None):
+            told = f"{others[0]} has none of its own" if others else f"embedding_size={self.embedding_size} is given"
+            raise ValueError(f"{self.name}: embedding_size is searched, but {told}: expected the same space for all")
+
+    def every_arm(self) -> tuple[Arm, ...]:
+        """Cell, initialisation and truncation of each arm."""
+        cut = [None if steps == "full" else steps for steps in self.truncations]
+        return tuple(Arm(cell, init, steps) for cell, inits in self.arms.items() for init in inits for steps in cut)
 
     def labels(self) -> tuple[str, ...]:
         """The arms as rows name them."""
-        return tuple(arm_label(cell, init) for cell, init in self.arm_names())
+        return tuple(arm.label for arm in self.every_arm())
 
     @property
-    def some_rate(self) -> float:
-        """The learning rate, or the middle of the grid where it is to be tuned."""
-        if self.tuning is not None:
-            return self.tuning.grid[len(self.tuning.grid) // 2]
-        assert self.lr is not None  # `_is_complete` asks for one of the two
-        return self.lr
+    def some_setting(self) -> Setting:
+        """What every run has, or the middle where it is to be tuned."""
+        if self.search is not None:
+            return self.search.middle
+        return Setting(self.tuning.grid[len(self.tuning.grid) // 2] if self.tuning else self.lr or 0.0)
+
+    @property
+    def timing_of(self) -> Timing:
+        """How steps are measured."""
+        return self.timing or Timing()
 
     def tuning_exam(self) -> Exam:
-        """The exam at which learning rates are tuned.
+        """The exam at which arms are tuned.
 
         Raises:
             InputError: the plan names none, or none that there is.
         """
         exams = {exam.level: exam for exam in self.protocol.exams()}
-        level = self.tuning.level if self.tuning else None
+        choice = self.tuning or self.search
+        level = choice.level if choice else None
         if level not in exams:
             raise InputError(f"{self.name}: tuning at level={level}: expected one of {list(exams)}")
         return exams[level]
 
-    def spec(
-        self, plan: str, cell: str, init: str, exam: Exam, seed: int, lr: float, stage: Stage = "result"
-    ) -> TrialSpec:
-        """One run."""
+    def spec(self, plan: str, arm: Arm, exam: Exam, seed: int, setting: Setting, stage: Stage = "result") -> TrialSpec:
+        """One run. Where `training_seconds` decides and no step is measured yet, its `steps` stand for nothing."""
+        embedded = arm.cell in _OWN_EMBEDDING and not exam.task.continuous
         return TrialSpec(
             plan=plan,
             experiment=self.name,
             stage=stage,
             protocol=self.protocol.name,
-            cell=cell,
-            init=init,
-            told=exam.task.length if is_told(init) else None,
+            cell=arm.cell,
+            init=arm.init,
+            truncation=arm.truncation,
+            told=exam.task.length if is_told(arm.init) else None,
             num_layers=self.num_layers,
-            embedding_size=self.embedding_size if cell in _OWN_EMBEDDING and not exam.task.continuous else None,
+            embedding_size=(setting.embedding_size or self.embedding_size) if embedded else None,
             hidden_size=self.hidden_size,
             parameters=self.parameters,
+            flops=self.flops,
             task=exam.task.to_json(),
             tests=tuple(test.to_json() for test in exam.tests),
             examine=exam.examine,
@@ -176,12 +182,15 @@ class Experiment(Config):
             vary=self.protocol.varies,
             level=exam.level,
             optimizer=self.optimizer,
-            lr=lr,
+            lr=setting.lr,
             final_fraction=self.final_fraction,
-            clip_norm=self.clip_norm,
+            clip_norm=setting.clip_norm or self.clip_norm,
+            trial=setting.trial,
             batch_size=self.batch_size,
-            steps=self.steps,
-            stop_at=None if self.stop_at == "off" else self.stop_at,
+            steps=self.timing_of.steps if stage == "timing" else self.steps or setting.steps(self.training_seconds),
+            training_seconds=None if stage == "timing" else self.training_seconds,
+            step_seconds=setting.step_seconds,
+            stop_at=None if self.stop_at == "off" or stage == "timing" else self.stop_at,
             seed=seed,
             test_sequences=self.test_sequences,
             shuffled_labels=self.shuffled_labels,
@@ -227,15 +236,12 @@ class Plan(Config):
         if self.family.tuning is not None:
             raise InputError("family: tuning is told by the experiments, expected none here")
         asked = [e for e in self.experiments if any(_is_about(q, e) for q in self.family.questions)]
-        tunings = {None if e.tuning is None else (e.tuning.grid, len(e.tuning.seeds)) for e in asked}
+        tunings = {_told_tuning(e) for e in asked}
         if len(tunings) > 1:
             raise InputError(
-                "family: its experiments are not tuned alike: expected one grid and number of seeds for all"
+                "family: its experiments are not tuned alike: expected one grid or search and number of seeds for all"
             )
-        chosen = tunings.pop()
-        if chosen is None:
-            return self.family
-        return self.family.model_copy(update={"tuning": ToldTuning(learning_rates=chosen[0], seeds=chosen[1])})
+        return self.family.model_copy(update={"tuning": tunings.pop()})
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of this name.
@@ -251,6 +257,17 @@ class Plan(Config):
     def with_core_seconds(self, core_seconds: float | None) -> Self:
         """The plan with another budget; None leaves it."""
         return self if core_seconds is None else type(self)(**{**self.model_dump(), "core_seconds": core_seconds})
+
+
+def _told_tuning(experiment: Experiment) -> ToldTuning | None:
+    if experiment.tuning is not None:
+        return ToldTuning(learning_rates=experiment.tuning.grid, seeds=len(experiment.tuning.seeds))
+    search = experiment.search
+    if search is None:
+        return None
+    return ToldTuning(
+        learning_rates=search.lr, seeds=len(search.seeds), trials=search.trials, dimensions=search.dimensions
+    )
 
 
 def _is_about(question: Question, experiment: Experiment) -> bool:

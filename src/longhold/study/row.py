@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Container
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self, TypeAlias, final
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, final
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -14,10 +14,13 @@ _MEANING = 2
 """Part of every digest. It grows when the same specification comes to mean another run, so that no old row is taken
 for a new one."""
 
-_LATER = ("pairs", "contexts", "written", "final_fraction")
+_LATER = (
+    *("pairs", "contexts", "written", "final_fraction"),
+    *("truncation", "flops", "training_seconds", "step_seconds", "trial"),
+)
 """Fields of a specification that older rows lack; at their default they do not count, so that old digests stay."""
 
-_LATEST = frozenset({"contexts", "written", "final_fraction"})
+_LATEST = frozenset(_LATER) - {"pairs"}
 """Those of them, and `writing` of a row, that rows do not mention at their default, so that digests of rows stay."""
 
 TaskValues: TypeAlias = dict[str, JsonValue]
@@ -26,8 +29,9 @@ TaskValues: TypeAlias = dict[str, JsonValue]
 ProtocolName: TypeAlias = Literal["trained", "extrapolated", "capacity", "readable", "plain", "text"]
 """Under which protocol a run was made; rows of two protocols are never merged."""
 
-Stage: TypeAlias = Literal["tuning", "result"]
-"""`tuning`: the run only helps to choose a learning rate. `result`: the run is reported."""
+Stage: TypeAlias = Literal["timing", "tuning", "result"]
+"""`timing`: the run only tells how long a step takes, and is not tested. `tuning`: it only helps to choose a learning
+rate. `result`: it is reported."""
 
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 """Of a run: its initial weights and its sequences."""
@@ -62,9 +66,12 @@ class TrialSpec(Config):
     embedding_size: Annotated[int, Field(ge=1)] | None = None
     """Width of the learned vector that stands for an id, where the architecture leaves it open; None: one-hot."""
     hidden_size: Annotated[int, Field(ge=1)] | None = None
-    """Units; None where `parameters` decides."""
+    """Units; None where `parameters` or `flops` decides."""
     parameters: Annotated[int, Field(ge=1)] | None = None
-    """Trainable numbers, for which the hidden size is solved; None where `hidden_size` decides."""
+    """Trainable numbers, for which the hidden size is solved; None where another field decides."""
+    flops: Annotated[int, Field(ge=1)] | None = None
+    """Floating-point operations of one step of one sequence, forward, for which the hidden size is solved; None where
+    another field decides."""
     task: TaskValues
     """What it is trained on."""
     tests: Annotated[tuple[TaskValues, ...], Field(min_length=1)]
@@ -95,6 +102,21 @@ class TrialSpec(Config):
     """Fresh sequences in each step."""
     steps: Annotated[int, Field(ge=1)]
     """Optimizer steps after which the run ends."""
+    training_seconds: Annotated[float, Field(gt=0)] | None = None
+    """The processor time of training, in seconds, from which `steps` follow; None where they were given."""
+    step_seconds: Annotated[float, Field(gt=0)] | None = None
+    """The measured processor time of a step from which they follow, of rows whose stage is `timing`."""
+    truncation: Annotated[int, Field(ge=1)] | None = None
+    """Steps of a sequence over which gradients go back; None: over all of it.
+
+    A sequence is cut into windows of so many steps, counted from its last step, so that the first may be shorter and a
+    question at the end has a whole one before it. The state goes from window to window as it is and is detached there:
+    every number of the forward pass stays what it was, and a loss in a window reaches back to the window's first step
+    and no further. The gradients of all windows add up, each window's mean loss by its share of the asked steps, and
+    one update follows (Williams and Peng 1990: BPTT(h; h') with h = h').
+    """
+    trial: Annotated[int, Field(ge=0)] | None = None
+    """Which trial of a search over several dimensions the run belongs to; None: it belongs to none."""
     stop_at: Annotated[float, Field(gt=0, le=1)] | None = 0.97
     """A run ends early when the recall on its last 20 batches, each new to it, was at least this on average. None: it
     takes all its steps."""
@@ -107,14 +129,14 @@ class TrialSpec(Config):
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:
-        if (self.hidden_size is None) == (self.parameters is None):
-            raise ValueError("expected one of hidden_size and parameters")
+        if [self.hidden_size, self.parameters, self.flops].count(None) != 2:
+            raise ValueError("expected one of hidden_size, parameters and flops")
         return self
 
     @property
     def arm(self) -> str:
-        """The cell and its initialisation as they are called in a report."""
-        return arm_label(self.cell, self.init)
+        """The cell, its initialisation and its truncation as they are called in a report."""
+        return Arm(self.cell, self.init, self.truncation).label
 
     @property
     def initialisation(self) -> str:
@@ -135,9 +157,28 @@ class TrialSpec(Config):
         return name not in later or getattr(self, name) != type(self).model_fields[name].default
 
 
-def arm_label(cell: str, init: str) -> str:
-    """`lstm forget:1`; a prior that is told the longest lag is labelled so: `lstm chrono (told the lag)`."""
-    return f"{cell} {init} (told the lag)" if is_told(init) else f"{cell} {init}"
+@final
+class Arm(NamedTuple):
+    """What is compared: one of the crossed factors of an experiment."""
+
+    cell: str
+    """The architecture."""
+    init: str
+    """Its initialisation."""
+    truncation: int | None = None
+    """As in `TrialSpec`."""
+
+    @property
+    def label(self) -> str:
+        """`lstm forget:1`; a prior that is told the longest lag is labelled so: `lstm chrono (told the lag)`; and so is
+        truncation: `lstm forget:1, truncated at 32`."""
+        told = " (told the lag)" if is_told(self.init) else ""
+        return f"{self.cell} {self.init}{told}{cut_label(self.truncation)}"
+
+
+def cut_label(truncation: int | None) -> str:
+    """How a label ends: `, truncated at 32`; with nothing where gradients go all the way back."""
+    return "" if truncation is None else f", truncated at {truncation}"
 
 
 def is_told(init: str) -> bool:
@@ -284,7 +325,7 @@ class Row(Config):
     told: int | None
     """As in `spec`."""
     arm: str
-    """Cell and initialisation in one label."""
+    """Cell, initialisation and truncation in one label."""
     vary: str | None
     """As in `spec`."""
     level: int | None
@@ -311,7 +352,7 @@ class Row(Config):
     """For a run that solved its tests: the first step after which its last 20 batches counted as solved, or
     `steps_used` if none did. None: censored at `steps_used`."""
     score: float | None
-    """Mean over the tests; None for a run that failed."""
+    """Mean over the tests; None for a run that failed, and for one that was only timed."""
     chance: float
     """The score of guessing, mean over the tests."""
     recall: float | None
@@ -340,6 +381,8 @@ class Row(Config):
     """Time from beginning to end."""
     core_seconds: float
     """Processor time of the same."""
+    step_seconds: float | None = None
+    """Processor time of an optimizer step, mean over the run's own; older rows lack it."""
     seed: int
     """As in `spec`."""
     machine: str
@@ -368,5 +411,5 @@ class Row(Config):
         return {name: value for name, value in self.to_json().items() if name not in MEASURED}
 
 
-MEASURED = frozenset({"tokens_per_second", "seconds", "core_seconds", "machine", "versions"})
+MEASURED = frozenset({"tokens_per_second", "seconds", "core_seconds", "step_seconds", "machine", "versions"})
 """The fields of a row that may differ between two runs of the same specification."""

@@ -7,17 +7,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from longhold.errors import InputError
 from longhold.models.budget import parameter_count, solve_hidden_size
-from longhold.models.contract import SequenceModel, evaluation_mode
-from longhold.models.cost import flops_per_token, state_bytes
+from longhold.models.contract import SequenceModel, State, evaluation_mode
+from longhold.models.cost import flops_per_token, solve_hidden_size_for_flops, state_bytes
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
+from longhold.study.examination import TEST_STREAM, examined
 from longhold.study.inside import Inside
 from longhold.study.machine import Machine
 from longhold.study.row import GradientAt, LagScore, Row, TextReading, TimeQuantiles, TrialSpec, Writing
@@ -34,13 +36,9 @@ if TYPE_CHECKING:
 WINDOW = 20
 """Batches, the last ones, over which a run in training is judged."""
 
-TEST_STREAM = 2**32
-"""`seed + TEST_STREAM (i + 1)` names the sequences of a run's test `i`; no training seed is as large."""
-
 _POINTS = 50
 """Points of a learning curve that runs to the end of its steps."""
 
-_TEST_BATCH = 256
 _VALIDATION_WINDOWS = 64
 _PROBE_PARTS = 3  # one to test a probe, the others to fit it
 _SOME_WIDTH = 64  # of the configuration that a solver then gives another
@@ -71,7 +69,7 @@ def run_trial(spec: TrialSpec) -> Row:
         inside = learner.inside()
         error = learner.train()
         trained = time.thread_time() - began[1]
-        tests = () if error else learner.test()
+        tests = () if error or spec.stage == "timing" else learner.test()
         if not all(math.isfinite(test.score) for test in tests):
             tests, error = (), "the score became non-finite"
         read = learner.read() if tests and spec.probed else None
@@ -107,7 +105,7 @@ def step_time(spec: TrialSpec, steps: int = 5) -> StepTime:
 
 
 def network(spec: TrialSpec) -> NetworkConfig:
-    """The configuration of a run's model; for a budget of parameters the hidden size is solved.
+    """The configuration of a run's model; for a budget of parameters or operations the hidden size is solved.
 
     Raises:
         InputError: there is no such task or cell, its initialisation does not go with it, the budget is too small, or
@@ -128,7 +126,11 @@ def network(spec: TrialSpec) -> NetworkConfig:
         embedding_size=spec.embedding_size,
     )
     config = network_for(architecture, sizes, spec.hidden_size or _SOME_WIDTH)
-    return config if spec.parameters is None else config.with_hidden_size(solve_hidden_size(config, spec.parameters))
+    if spec.parameters is not None:
+        return config.with_hidden_size(solve_hidden_size(config, spec.parameters))
+    if spec.flops is not None:
+        return config.with_hidden_size(solve_hidden_size_for_flops(config, spec.flops, task.length))
+    return config
 
 
 @contextmanager
@@ -186,15 +188,28 @@ class _Learner:
     def step(self, step: int) -> tuple[float, float]:
         """One update; loss and recall before it, which are a fresh batch's and so honest ones."""
         batch = self._batch(step)
-        outputs = self.model(batch.inputs)[0]
-        loss = self.task.loss(outputs, batch)
         self._optimizer.zero_grad()
+        parts, loss, state = list[Tensor](), 0.0, None
+        for window in windows(batch, self.spec.truncation):
+            outputs, state, share = self._backward(window, state, batch.mask.sum())
+            parts.append(outputs)
+            loss += share
         self._anneal(step)
-        loss.backward()  # type: ignore[no-untyped-call]
         clip_and_step(self._optimizer, self.spec.clip_norm)
         self.tokens += batch.mask.numel()
-        nats = float(loss.detach())
-        return nats, self.task.recall(self.task.score(outputs.detach(), batch, nats))
+        return loss, self.task.recall(self.task.score(torch.cat(parts), batch, loss))
+
+    def _backward(self, window: TaskBatch, state: State | None, asked: Tensor) -> tuple[Tensor, State, float]:
+        """Outputs and state after a window, cut from the graph, and its share of the loss, whose gradient is added."""
+        here = window.mask.sum()
+        with torch.set_grad_enabled(bool(here)):  # where nothing is asked there is no gradient either
+            outputs, state = self.model(window.inputs, state)
+            if not here:
+                return outputs, state, 0.0
+            loss = self.task.loss(outputs, window)
+            loss = loss if here == asked else loss * (here / asked)
+            loss.backward()  # type: ignore[no-untyped-call]
+        return outputs.detach(), self.model.detach(state), float(loss.detach())
 
     def _anneal(self, step: int) -> None:
         """Set the learning rate of a step, where it is not constant."""
@@ -221,17 +236,13 @@ class _Learner:
             self.seemed_solved = self.steps_used
         return self.spec.stop_at is not None and recall >= self.spec.stop_at
 
-    @torch.no_grad()
     def test(self) -> tuple[LagScore, ...]:
         """The score of each test."""
         self.model.eval()
         return tuple(self._test(task, self.spec.seed + TEST_STREAM * (i + 1)) for i, task in enumerate(self.tests))
 
     def _test(self, task: Task, stream: int) -> LagScore:
-        wanted = sequences(self.spec, task)
-        batches = task.batches(stream, min(_TEST_BATCH, wanted))
-        parts = (batches.at(i) for i in range(math.ceil(wanted / batches.batch_size)))
-        score = float(torch.cat([task.scores(self.model(part.inputs)[0], part) for part in parts])[:wanted].mean())
+        score = examined(self.model, task, stream, sequences(self.spec, task))
         level = None if self.spec.examine is None else task.to_json()[self.spec.examine]
         # not checked: a score may be non-finite, and then the row has none
         return LagScore.model_construct(
@@ -263,6 +274,17 @@ class _Learner:
         batches = self.task.batches(self.spec.seed + TEST_STREAM * (len(self.tests) + 1), self.spec.test_sequences)
         inputs = torch.cat([batches.at(i).inputs for i in range(_PROBE_PARTS)], dim=1)
         return readable_horizon(self.model, inputs, self.spec.probed, test_share=1 / _PROBE_PARTS, seed=self.spec.seed)
+
+
+def windows(batch: TaskBatch, steps: int | None) -> Iterator[TaskBatch]:
+    """A batch cut along time into windows of so many steps, counted from its end; None: the batch as it is."""
+    length = len(batch.inputs)
+    if steps is None or steps >= length:
+        yield batch
+        return
+    first = length % steps or steps
+    for begin, end in pairwise([0, *range(first, length + 1, steps)]):
+        yield TaskBatch(*(part[begin:end] for part in batch))
 
 
 def _lag_scores(read: "RecallByLag") -> tuple[LagScore, ...]:
@@ -378,6 +400,7 @@ def _row(
         tokens_per_second=learner.tokens / taken.training if taken.training > 0 else None,
         seconds=taken.wall,
         core_seconds=taken.core,
+        step_seconds=taken.training / learner.steps_used if learner.steps_used else None,
         seed=spec.seed,
         machine=f"{machine.system}, {machine.processor}, {machine.cores} cores",
         versions={"python": machine.python, "torch": machine.torch, "longhold": machine.longhold},

@@ -52,3 +52,10 @@ def test_what_is_missing_is_named() -> None:
     del given["steps_used"]
     with pytest.raises(InputError, match="a row without 'steps_used'"):
         runs([given])
+
+
+def test_a_field_that_is_left_open_is_not_told() -> None:
+    task = {"name": "agreement", "attractors": None, "nonce": False, "fillers": 0}
+    (run,) = runs([row("lstm uniform", 0, None, task=task)])
+    assert run.task == "agreement(fillers=0, nonce=False)"
+    assert run.has("attractors", False) is False

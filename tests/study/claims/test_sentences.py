@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from longhold.study.claims import Claim, Family, SolvedQuestion, Tuning, claims
+from longhold.errors import InputError
+from longhold.study.claims import Claim, Family, SolvedQuestion, TrainedHorizonQuestion, Tuning, claims
 from tests.study.claims.rows_made_up import rows, swapped
 from tests.study.claims.test_judge import ALL, SOLVED, A, B, clear_study
 
@@ -48,11 +49,35 @@ def test_no_sentence_speaks_of_memory_or_of_horizons_it_is_not_about() -> None:
 
 
 def test_the_tuning_is_named() -> None:
-    fixed = told()[0]
+    fixed = claims(SAME, Family(questions=(SOLVED,)))[0]
     assert "learning rates were fixed, not tuned" in fixed.text("en")
-    tuned = told(Family(questions=(SOLVED,), tuning=Tuning(learning_rates=(1e-4, 1e-3, 1e-2), seeds=3)))[0]
+    grid = Tuning(learning_rates=(1e-4, 1e-3, 1e-2), seeds=3)
+    tuned = claims(SAME, Family(questions=(SOLVED,), tuning=grid))[0]
     assert "chosen from 3 between 0.0001 and 0.01 on 3 other seeds; intervals are given this tuning" in tuned.text("en")
     assert "区间以此调优为前提" in tuned.text("zh")
+    search = Tuning(learning_rates=(1e-4, 1e-2), seeds=2, trials=16, dimensions=("lr", "clip_norm"))
+    searched = claims(SAME, Family(questions=(SOLVED,), tuning=search))[0]
+    assert (
+        "lr, clip_norm of each arm chosen by 16 trials of one search (learning rates 0.0001 to 0.01) on 2 other seeds"
+    ) in searched.text("en")
+    assert "同一搜索的 16 次试验" in searched.text("zh")
+
+
+def test_a_budget_in_seconds_is_told_with_the_steps_that_it_came_to() -> None:
+    """Steps then differ by lag, and the rows still have one budget."""
+    timed = [
+        {**one, "steps": 9600 // one["lag"], "spec": {"training_seconds": 12.0}}
+        for lag in (32, 64)
+        for one in rows(A, [True] * 10, lag) + rows(B, [lag == 32] * 10, lag)
+    ]
+    question = TrainedHorizonQuestion(
+        name="longer", task="recall", protocol="trained", a=A, b=B, minimum_effect=2.0, margin=1.5
+    )
+    (claim,) = claims(timed, Family(questions=(question,), resamples=99))
+    assert "at most 150-300 steps of 12 core-seconds" in claim.text("en")
+    assert "至多 150-300 步（12 核·秒）" in claim.text("zh")
+    with pytest.raises(InputError, match="steps 150, 300"):
+        claims([{**one, "spec": {}} for one in timed], Family(questions=(question,), resamples=99))
 
 
 def test_equal_settings_are_told_once() -> None:

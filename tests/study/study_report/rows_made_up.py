@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from longhold.study.plan import Experiment, Plan
-from longhold.study.row import LagScore, Row, TrialSpec
+from longhold.study.row import Arm, LagScore, Row, TrialSpec
 from longhold.study.study_report import write_study_report
+from longhold.study.tuning import Setting
 from longhold.tasks import task_from_json
 
 HOLDS = {"rnn uniform": 20.0, "rnn orthogonal": 55.0, "gru uniform": 30.0, "gru chrono (told the lag)": 400.0}
@@ -152,27 +153,27 @@ def _experiment(name: str, protocol: dict[str, Any], **changes: Any) -> dict[str
 
 def _experiment_rows(plan: str, experiment: Experiment, rng: np.random.Generator) -> Iterator[Row]:
     lost = False
-    for cell, init in experiment.arm_names():
-        yield from _tuning_rows(plan, experiment, cell, init, rng)
+    for arm in experiment.every_arm():
+        yield from _tuning_rows(plan, experiment, arm, rng)
         for seed in experiment.seeds:
             failures = 0
             for exam in experiment.protocol.exams():
                 if failures == experiment.protocol.failures_to_stop:
                     break
-                row = made(experiment.spec(plan, cell, init, exam, seed, experiment.lr or 0.003), rng)
+                row = made(experiment.spec(plan, arm, exam, seed, Setting(experiment.lr or 0.003)), rng)
                 if not lost and not row.solved:
                     lost, row = True, failed(row)
                 failures = failures + 1 if not row.solved else 0
                 yield row
 
 
-def _tuning_rows(plan: str, experiment: Experiment, cell: str, init: str, rng: np.random.Generator) -> Iterator[Row]:
+def _tuning_rows(plan: str, experiment: Experiment, arm: Arm, rng: np.random.Generator) -> Iterator[Row]:
     if experiment.tuning is None:
         return
     exam = experiment.tuning_exam()
     for lr in experiment.tuning.grid:
         for seed in experiment.tuning.seeds:
-            yield made(experiment.spec(plan, cell, init, exam, seed, lr, "tuning"), rng)
+            yield made(experiment.spec(plan, arm, exam, seed, Setting(lr), "tuning"), rng)
 
 
 def _recall_of(solved: bool, rng: np.random.Generator) -> float:

@@ -1,11 +1,14 @@
 """What the report says follows from the rows it is given."""
 
+import statistics
+
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
+from longhold.study.plan import Plan
 from longhold.study.study_report import render_markdown, render_page, study_document
 from tests.study.study_report.pages import Page, markdown_page
-from tests.study.study_report.rows_made_up import FAILURE, failed
+from tests.study.study_report.rows_made_up import FAILURE, failed, rows_of
 
 LONGER = "the trained horizon of lstm chrono (told the lag) is longer than that of lstm forget:1"
 SHORTER = "the trained horizon of lstm forget:1 is longer than that of lstm chrono (told the lag)"
@@ -211,3 +214,63 @@ def test_two_groups_of_seeds_are_told_as_two(few, few_rows):
         for seed in range(10)
     ]  # fmt: skip
     assert "two groups: 4 near 0.01, 6 near 0.99" in shown(values).words()
+
+
+def test_weights_set_by_hand_stand_beside_trained_ones(page, values):
+    tables = [table for table in page.numbers() if "by hand: units" in table[0]]
+    assert len(tables) == 6
+    hold = {row[0]: row[1:] for row in tables[0][1:]}
+    share = sum(
+        row["solved"] for row in values if (row["arm"], row["level"], row["stage"]) == ("rnn orthogonal", 512, "result")
+    )
+    assert hold["rnn orthogonal"] == [f"{share} of 10", "81", "8", "288", "1", "1.00", "✓ yes, 1,000 sequences"]
+    assert hold["lstm forget:1"][2:4] == ["8", "936"]
+    assert hold["transformer uniform"][2:] == ["not tested", "–", "–", "–", "–"]
+    adding = {row[0]: row[1:] for row in next(table for table in tables if "by hand: squared error" in table[0])[1:]}
+    assert adding["rnn uniform"][2] == adding["gru uniform"][2] == "not tested"
+    assert adding["lstm uniform"][2] == "1"
+    assert 0 < float(adding["lstm uniform"][4]) < 1e-6
+    assert "hold, at lag 512: trained, and set by hand" in page.words()
+
+
+def test_a_task_that_nobody_knows_is_passed_over(few, few_rows):
+    values = [{**row.to_json(), "task": {**row.task, "name": "from elsewhere"}} for row in few_rows]
+    assert "Learnable against representable" not in shown(values).words()
+
+
+def test_long_tables_of_instruments_are_folded(few, few_rows):
+    gates = {"start": [1, 2, 3, 4, 5.5], "trained": [2, 4, 8, 16, 321], "longest": 400.0, "caution": "for once fine"}
+    rows = []
+    for row in few_rows:
+        norms = [{"lag": lag, "start": 0.5, "trained": 0.9**lag / (1 + row.seed)} for lag in (1, row.level)]
+        rows.append({**row.to_json(), "gradient_by_lag": norms, "time_constants": gates})
+    document = study_document(rows, few, "")
+    page, written = Page(render_page(document)), markdown_page(render_markdown(document))
+    places = {(row.arm, row.level) for row in few_rows}
+    constants = [table for table in page.numbers() if table[0][-1] == "caution"]
+    assert [len(table) - 1 for table in constants] == [2, len(places)]
+    assert page.words().count(f"All {len(places)} rows") == 1
+    assert [len(table) - 1 for table in written.numbers() if table[0][-1] == "caution"] == [2]
+    seeds = next(table for table in page.numbers() if table[0][-1] == "lag: norm after training")
+    assert len(seeds) - 1 == sum(row.level == int(seeds[1][1]) for row in few_rows)
+    level = seeds[1][1]
+    middle = next(table for table in written.numbers() if table[0] == ["arm", "1", level])
+    for arm, *norms in middle[1:]:
+        shares = [1 / (1 + row.seed) for row in few_rows if (row.arm, row.level) == (arm, int(level))]
+        assert norms == [f"{0.9**lag * statistics.median(shares):.3g}" for lag in (1, int(level))]
+    assert not any(table[0][-1] == "lag: norm after training" for table in written.numbers())
+
+
+def test_horizons_stand_against_truncation(few):
+    values = {**few.model_dump(), "experiments": [{**few.experiments[0].model_dump(), "truncations": [8, "full"]}]}
+    cut = Plan(**{**values, "family": None})
+    rows = [row.to_json() for row in rows_of(cut)]
+    page = shown(rows, cut)
+    horizons = {row[0]: row[1] for row in table_under(page, "arm", "steps", "95 % interval")}
+    table = next(table for table in page.numbers() if table[0] == ["gradients go back, steps", "8", "all"])
+    assert [row[0] for row in table[1:]] == ["lstm uniform", "lstm chrono (told the lag)"]
+    for arm, short, whole in table[1:]:
+        assert short.split("\n")[0] == horizons[f"{arm}, truncated at 8"]
+        assert whole.split("\n")[0] == horizons[arm]
+    whole = [row for row in rows if "truncation" not in row["spec"]]
+    assert "gradients go back" not in shown(whole, cut).words()

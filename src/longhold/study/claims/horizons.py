@@ -97,7 +97,7 @@ def horizons(rows: Iterable[Mapping[str, Any]]) -> list[StatedHorizon]:
     groups = defaultdict[tuple[Any, ...], list[Run]](list)
     for run in runs(rows):
         if run.protocol in HORIZONS and (run.level is not None if run.protocol == "trained" else _tested(run)):
-            size = run.columns["hidden_size"], run.columns["parameters"], run.columns["steps"]
+            size = run.columns["hidden_size"], run.columns["parameters"], run.budget
             groups[run.protocol, run.task, run.arm, *size, None if run.protocol == "trained" else run.level].append(run)
     return [_stated(protocol, arm, found) for (protocol, _, arm, *_), found in groups.items()]
 

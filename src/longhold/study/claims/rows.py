@@ -27,7 +27,8 @@ class Run:
     protocol: str
     """trained, extrapolated, capacity, readable or plain."""
     task: str
-    """The task's name and the fields that its runs share, such as `recall(distractors=8, symbols=8)`."""
+    """The task's name and the fields that its runs share, such as `recall(distractors=8, symbols=8)`; a field that is
+    left open, None, is not told."""
     fields: Mapping[str, Any]
     """All fields of the task, its name too."""
     vary: str
@@ -54,6 +55,12 @@ class Run:
         return name in known and bool(known[name] == value)
 
     @property
+    def budget(self) -> tuple[str, float]:
+        """What ended it at the latest, by name: `steps`, or the `training_seconds` that these follow from."""
+        seconds = (self.columns.get("spec") or {}).get("training_seconds")
+        return ("steps", self.columns["steps"]) if seconds is None else ("training_seconds", float(seconds))
+
+    @property
     def solved_at(self) -> tuple[float, bool]:
         """Steps and whether the run solved then; a run that failed is censored at the end of its budget."""
         step = self.columns.get("solved_step")
@@ -69,14 +76,14 @@ class Run:
 
 
 def runs(rows: Iterable[Mapping[str, Any]]) -> list[Run]:
-    """Rows that count: those of tuning are passed over, they were used to choose.
+    """Rows that count: those of tuning and timing are passed over, they were used to choose.
 
     Raises:
         InputError: a row lacks something, or two rows have the same id.
     """
     found: dict[str, Run] = {}
     for row in rows:
-        if row.get("stage") == "tuning":
+        if row.get("stage") not in (None, "result"):
             continue
         run = _run(row)
         if run.id in found:
@@ -111,7 +118,9 @@ def _run(row: Mapping[str, Any]) -> Run:
 
 
 def _named(fields: Mapping[str, Any]) -> str:
-    told = ", ".join(f"{name}={value}" for name, value in sorted(fields.items()) if name != "name")
+    told = ", ".join(
+        f"{name}={value}" for name, value in sorted(fields.items()) if name != "name" and value is not None
+    )
     return f"{fields['name']}({told})" if told else str(fields["name"])
 
 

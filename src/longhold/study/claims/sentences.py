@@ -37,6 +37,10 @@ class Tuning(Config):
     """The grid."""
     seeds: Annotated[int, Field(ge=1)]
     """Seeds per learning rate, none of them used for results."""
+    trials: Annotated[int, Field(ge=1)] | None = None
+    """Trials of a search in several dimensions, of whose learning rates the above are the ends; None: a grid."""
+    dimensions: tuple[str, ...] = ()
+    """What a search chose."""
 
 
 @final
@@ -301,7 +305,7 @@ def setting(side: Side) -> Mapping[Language, str]:
         _range([run.columns["hidden_size"] for run in runs], ""),
         _range([run.columns["lr"] for run in runs], "g"),
     )
-    steps = f"{max(run.columns['steps'] for run in runs):,}"
+    steps = _budget(runs)
     plans = ", ".join(sorted({str(run.columns["plan"]) for run in runs if run.columns.get("plan")}))
     spared = len({run.seed for run in runs if run.spared})
     given_up_en = (
@@ -311,11 +315,21 @@ def setting(side: Side) -> Mapping[Language, str]:
     lost_en = f", {failed} runs failed and count as not solving" if failed else ""
     lost_zh = f"，{failed} 次运行失败、计为未解出" if failed else ""
     return {
-        "en": f"{parameters} parameters, hidden size {sizes}, learning rate {rates}, at most {steps} steps, "
+        "en": f"{parameters} parameters, hidden size {sizes}, learning rate {rates}, {steps['en']}, "
         f"{seeds} seeds{given_up_en}{lost_en}{f' (plan {plans})' if plans else ''}",
-        "zh": f"{parameters} 个参数，隐藏单元 {sizes}，学习率 {rates}，至多 {steps} 步，{seeds} 个种子"
+        "zh": f"{parameters} 个参数，隐藏单元 {sizes}，学习率 {rates}，{steps['zh']}，{seeds} 个种子"
         f"{given_up_zh}{lost_zh}{f'（计划 {plans}）' if plans else ''}",
     }
+
+
+def _budget(runs: Sequence[Run]) -> Mapping[Language, str]:
+    """The most steps, or the processor time that they follow from."""
+    name, value = runs[0].budget
+    steps = [run.columns["steps"] for run in runs]
+    if name == "steps":
+        return {"en": f"at most {max(steps):,} steps", "zh": f"至多 {max(steps):,} 步"}
+    told = _range(steps, ",")
+    return {"en": f"at most {told} steps of {value:g} core-seconds", "zh": f"至多 {told} 步（{value:g} 核·秒）"}
 
 
 def _range(values: list[float], form: str) -> str:
@@ -329,6 +343,14 @@ def _tuning(claim: "Claim", language: Language) -> str:
         return {"en": "learning rates were fixed, not tuned", "zh": "学习率事先固定，未经调优"}[language]
     count, seeds = len(tuning.learning_rates), tuning.seeds
     low, high = min(tuning.learning_rates), max(tuning.learning_rates)
+    if tuning.trials is not None:
+        names = ", ".join(tuning.dimensions)
+        return {
+            "en": f"{names} of each arm chosen by {tuning.trials} trials of one search (learning rates {low:g} to "
+            f"{high:g}) on {seeds} other seeds; intervals are given this tuning",
+            "zh": f"每一方的 {names} 都由同一搜索的 {tuning.trials} 次试验（学习率 {low:g} 到 {high:g}）"
+            f"用另外 {seeds} 个种子选出；区间以此调优为前提",
+        }[language]
     return {
         "en": f"learning rate of each arm chosen from {count} between {low:g} and {high:g} on {seeds} other seeds; "
         "intervals are given this tuning",

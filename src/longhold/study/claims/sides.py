@@ -33,11 +33,12 @@ def side_of(question: str, arm: str, runs: Sequence[Run]) -> Side:
         InputError: there are two for one seed at one level of one task, or rows of several sizes or budgets.
     """
     mine = [run for run in runs if run.arm == arm]
-    for column in ("hidden_size", "parameters", "steps"):
-        values = {(run.task, run.columns[column]) for run in mine}
+    for column in ("hidden_size", "parameters", "budget"):
+        values = {(run.task, *(run.budget if column == "budget" else (column, run.columns[column]))) for run in mine}
         if len(values) > len({run.task for run in mine}):
-            told = ", ".join(str(value) for value in sorted({value for _, value in values}))
-            raise InputError(f"{question}: rows of {arm!r} with {column} {told}: expected one, name it in `where`")
+            name = " or ".join(sorted({name for _, name, _ in values}))
+            told = ", ".join(str(value) for value in sorted({value for *_, value in values}))
+            raise InputError(f"{question}: rows of {arm!r} with {name} {told}: expected one, name it in `where`")
     twice = [key for key, count in Counter((run.task, run.level, run.seed) for run in mine).items() if count > 1]
     if twice:
         raise InputError(f"{question}: several rows of {arm!r} for seed {twice[0][2]}: expected one each level")

@@ -14,6 +14,7 @@ from longhold.study.study_report.horizons import horizons
 from longhold.study.study_report.instruments import instruments
 from longhold.study.study_report.learning import learning, time_to_solve
 from longhold.study.study_report.recall import recall_by_lag
+from longhold.study.study_report.representable import learnable
 from longhold.study.study_report.reproduce import reproduce, rows_digest
 from longhold.study.study_report.said import Said, listed, whole
 from longhold.study.study_report.series import Series
@@ -42,6 +43,7 @@ def study_document(rows: Iterable[Mapping[str, Any]], plan: Plan | None, command
         text(known, series),
         learning(known, series),
         time_to_solve(known, series),
+        learnable(known),
         instruments(known, series),
         tuning(shown, plan),
         cost(known),

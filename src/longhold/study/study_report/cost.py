@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from longhold.study.plan import Plan
-from longhold.study.study_report.document import Block, Cell, Entry, Paragraph, Section, Table
+from longhold.study.study_report.document import Block, Cell, Entry, Folded, Paragraph, Section, Table
 from longhold.study.study_report.groups import Group
 from longhold.study.study_report.said import Said, exact, short, spread, whole
 from longhold.study.tuning import WORKABLE
@@ -73,10 +73,13 @@ def _median(values: Sequence[float]) -> str:
 
 def tuning(rows: Rows, plan: Plan | None) -> Section | None:
     """How learning rates were chosen; None where none was tuned."""
-    tables = [table for name in _tuned(rows, plan) if (table := _rates(name, rows)) is not None]
-    if not tables:
-        return None
-    return Section(Said("How learning rates were chosen", "学习率如何选定"), (Paragraph(_TUNING, quiet=True), *tables))
+    names = _tuned(rows, plan)
+    grids = [_rates(name, rows) for name in names if not _is_searched(name, rows)]
+    searches = [_trials(name, rows) for name in names if _is_searched(name, rows)]
+    blocks: list[Block] = [Paragraph(_TUNING, quiet=True), *grids] if grids else []
+    if searches:
+        blocks += [Paragraph(_SEARCHED, quiet=True), *searches]
+    return Section(Said("How learning rates were chosen", "学习率如何选定"), tuple(blocks)) if blocks else None
 
 
 _TUNING = Said(
@@ -98,11 +101,73 @@ def _tuned(rows: Rows, plan: Plan | None) -> list[str]:
     return [*order, *sorted(there - set(order))]
 
 
-def _rates(name: str, rows: Rows) -> Table | None:
+_SEARCHED = Said(
+    "Every arm had the same number of trials over the same space by the same sampler, on seeds that are used for "
+    "nothing else, and nothing was pruned; a trial follows from those of its arm before it. The one with which most "
+    "seeds solve was taken, then the one with the fewest steps. Shown is what was chosen; all intervals on this page "
+    "are given this tuning.",
+    "每个对象以同一采样器在同一空间内作同样多次试验，所用种子不作他用，也没有提前淘汰；每次试验取决于该对象此前的"
+    "试验。取解出种子最多的，其次取步数最少的。表中为选定的值；本页所有区间都以此调优为前提。",
+)
+
+
+def _is_searched(name: str, rows: Rows) -> bool:
+    return any(row.get("experiment") == name and _trial(row) is not None for row in rows)
+
+
+def _trial(row: Mapping[str, Any]) -> int | None:
+    return (row.get("spec") or {}).get("trial")
+
+
+_DIMENSIONS = ("lr", "clip_norm", "embedding_size")
+
+
+def _trials(name: str, rows: Rows) -> Folded:
+    """What each arm tried, and of it what was chosen."""
+    mine = [row for row in rows if row.get("experiment") == name]
+    chosen = {(row["arm"], *_values(row)) for row in mine if row.get("stage") == "result"}
+    places: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for row in mine:
+        if (trial := _trial(row)) is not None:
+            places.setdefault((str(row["arm"]), trial), []).append(row)
+    whole, taken = list[tuple[Entry, ...]](), list[tuple[Entry, ...]]()
+    for (arm, trial), tried in sorted(places.items()):
+        entries = _trial_row(arm, trial, tried)
+        whole.append(entries)
+        if (arm, *_values(tried[0])) in chosen:
+            taken.append(entries)
+    head: tuple[Entry, ...] = (
+        Said("arm", "对象"),
+        *(
+            Cell(text, number=True)
+            for text in (
+                Said("trial", "试验"),
+                Said("learning rate", "学习率"),
+                Said("clip_norm", "梯度裁剪"),
+                Said("embedding", "嵌入宽度"),
+                Said("seeds that solve", "解出的种子"),
+            )
+        ),
+    )
+    caption = Said("{}: what a search tried and chose", "{}：搜索试过与选定的值").format(name)
+    return Folded(Table(caption, head, tuple(taken)), Table(caption, head, tuple(whole)))
+
+
+def _values(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple((row.get("spec") or {}).get(name) for name in _DIMENSIONS)
+
+
+def _trial_row(arm: str, trial: int, tried: Rows) -> tuple[Entry, ...]:
+    shown = ["–" if value is None else f"{value:g}" for value in _values(tried[0])]
+    solved = Said("{} of {}", "{} / {}").format(sum(bool(row["solved"]) for row in tried), len(tried))
+    return (arm, *(Cell(text, number=True) for text in [*map(Said.same, (str(trial), *shown)), solved]))
+
+
+def _rates(name: str, rows: Rows) -> Table:
     mine = [row for row in rows if row.get("experiment") == name]
     tried = [row for row in mine if row.get("stage") == "tuning"]
     rates = sorted({float(row["lr"]) for row in tried})
-    chosen = {str(row["arm"]): float(row["lr"]) for row in mine if row.get("stage") != "tuning"}
+    chosen = {str(row["arm"]): float(row["lr"]) for row in mine if row.get("stage") == "result"}
     head: tuple[Entry, ...] = (
         Said("arm", "对象"),
         *(Cell(Said.same(f"{lr:g}"), number=True) for lr in rates),

@@ -70,6 +70,19 @@ class Figure:
     """Panels that flow with the width of the page, or a table with plots in it."""
     numbers: Table
     """What the plots show, in numbers."""
+    brief: Table | None = None
+    """What stands for the numbers where they cannot be folded away; None: the numbers themselves."""
+
+
+@final
+@dataclass(frozen=True)
+class Folded:
+    """A long table of which a part is shown and the rest on demand; where nothing can be folded, only the part."""
+
+    brief: Table
+    """What is shown."""
+    whole: Table
+    """All of it."""
 
 
 @final
@@ -158,7 +171,7 @@ class Subheading:
     """The heading."""
 
 
-Block: TypeAlias = Table | Figure | Paragraph | Statements | Facts | Code | Quotations | Subheading
+Block: TypeAlias = Table | Figure | Folded | Paragraph | Statements | Facts | Code | Quotations | Subheading
 
 
 @final

@@ -10,6 +10,7 @@ from longhold.study.claims.rows import Run, runs
 from longhold.study.horizon import Outcomes, outcomes
 from longhold.study.ladder import spared
 from longhold.study.plan import Plan
+from longhold.study.row import cut_label
 from longhold.study.statistics import Share
 from longhold.study.study_report.said import Said, counted, exact, spread
 from longhold.training import printable
@@ -52,7 +53,17 @@ def results_of(run: Run, column: str = "by_lag") -> tuple[Result, ...]:
 
 
 def _examined(run: Run) -> Any:
-    return (run.columns.get("spec") or {}).get("examine")
+    return _specified(run).get("examine")
+
+
+def untruncated(run: Run) -> tuple[str, int | None]:
+    """A run's arm without its truncation, and the truncation."""
+    cut = _specified(run).get("truncation")
+    return run.arm.removesuffix(cut_label(cut)), cut
+
+
+def _specified(run: Run) -> Mapping[str, Any]:
+    return run.columns.get("spec") or {}
 
 
 @final
@@ -168,6 +179,15 @@ class Group:
         return [run.columns[name] for run in known if run.columns.get(name) is not None]
 
     @property
+    def _budget(self) -> Said:
+        """The most steps, or what they follow from."""
+        steps = Said("at most {} steps", "至多 {} 步").format(exact(self.column("steps")))
+        name, seconds = self.runs[0].budget
+        if name == "steps":
+            return steps
+        return Said("{} core-seconds of training, {}", "训练 {} 核·秒，{}").format(f"{seconds:g}", steps)
+
+    @property
     def _annealed(self) -> Said:
         """How far the learning rate falls; nothing where it is constant."""
         shares = {float(spec.get("final_fraction", 1.0)) for spec in self.column("spec")}
@@ -184,7 +204,7 @@ class Group:
             Said("task {}", "任务 {}").format(self.task),
             PROTOCOLS.get(self.protocol, Said.same(self.protocol)),
             Said("{} parameters", "{} 个参数").format(exact(self.column("parameters"))),
-            Said("at most {} steps", "至多 {} 步").format(exact(self.column("steps"))),
+            self._budget,
             Said("learning rate {}{}", "学习率 {}{}").format(spread(self.column("lr")), self._annealed),
             counted(len(self.seeds), "seed", "seeds", "个种子"),
             *([tested] if sequences else []),

@@ -13,8 +13,8 @@ from longhold.study.horizon import seed_horizons, trained_horizon
 from longhold.study.horizon.seeds import said as seed_said
 from longhold.study.horizon.trained import said as trained_said
 from longhold.study.statistics import LEAST_SEEDS, Interval
-from longhold.study.study_report.document import Block, Cell, Figure, Paragraph, Section, Subheading, Table
-from longhold.study.study_report.groups import Group, results_of, scale_name
+from longhold.study.study_report.document import Block, Cell, Entry, Figure, Paragraph, Section, Subheading, Table
+from longhold.study.study_report.groups import Group, results_of, scale_name, untruncated
 from longhold.study.study_report.plots import horizon_strip, lag_scale
 from longhold.study.study_report.said import Said, counted, exact, spread
 from longhold.study.study_report.series import Series, key
@@ -78,6 +78,7 @@ def horizons(known: Sequence[Group], series: Series) -> Section | None:
             blocks += [
                 Subheading(Said("{}: {}", "{}：{}").format(group.name, name)),
                 *_shown(group, found, name, series),
+                *_by_truncation(group, found, name),
             ]
     if not blocks:
         return None
@@ -192,6 +193,41 @@ def _shown(group: Group, found: Sequence[ArmHorizon], name: Said, series: Series
     head = (_ARM, Cell(_unit(group), number=True), scale_name(group))
     drawn = Table(axis, head, rows, (Markup(""), Markup(""), lag_scale(grid)), "dots")
     return [Paragraph(group.settings, quiet=True), Figure(_legend(found), drawn, _numbers_table(group, found, axis))]
+
+
+def _by_truncation(group: Group, found: Sequence[ArmHorizon], name: Said) -> list[Block]:
+    """Horizon against truncation: a row for each cell and initialisation, a column for each number of steps."""
+    arms = {run.arm: untruncated(run) for run in group.runs}
+    cuts = sorted({cut for _, cut in arms.values() if cut is not None})
+    if not cuts:
+        return []
+    told = {arms[one.arm]: one for one in found}
+    head: tuple[Entry, ...] = (
+        Said("gradients go back, steps", "梯度回传（步）"),
+        *(Cell(Said.same(str(cut)), number=True) for cut in cuts),
+        Cell(Said("all", "全部"), number=True),
+    )
+    rows: tuple[tuple[Entry, ...], ...] = tuple(
+        (arm, *(_horizon_at(told.get((arm, cut))) for cut in (*cuts, None)))
+        for arm in dict.fromkeys(arm for arm, _ in arms.values())
+    )
+    caption = Said("{}: {} against truncation", "{}：{}与截断").format(group.name, name)
+    return [Table(caption, head, rows), Paragraph(_TRUNCATED, quiet=True)]
+
+
+def _horizon_at(one: ArmHorizon | None) -> Cell:
+    if one is None:
+        return Cell(Said.same("–"), number=True)
+    return Cell(Said("{}\n({} to {})", "{}\n（{} 至 {}）").format(*one.shown), number=True)
+
+
+_TRUNCATED = Said(
+    "Horizon with its 95 % interval. Truncated: the state is carried over, gradients stop after so many steps, counted "
+    "back from the end of the sequence. A horizon beyond them was not taught by a gradient from the answer to what it "
+    "rests on: it is what the cell keeps by itself, through its initialisation or what shorter gradients made of it.",
+    "跨度及其 95 % 区间。截断：状态继续传递，梯度从序列末尾起回传若干步后停止。跨度若超出这些步数，"
+    "就不是由答案到其依据的梯度教会的，而是单元自身保持的：来自初始化，或较短梯度的作用。",
+)
 
 
 def _strip(one: ArmHorizon, grid: Sequence[int], style: str) -> Markup:

@@ -19,6 +19,7 @@ from longhold.study.study_report.document import (
     Cell,
     Entry,
     Figure,
+    Folded,
     Panel,
     Paragraph,
     Section,
@@ -67,7 +68,7 @@ def _gradients(group: Group, series: Series) -> list[Block]:
         Said("lag: norm after training", "延迟：训练后的范数"),
     )
     blocks: list[Block] = [Subheading(caption), Paragraph(_GRADIENTS, quiet=True)]
-    blocks.append(Figure((), panels, Table(caption, head, numbers)))
+    blocks.append(Figure((), panels, Table(caption, head, numbers), _middle(group, shown)))
     return [*blocks, _reaching(group, carrying)] if group.levels else blocks
 
 
@@ -79,6 +80,36 @@ _GRADIENTS = Said(
     "损失对若干步之前状态的梯度范数，对数坐标：每个种子训练后一条线，训练前为虚线。有多个级别时，"
     "取每个对象都有数据的最长一级。它说明训练还能触及多远，而不是模型记得多少。",
 )
+
+
+def _middle(group: Group, shown: Sequence[_Place]) -> Table:
+    """The middle seed of each arm."""
+    caption = Said(
+        "{}: norm of the gradient after training by lag{}; median over seeds, each of which is in the rows",
+        "{}：训练后按延迟的梯度范数{}；种子中位数，各种子见数据行",
+    ).format(group.name, _at_level(group, shown))
+    found = {arm: [_by_lag(run) for run in runs] for arm, _, runs in shown}
+    lags = sorted({lag for norms in found.values() for one in norms for lag in one})
+    head: tuple[Entry, ...] = (Said("arm", "对象"), *(Cell(Said.same(f"{lag}"), number=True) for lag in lags))
+    rows: tuple[tuple[Entry, ...], ...] = tuple(
+        (arm, *(Cell(Said.same(_median(known) if known else "–"), number=True) for known in _columns(norms, lags)))
+        for arm, norms in found.items()
+    )
+    return Table(caption, head, rows)
+
+
+def _by_lag(run: Run) -> dict[int, float]:
+    return {int(point["lag"]): float(point["trained"]) for point in run.columns[_GRADIENT]}
+
+
+def _columns(norms: Sequence[dict[int, float]], lags: Sequence[int]) -> list[list[float]]:
+    return [[one[lag] for one in norms if lag in one] for lag in lags]
+
+
+def _at_level(group: Group, shown: Sequence[_Place]) -> Said:
+    """`, at lag 32`, where there are levels."""
+    level = shown[0][1]
+    return Said.same("") if level is None else Said(", at {} {}", "，{} {}").format(group.vary, str(level))
 
 
 def _reaching(group: Group, carrying: Sequence[_Place]) -> Table:
@@ -93,7 +124,7 @@ def _reaching(group: Group, carrying: Sequence[_Place]) -> Table:
         ends = [max(run.columns[_GRADIENT], key=lambda point: point["lag"]) for run in found]
         before = [float(end["start"]) for end in ends if end["start"] is not None]
         after = [float(end["trained"]) for end in ends]
-        text = "–" if not after else f"{short(statistics.median(before)) if before else '–'} → {_median(after)}"
+        text = "–" if not after else f"{short(statistics.median(before)) if before else '–'} →\n{_median(after)}"
         return Cell(Said.same(text), number=True)
 
     return _grid(group, caption, carrying, entry)
@@ -110,6 +141,7 @@ def _gates(group: Group) -> list[Block]:
         "over seeds",
         "{}：保持状态的门的时间常数（步）；各单元的 {} % 分位数，取种子中位数",
     ).format(group.name, levels)
+    shown = _at_one_level(carrying)
     head: tuple[Entry, ...] = (
         Said("arm", "对象"),
         *_level_head(group),
@@ -119,19 +151,21 @@ def _gates(group: Group) -> list[Block]:
         Cell(Said("longest", "最长"), number=True),
         Said("caution", "注意"),
     )
-    rows: tuple[tuple[Entry, ...], ...] = tuple(
-        (
-            arm,
-            *_level(level),
-            Cell(Said.same(str(len(found))), number=True),
-            _quantiles(found, "start"),
-            _quantiles(found, "trained"),
-            Cell(Said.same(_median(_longest(found)) if _longest(found) else "–"), number=True),
-            _cautions(found),
-        )
-        for arm, level, found in carrying
+    whole, brief = (Table(caption, head, tuple(_constants(*place) for place in places)) for places in (carrying, shown))
+    table = whole if len(shown) == len(carrying) else Folded(brief, whole)
+    return [Subheading(title), table, *_prediction(group, carrying)]
+
+
+def _constants(arm: str, level: int | None, found: Sequence[Run]) -> tuple[Entry, ...]:
+    return (
+        arm,
+        *_level(level),
+        Cell(Said.same(str(len(found))), number=True),
+        _quantiles(found, "start"),
+        _quantiles(found, "trained"),
+        Cell(Said.same(_median(_longest(found)) if _longest(found) else "–"), number=True),
+        _cautions(found),
     )
-    return [Subheading(title), Table(caption, head, rows), *_prediction(group, carrying)]
 
 
 def _prediction(group: Group, carrying: Sequence[_Place]) -> list[Block]:

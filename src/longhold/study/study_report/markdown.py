@@ -13,6 +13,7 @@ from longhold.study.study_report.document import (
     Entry,
     Facts,
     Figure,
+    Folded,
     Paragraph,
     Quotations,
     Statements,
@@ -54,7 +55,11 @@ def _table(table: Table, language: Language) -> str:
 
 
 def _figure(figure: Figure, language: Language) -> str:
-    return _table(figure.numbers, language)
+    return _table(figure.brief or figure.numbers, language)
+
+
+def _folded(folded: Folded, language: Language) -> str:
+    return _table(folded.brief, language)
 
 
 def _paragraph(paragraph: Paragraph, language: Language) -> str:
@@ -92,6 +97,7 @@ def _subheading(heading: Subheading, language: Language) -> str:
 _WRITERS: dict[type, Callable[[Any, Language], str]] = {
     Table: _table,
     Figure: _figure,
+    Folded: _folded,
     Paragraph: _paragraph,
     Statements: _statements,
     Facts: _facts,

@@ -14,6 +14,7 @@ from longhold.study.study_report.document import (
     Entry,
     Facts,
     Figure,
+    Folded,
     Paragraph,
     Quotations,
     Statements,
@@ -27,6 +28,7 @@ _BOTH = Markup('<span lang="en">{0}</span><span lang="zh-Hans">{1}</span>')
 _KINDS = {
     Table: "table",
     Figure: "figure",
+    Folded: "folded",
     Paragraph: "paragraph",
     Statements: "statements",
     Facts: "facts",

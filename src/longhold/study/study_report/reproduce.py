@@ -44,8 +44,11 @@ _SAME = Said(
 
 
 def _counts(rows: list[Mapping[str, Any]]) -> Said:
-    tuned = sum(row.get("stage") == "tuning" for row in rows)
-    return Said("{} reported, {} of tuning", "报告 {} 行，调优 {} 行").format(whole(len(rows) - tuned), whole(tuned))
+    tuned, timed = (sum(row.get("stage") == stage for row in rows) for stage in ("tuning", "timing"))
+    told = Said("{} reported, {} of tuning", "报告 {} 行，调优 {} 行").format(
+        whole(len(rows) - tuned - timed), whole(tuned)
+    )
+    return Said("{}, {} of timing", "{}，计时 {} 行").format(told, whole(timed)) if timed else told
 
 
 def _distinct(rows: Iterable[Mapping[str, Any]], column: str) -> list[str]:
