@@ -32,6 +32,7 @@ from longhold.web.app import application
 from longhold.web.guard import Keys
 from longhold.web.serve import bind, hosts, uvicorn_config
 from longhold.web.studio import Studio
+from longhold.web.trainer import Trainer
 from tests.browsing import by_python, dial, opened, until
 
 CHINESE = "滚滚长江东逝水，浪花淘尽英雄：青山依旧在，几度夕阳红。\n第{}回　话说天下大势，分久必合，合久必分。\n"
@@ -262,7 +263,7 @@ def served(all_trained: dict[str, Trained]) -> Iterator[str]:
     with bind("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
         keys, names = Keys(port), hosts("127.0.0.1", port)
-        server = uvicorn.Server(uvicorn_config(application(studio, names, keys)))
+        server = uvicorn.Server(uvicorn_config(application(studio, Trainer(studio), names, keys)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         yield f"http://{names[0]}/?token={keys.token}"

@@ -353,7 +353,7 @@ def test_a_long_prime_is_read_in_turns_and_to_the_same_end(browser: Any, written
         for _ in range(7):
             tab.keyboard.press("Enter")
         text = tab.locator("#written").evaluate("(e) => e.textContent")
-    assert text == by_python(integers, CHARACTERS, CHARACTERS.encode(prime).tolist(), 8, 80, 5)
+    assert text == by_python(integers, CHARACTERS, CHARACTERS.encode(prime).tolist(), 8, 80, 5)[0]
 
 
 def test_a_reading_can_be_cancelled_and_begun_again(browser: Any, written: tuple[Path, IntegerModel]) -> None:
@@ -373,7 +373,7 @@ def test_a_reading_can_be_cancelled_and_begun_again(browser: Any, written: tuple
         tab.click("#step")
         assert tab.evaluate("longhold.page.writer.count") == 1
         text = tab.locator("#written").evaluate("(e) => e.textContent")
-    assert text == by_python(integers, CHARACTERS, CHARACTERS.encode("Time").tolist(), 1, 80, 1)
+    assert text == by_python(integers, CHARACTERS, CHARACTERS.encode("Time").tolist(), 1, 80, 1)[0]
 
 
 @pytest.mark.parametrize(

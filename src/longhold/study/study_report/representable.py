@@ -16,7 +16,8 @@ def learnable(known: Sequence[Group]) -> Section | None:
 
     The hand-set networks are examined when this is called, on the tests that the rows name.
     """
-    tables: list[Block] = [_table(group) for group in known if group.runs[0].fields.get("name") in TASKS]
+    asked = (group for group in known if not group.is_of_text and group.runs[0].fields.get("name") in TASKS)
+    tables: list[Block] = list(map(_table, asked))
     if not tables:
         return None
     title = Said("Learnable against representable", "可学会与可表示")
