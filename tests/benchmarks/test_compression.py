@@ -129,7 +129,7 @@ def test_the_page_takes_the_table_between_its_marks() -> None:
 def test_the_page_has_the_figures_that_are_stored() -> None:
     stored = compression.read(store.RESULTS / "compression.json")
     page = compression.PAGE.read_text(encoding="utf-8")
-    assert len(stored) == len(TEXTS)
+    assert stored and set(stored) <= set(TEXTS)
     assert compression.documented(page, stored) == page
     assert compression.table(stored) in page
 
