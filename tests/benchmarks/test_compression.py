@@ -129,7 +129,8 @@ def test_the_page_takes_the_table_between_its_marks() -> None:
 def test_the_page_has_the_figures_that_are_stored() -> None:
     stored = compression.read(store.RESULTS / "compression.json")
     page = compression.PAGE.read_text(encoding="utf-8")
-    assert stored and set(stored) <= set(TEXTS)
+    assert stored
+    assert set(stored) <= set(TEXTS)
     assert compression.documented(page, stored) == page
     assert compression.table(stored) in page
 
