@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self, final
+from typing import Annotated, Self, final
 
 from pydantic import Field, model_validator
 
@@ -28,7 +28,7 @@ from longhold.study.row import Row, Seed, TaskValues, digest_of
 from longhold.study.store import Store
 from longhold.study.study_report import Files, write_study_report
 from longhold.study.text_task import read_text
-from longhold.training.presets import available_cores
+from longhold.training.presets import Cell, available_cores
 
 SHORTEST = 1000
 """Characters below which a text is not compared on."""
@@ -47,8 +47,6 @@ _TEXT_SHARE = 0.5  # of it, where recall is tested too
 _MOST_STEPS = 1_000_000
 _MOST_WORKERS = 16  # each holds a few hundred megabytes of torch
 _REFERENCE_HIDDEN = 160
-
-Cell = Literal["rnn", "gru", "lstm"]
 
 
 @final

@@ -8,7 +8,7 @@ from longhold.training.batches import text_batches
 from longhold.training.budget import expected_seconds
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import local_device
-from longhold.training.plan import TextOptions, prepare_text
+from longhold.training.plan import TextOptions, plan_text
 from longhold.training.recipe import SHORTEST_TEXT
 
 
@@ -37,7 +37,7 @@ def forecast(corpus: Corpus, options: TextOptions, *, device: str = "cpu") -> Fo
         InputError: the text is too short or an option cannot be used.
     """
     require_length(corpus, SHORTEST_TEXT)
-    plan = prepare_text(corpus, options, None, local_device(device), None, False, lambda sentence: None)
+    plan = plan_text(corpus, options, None, local_device(device), None, False, lambda sentence: None)
     seconds = options.budget_seconds
     if seconds is None:
         batches = text_batches(plan.tokens, plan.config)

@@ -24,7 +24,7 @@ from longhold.training.budget import with_budget
 from longhold.training.config import TrainConfig, checked
 from longhold.training.diagnosis import Scale
 from longhold.training.distributed import join
-from longhold.training.presets import Preset, Recipe, available_cores, preset
+from longhold.training.presets import Cell, Preset, Recipe, available_cores, preset
 from longhold.training.run import Run
 from longhold.training.sampled import Writer, prime_of
 
@@ -40,11 +40,11 @@ _ADDED_LATER = ("output_dropout", "input_dropout", "embedding_dropout", "locked_
 class TextOptions(Config):
     """What a person may decide about training on a text; what is None is chosen from the text and the machine."""
 
-    cell: Literal["rnn", "gru", "lstm"] = "lstm"
+    cell: Cell = "lstm"
     """the recurrence"""
     tokenizer: Literal["char", "byte", "word", "bpe"] = "char"
     """what the model reads and writes"""
-    recipe: Literal["standard", "awd"] | None = None
+    recipe: Recipe | None = None
     """how it is regularised; see `longhold.training.presets.preset`"""
     vocab_size: int | None = Field(default=None, ge=1)
     """largest vocabulary, for characters, words and byte pairs; None: for characters those that are not rare"""
@@ -137,7 +137,7 @@ def plan_text(
     tensorboard: bool,
     note: Callable[[str], None],
 ) -> TextPlan:
-    """Decide everything, and say it.
+    """Decide everything but how many steps fit into a budget, and say it; steps are the preset's until `within_budget`.
 
     Args:
         corpus: the text.
@@ -151,27 +151,6 @@ def plan_text(
     Raises:
         InputError: an option cannot be used, or the text is too short for a batch.
     """
-    plan = prepare_text(corpus, options, begun, device, folder, tensorboard, note)
-    if options.budget_seconds is None:
-        return plan
-    batches = text_batches(plan.tokens, plan.config)
-    config = with_budget(
-        plan.config, options.budget_seconds, plan.model, batches, held_out=plan.held_tokens, run=plan.run
-    )
-    note(f"{options.budget_seconds:g} s are about {config.steps:,} steps here")
-    return replace(plan, config=config)
-
-
-def prepare_text(
-    corpus: Corpus,
-    options: TextOptions,
-    begun: Begun | None,
-    device: torch.device,
-    folder: Path | None,
-    tensorboard: bool,
-    note: Callable[[str], None],
-) -> TextPlan:
-    """`plan_text` without what takes time: the number of steps is the preset's, whatever fits into a budget."""
     head, tail = split(corpus.text, options.held_out)
     for sentence in corpus.notes:
         note(f"{corpus.name}: {sentence}")
@@ -195,6 +174,16 @@ def prepare_text(
     if run is not None and "before" in run.facts:
         before = Spent(**run.facts["before"])  # type: ignore[arg-type]
     return TextPlan(tokenizer, model, config, head, tail, tokens, held_tokens, run, before)
+
+
+def within_budget(plan: TextPlan, seconds: float | None, note: Callable[[str], None]) -> TextPlan:
+    """The plan with as many steps as fit into the time, which takes some to measure; as it is where None is given."""
+    if seconds is None:
+        return plan
+    batches = text_batches(plan.tokens, plan.config)
+    config = with_budget(plan.config, seconds, plan.model, batches, held_out=plan.held_tokens, run=plan.run)
+    note(f"{seconds:g} s are about {config.steps:,} steps here")
+    return replace(plan, config=config)
 
 
 def _preset(options: TextOptions, begun: Begun | None, characters: int, device: torch.device, ids: int) -> Preset:

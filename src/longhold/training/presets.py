@@ -71,8 +71,7 @@ _WITH_TIME = (
 )
 _WIDE = 512  # units from which the learning rate of short texts is too high
 _WIDE_LR = 3e-3
-_RATE = {"cpu": 40e9}  # floating-point operations a second of training, of a core
-_ACCELERATOR = 3e12
+_CORE, _ACCELERATOR = 4e10, 3e12  # floating-point operations that training gets out of them in a second
 _AWD_FIELDS = ("input_dropout", "embedding_dropout", "dropout", "output_dropout", "weight_dropout")
 
 
@@ -170,20 +169,16 @@ def preset(
         lr = min(_WIDE_LR, size.lr) if hidden_size >= _WIDE else size.lr
         decided = replace(size, hidden_size=hidden_size, lr=lr)
         return _preset(decided, characters, kind, cores, cell, recipe or "standard")
-    for choice in _WITH_TIME if seconds is not None and size.hidden_size < _WIDE else ():
-        wider = replace(size, hidden_size=choice.hidden_size, lr=choice.lr)
-        chosen = _preset(wider, characters, kind, cores, cell, choice.recipe)
-        passes = _passes(chosen, characters, kind, cores, float(seconds or 0), vocab_size)
-        if passes >= choice.passes and characters >= choice.characters and recipe in (None, choice.recipe):
-            why = f", since {seconds:.0f} s are enough for some {passes:,.0f} passes."
-            return replace(chosen, sentence=chosen.sentence.removesuffix(".") + why)
+    if seconds is not None and size.hidden_size < _WIDE:
+        operations = seconds * (_CORE * cores if kind == "cpu" else _ACCELERATOR)
+        for choice in _WITH_TIME:
+            wider = replace(size, hidden_size=choice.hidden_size, lr=choice.lr)
+            chosen = _preset(wider, characters, kind, cores, cell, choice.recipe)
+            passes = operations / (6 * parameter_count(chosen.model_config(vocab_size)) * characters)
+            if passes >= choice.passes and characters >= choice.characters and recipe in (None, choice.recipe):
+                why = f", since {seconds:.0f} s are enough for some {passes:,.0f} passes."
+                return replace(chosen, sentence=chosen.sentence.removesuffix(".") + why)
     return _preset(size, characters, kind, cores, cell, recipe or "standard")
-
-
-def _passes(chosen: Preset, characters: int, kind: str, cores: int, seconds: float, vocab_size: int) -> float:
-    """How often a machine of the usual kind goes over the text in that time."""
-    per_second = _RATE[kind] * cores if kind in _RATE else _ACCELERATOR
-    return seconds * per_second / (6 * parameter_count(chosen.model_config(vocab_size)) * characters)
 
 
 def _preset(size: _Size, characters: int, kind: str, cores: int, cell: Cell, recipe: Recipe) -> Preset:

@@ -15,7 +15,7 @@ from longhold.training.diagnosis import Diagnosis, Reading, Scale, Watch
 from longhold.training.distributed import local_device
 from longhold.training.evaluation import evaluate
 from longhold.training.loop import TrainResult, train
-from longhold.training.plan import Begun, Spent, TextOptions, TextPlan, plan_text
+from longhold.training.plan import Begun, Spent, TextOptions, TextPlan, plan_text, within_budget
 from longhold.training.run import Run
 from longhold.training.sampled import KnownWords, known_words
 from longhold.training.session import Progress
@@ -91,6 +91,7 @@ def train_text(
     note = on_note or (lambda sentence: None)
     require_length(corpus, SHORTEST_TEXT)
     plan = plan_text(corpus, options, begun, local_device(device), folder, tensorboard, note)
+    plan = within_budget(plan, options.budget_seconds, note)
     scale, batches = plan.scale(), text_batches(plan.tokens, plan.config)
     before = None if begun is None else _standing(plan)
     earlier = _readings(plan.run)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final, Literal, final, get_args
+from typing import Final, final, get_args
 
 from pydantic import Field
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from longhold.errors import InputError
 from longhold.models.config import Config
+from longhold.training.presets import Cell
 from longhold.training.recipe import SHORTEST_TEXT
 from longhold.web.answers import Answer, Nothing, as_json, compact, guarded, posted
 from longhold.web.desk import Desk
@@ -27,8 +28,6 @@ MOST_WATCHERS: Final = 8
 _LONGEST_NAME: Final = 60
 _EVERY: Final = 0.25  # seconds between two looks for news
 _STILL_HERE: Final = 40  # looks without news before a line says that the stream lives
-
-Cell = Literal["rnn", "gru", "lstm"]
 
 
 @final

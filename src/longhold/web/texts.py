@@ -9,7 +9,7 @@ from longhold.data.overlap import repetition
 from longhold.errors import InputError
 from longhold.training import Forecast, forecast
 from longhold.training.plan import SMALL_TEXT, TextOptions
-from longhold.training.presets import available_cores
+from longhold.training.presets import Cell, available_cores
 
 Answer = dict[str, Any]
 
@@ -55,7 +55,7 @@ class Texts:
             "shared": shared,
         }
 
-    def forecast(self, text: str, cell: Literal["rnn", "gru", "lstm"], seconds: float | None) -> Answer:
+    def forecast(self, text: str, cell: Cell, seconds: float | None) -> Answer:
         """What training on a text would be: the settings that would be chosen, and how long it takes here."""
         options = TextOptions(cell=cell, budget_seconds=seconds)
         found = forecast(self.named(text), options, device=self._device)

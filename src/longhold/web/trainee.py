@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Literal, final
+from typing import IO, Any, final
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.text import train
 from longhold.training import Progress
+from longhold.training.presets import Cell
 from longhold.training.recipe import TrainedText
 
 _POLITENESS = 5  # so that the page stays quick on a machine with few cores
@@ -39,7 +40,7 @@ class Order(Config):
     """length of the text in UTF-8"""
     name: str
     """what the text is called"""
-    cell: Literal["rnn", "gru", "lstm"]
+    cell: Cell
     """the recurrence"""
     budget_seconds: float | None = Field(default=None, gt=0)
     """time for the training; None: what suits the text"""

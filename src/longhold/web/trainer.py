@@ -16,6 +16,7 @@ from typing import Any, Literal, final
 from longhold.data import Corpus
 from longhold.errors import InputError
 from longhold.text import load
+from longhold.training.presets import Cell
 from longhold.web.studio import Studio, numeral
 from longhold.web.trainee import Order
 
@@ -136,7 +137,7 @@ class Trainer:
         """Whether the server is about to end."""
         return self._closed
 
-    def start(self, corpus: Corpus, name: str, cell: Literal["rnn", "gru", "lstm"], seconds: float | None) -> Training:
+    def start(self, corpus: Corpus, name: str, cell: Cell, seconds: float | None) -> Training:
         """Begin to train.
 
         Raises:
