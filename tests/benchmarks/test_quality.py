@@ -88,6 +88,17 @@ def test_the_table_is_of_what_is_stored(results: Path, capsys: pytest.CaptureFix
     ]
 
 
+def test_the_documents_say_what_is_stored() -> None:
+    runs = quality.stored(store.RESULTS)
+    assert quality.table(runs) in (machine.ROOT / "docs" / "text-quality.md").read_text(encoding="utf-8")
+    bits = {(run["quality"], run["arm"]): run["bits_per_character"] for run in runs}
+    for page in ("README.md", "README.zh-CN.md"):
+        told = (machine.ROOT / page).read_text(encoding="utf-8").replace("（", " (").replace("）", ")")
+        for text in ("timemachine", "tinyshakespeare", "zh", "ptb"):
+            for part, ours in bits[text, "longhold"].items():
+                assert f"{ours:.3f} ({bits[text, 'nn'][part]:.3f})" in told, (page, text, part)
+
+
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "x"])
 def test_a_time_that_is_none_is_refused(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -46,6 +46,17 @@ def test_a_mistake_in_a_configuration_inside_another_names_both() -> None:
     assert str(caught.value) == "inner: size=0: should be greater than or equal to 1; unknown option 'x'"
 
 
+def test_what_follows_from_a_mistake_is_not_told_as_another() -> None:
+    class Plan(Config):
+        steps: tuple[Example, ...] = Field(min_length=1)
+
+    with pytest.raises(InputError) as caught:
+        Plan(steps=[{"size": 0}])
+    assert str(caught.value) == "steps.0: size=0: should be greater than or equal to 1"
+    with pytest.raises(InputError, match="at least 1 item"):
+        Plan(steps=[])
+
+
 def test_it_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Example(size=1).size = 2

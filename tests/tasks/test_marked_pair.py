@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from longhold.tasks import Adding, Multiplication
+from longhold.tasks import Adding, AddingAnywhere, Multiplication
 
 
 def slow_target(sequence, operation):
@@ -13,7 +13,7 @@ def slow_target(sequence, operation):
     return operation(*marked)
 
 
-TASKS = [(Adding, lambda a, b: a + b), (Multiplication, lambda a, b: a * b)]
+TASKS = [(Adding, lambda a, b: a + b), (AddingAnywhere, lambda a, b: a + b), (Multiplication, lambda a, b: a * b)]
 
 
 @pytest.mark.parametrize("steps", [2, 3, 10, 101])
@@ -41,6 +41,18 @@ def test_one_marker_stands_in_each_half_evenly(steps):
         assert abs(markers[t].mean().item() - share) <= 4 * math.sqrt(share * (1 - share) / n)
 
 
+@pytest.mark.parametrize("steps", [2, 5, 8])
+def test_two_markers_stand_anywhere_evenly(steps):
+    n = 20_000
+    markers = AddingAnywhere(steps).batches(seed=1, batch_size=n).at(0).inputs[..., 1]
+    assert (markers.sum(0) == 2).all()
+    share = 2 / (steps * (steps - 1))
+    for first in range(steps):
+        for second in range(first):
+            both = (markers[first] * markers[second]).mean().item()
+            assert abs(both - share) <= 4 * math.sqrt(share * (1 - share) / n)
+
+
 def test_values_are_uniform_on_the_unit_interval_and_independent_of_the_markers():
     values, markers = Adding(20).batches(seed=1, batch_size=5_000).at(0).inputs.double().unbind(-1)
     assert values.min() >= 0
@@ -51,7 +63,7 @@ def test_values_are_uniform_on_the_unit_interval_and_independent_of_the_markers(
     assert abs(marked.mean() - 0.5) < 4 * math.sqrt(1 / 12 / len(marked))
 
 
-@pytest.mark.parametrize(("task", "mean"), [(Adding(7), 1.0), (Multiplication(7), 0.25)])
+@pytest.mark.parametrize(("task", "mean"), [(Adding(7), 1.0), (AddingAnywhere(7), 1.0), (Multiplication(7), 0.25)])
 def test_the_best_blind_answer_gets_the_chance_level(task, mean):
     """The error of the sample's own mean, which no other constant beats on it; and of the mean that is known."""
     n = 200_000
@@ -66,12 +78,14 @@ def test_the_best_blind_answer_gets_the_chance_level(task, mean):
 
 
 def test_the_chance_levels_are_the_exact_ones():
-    assert Adding(100).chance == 1 / 6
+    assert Adding(100).chance == AddingAnywhere(100).chance == 1 / 6
     assert Multiplication(100).chance == pytest.approx(1 / 9 - 1 / 16, rel=1e-15)
 
 
 def test_adding_is_solved_below_a_hundredth():
     assert Adding(100).solved(0.0099)
+    assert AddingAnywhere(100).solved(0.0099)
+    assert not AddingAnywhere(100).solved(0.01)
     assert not Adding(100).solved(0.01)
     assert Adding(100).recall(1 / 6) == 0
     assert Adding(100).recall(0) == 1

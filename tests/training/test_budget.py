@@ -106,10 +106,22 @@ class Probe:
         return taken
 
 
-def test_warm_up_is_discarded_and_the_median_counts(clock: Clock) -> None:
+def test_warm_up_and_what_took_longest_are_discarded(clock: Clock) -> None:
     probe = Probe(clock, 2.0, 2.0, 2.0, 0.25, 3.0, 0.25)
     assert steps_for_budget(100, probe) == 350  # probing took 12.5
     assert probe.calls == 18
+
+
+def test_steps_that_are_slow_at_times_count_by_their_mean(clock: Clock) -> None:
+    probe = Probe(clock, *[0.5] * 3, *[0.5, 1.0, 1.0] * 5, 1.0)
+    assert steps_for_budget(100, probe) == 106  # 86 s at 10.5 / 13, of 15 steps less two
+    assert probe.calls == 18
+
+
+def test_much_time_is_watched_for_longer(clock: Clock) -> None:
+    probe = Probe(clock, 0.125)
+    assert steps_for_budget(10_000, probe) == (10_000 - 100) / 0.125
+    assert probe.calls == 800
 
 
 def test_there_is_always_a_step(clock: Clock) -> None:
@@ -153,8 +165,17 @@ def test_a_budget_is_measured_once_and_then_read_from_the_plan(tmp_path: Path) -
     assert again == planned
     told = with_budget(config(evaluate_every=3, warmup_steps=0), 1.0, model(), batches, held_out=HELD_OUT, run=run)
     assert (told.steps, told.evaluate_every, told.warmup_steps) == (planned.steps, 3, 0)
+    assert planned.run_seconds is not None
+    assert 0.25 <= planned.run_seconds <= 0.95
     other = with_budget(config(evaluate_every=None), 0.3, model(), batches, held_out=HELD_OUT, run=run)
     assert other.budget_seconds == 0.3
+
+
+def test_what_is_gone_and_a_part_kept_back_come_off_the_budget(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("longhold.training.budget.step_probe", lambda *_: Probe(clock, 0.25))
+    for spent, left in ((0, 95), (20, 75), (80, 50)):  # half of it in any case
+        planned = with_budget(config(), 100, model(), text_batches(tokens(), config()), spent=spent)
+        assert planned.steps * 0.25 + 18 * 0.25 == pytest.approx(left, abs=0.25)
 
 
 def test_evaluations_are_paid_from_the_budget(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +188,7 @@ def test_evaluations_are_paid_from_the_budget(clock: Clock, monkeypatch: pytest.
     ):
         monkeypatch.setattr("longhold.training.budget._evaluation_seconds", lambda *_, value=seconds: value)
         batches = text_batches(tokens(), config())
-        planned = with_budget(config(evaluate_every=every), 90, model(), batches, held_out=HELD_OUT)
+        planned = with_budget(config(evaluate_every=every), 90 / 0.95, model(), batches, held_out=HELD_OUT)
         assert planned.steps == pytest.approx(steps, abs=1)
         assert planned.evaluate_every == pytest.approx(expected, abs=1)
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from longhold.training.diagnosis import Diagnosis, Reading, Scale, Watch, diagnose
-from longhold.training.session import Progress
+from longhold.training.report import Progress
 
 BIT = math.log(2)
 SCALE = Scale(characters_per_token=1.0, bytes_per_token=1.0, steps_per_epoch=10, guess=4.5 * BIT)

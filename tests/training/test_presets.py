@@ -28,8 +28,9 @@ def test_every_preset_is_a_model_and_a_sentence(cell: str, characters: int, devi
 def test_longer_texts_and_more_cores_get_larger_models() -> None:
     widths = [preset(n, "cuda", 8).hidden_size for n in (10_000, 10**6, 10**7, 10**9)]
     assert widths == sorted(set(widths))
-    assert preset(10**9, "cpu", 2).hidden_size == 512
-    assert preset(10**9, "cpu", 2).num_layers == 1
+    few = preset(10**9, "cpu", 7)
+    assert (few.hidden_size, few.num_layers, few.config.batch_size, few.config.sequence_length) == (256, 2, 16, 64)
+    assert preset(10**9, "cpu", 7, hidden_size=512).config.lr < few.config.lr
     assert preset(10**9, "cpu", 16).hidden_size == 1024
     assert preset(10**9, torch.device("cpu"), 16) == preset(10**9, "cpu", 16)
 
@@ -92,8 +93,14 @@ def test_more_cores_and_fewer_ids_make_more_passes() -> None:
     assert preset(160_000, "cpu", 8, seconds=150).hidden_size == 512
     assert preset(160_000, "cuda", 1, seconds=60).hidden_size == 512
     assert not preset(800_000, "cpu", 2, seconds=600, vocab_size=4000).regularisation
-    assert preset(800_000, "cpu", 2, seconds=900, vocab_size=60).hidden_size == 512
+    deep, flat = (preset(800_000, "cpu", 2, seconds=600, vocab_size=vocab_size) for vocab_size in (60, 10_000))
+    assert (deep.num_layers, flat.num_layers) == (2, 1)
     assert preset(800_000, "cpu", 8, seconds=900, vocab_size=60).regularisation
+
+
+def test_ids_that_are_looked_up_take_no_time() -> None:
+    assert preset(1_000_000, "cpu", 2, seconds=300, vocab_size=1500).num_layers == 1
+    assert preset(1_000_000, "cpu", 2, seconds=300, vocab_size=512).num_layers == 2
 
 
 def test_what_a_person_decided_stays() -> None:
@@ -104,4 +111,6 @@ def test_what_a_person_decided_stays() -> None:
 
 
 def test_a_text_that_is_long_gets_its_size_whatever_the_time() -> None:
+    assert preset(2_000_000, "cpu", 2, seconds=10**6) == preset(2_000_000, "cpu", 2)
+    assert preset(1_999_999, "cpu", 2, seconds=10**6) != preset(1_999_999, "cpu", 2)
     assert preset(10**7, "cpu", 2, seconds=600) == preset(10**7, "cpu", 2)

@@ -16,6 +16,7 @@ import torch
 from longhold.data.corpora import Corpus
 from longhold.data.tokenizers import CharTokenizer
 from longhold.errors import InputError
+from longhold.models.language_model import LanguageModelConfig
 from longhold.training import Interrupted, Progress, evaluate
 from longhold.training.plan import Begun, Spent, TextOptions
 from longhold.training.recipe import TrainedText, train_text
@@ -118,6 +119,20 @@ def test_awd_and_single_fields_of_the_model() -> None:
         trained(model={"weight_drop": 0.2})
     with pytest.raises(InputError, match=r"^model settings: .*input_dropout=0.2 needs embedding_size"):
         trained(model={"input_dropout": 0.2})
+
+
+def test_weights_are_tied_only_to_an_embedding_as_wide_as_the_layers() -> None:
+    draw = random.Random(0)
+    text = "".join(chr(0x4E00 + draw.randrange(400)) for _ in range(12_000))
+
+    def config(**fields: object) -> LanguageModelConfig:
+        return trained(text, training={"steps": 2}, model=fields)[0].model.config
+
+    assert config().embedding_size == config().hidden_size == 16
+    assert config().tie_weights
+    assert not config(embedding_size=8).tie_weights
+    with pytest.raises(InputError, match="tie_weights"):
+        config(embedding_size=8, tie_weights=True)
 
 
 def test_one_cycle_rises_for_three_tenths() -> None:

@@ -4,11 +4,15 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from longhold.errors import InputError
+from longhold.web.texts import Texts
 
 ROOM = Path(str(files("longhold.web"))) / "assets"
 NODE = shutil.which("node")
@@ -20,7 +24,7 @@ def found_by_node(expression: str) -> Any:
     program = (
         f"const views = await import('{ROOM / 'views.js'}'); const messages = await import('{ROOM / 'messages.js'}');"
         f"const server = await import('{ROOM / 'server.js'}'); const {'{ Course, stateWords, lineWords }'} ="
-        f"await import('{ROOM / 'course.js'}');"
+        f"await import('{ROOM / 'course.js'}'); const refusals = await import('{ROOM / 'refusals.js'}');"
         f"console.log(JSON.stringify({expression}));"
     )
     command = [str(NODE), "--no-warnings", "--experimental-default-type=module", "--input-type=module", "-e", program]
@@ -58,6 +62,44 @@ def test_every_key_that_is_asked_for_is_there_and_every_one_there_is_asked_for(
     either = set(re.findall(r'\? "(\w+)" : "\w+"', script)) | set(re.findall(r'\? "\w+" : "(\w+)"', script))
     assert asked <= words["en"].keys()
     assert words["en"].keys() - asked - computed <= either
+
+
+def _refused(call: Callable[[], object]) -> str:
+    with pytest.raises(InputError) as caught:
+        call()
+    return str(caught.value)
+
+
+@needs_node
+def test_what_the_server_refuses_is_said_in_the_language_of_the_page() -> None:
+    texts = Texts("cpu")
+    lines = [
+        _refused(lambda: texts.take(b"  ", None)),
+        _refused(lambda: texts.take(b"a\xffb", "utf-8")),
+        _refused(lambda: texts.take(bytes(range(256)) * 4, None)),
+        _refused(lambda: texts.named("no such")),
+    ]
+    chinese = found_by_node(f"{json.dumps(lines)}.map((line) => refusals.spoken(line, 'zh-Hans'))")
+    assert chinese == [
+        "里面是空的，应当有文本",
+        "不是 utf-8：第 1 个字节 0xff 不合",
+        "是二进制数据，不是文本；如果是文本，请在“编码”中指明",
+        "这个文本已不在了：请重新发送",
+    ]
+    assert found_by_node(f"{json.dumps(lines)}.map((line) => refusals.spoken(line, 'en'))") == lines
+    assert found_by_node("refusals.spoken('no such line', 'zh-Hans')") == "no such line"
+
+
+def test_every_refusal_that_has_chinese_words_is_one_that_the_server_says() -> None:
+    package = ROOM.parent.parent
+    script = (ROOM / "refusals.js").read_text(encoding="utf-8")
+    told = re.findall(r'^  \["([^"]+)", "([^"]+)"\],$', script, re.M)
+    assert len(told) > 20
+    sources = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    said = re.sub(r"\{[^{}]*\}", "{}", re.sub(r'"\n\s*f?"', "", sources))
+    for english, chinese in told:
+        assert re.sub(r"\{\w+\}", "{}", english).removeprefix("it ") in said, english
+        assert set(re.findall(r"\{\w+\}", english)) == set(re.findall(r"\{\w+\}", chinese)), english
 
 
 @needs_node

@@ -29,9 +29,20 @@ class Config(BaseModel):
 
 def validation_line(error: ValidationError) -> str:
     """What pydantic found, in one line: each field, the value given and what was expected; of many the first few."""
-    entries = error.errors(include_url=False)
+    entries = _causes([dict(entry) for entry in error.errors(include_url=False)])
     more = [f"and {len(entries) - _MOST_NAMED} more"] if len(entries) > _MOST_NAMED else []
-    return "; ".join([*(_complaint(dict(entry)) for entry in entries[:_MOST_NAMED]), *more])
+    return "; ".join([*(_complaint(entry) for entry in entries[:_MOST_NAMED]), *more])
+
+
+def _causes(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without tuples that are too short only because what was in them is wrong, which pydantic reports besides."""
+    places = [entry["loc"] for entry in entries]
+
+    def follows(entry: dict[str, Any]) -> bool:
+        own = entry["loc"]
+        return entry["type"] == "too_short" and any(len(at) > len(own) and at[: len(own)] == own for at in places)
+
+    return [entry for entry in entries if not follows(entry)]
 
 
 def _complaint(entry: dict[str, Any]) -> str:

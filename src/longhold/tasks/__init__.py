@@ -1,6 +1,7 @@
 """Long-memory tasks, one file each, with the level that guessing reaches."""
 
 from longhold.tasks.adding import Adding as Adding
+from longhold.tasks.adding import AddingAnywhere as AddingAnywhere
 from longhold.tasks.agreement import Agreement as Agreement
 from longhold.tasks.anbn import AnBn as AnBn
 from longhold.tasks.anbn import AnBnStrings as AnBnStrings
@@ -8,6 +9,10 @@ from longhold.tasks.blimp import MinimalPair as MinimalPair
 from longhold.tasks.blimp import paradigm_path as paradigm_path
 from longhold.tasks.blimp import read_pairs as read_pairs
 from longhold.tasks.copying import Copy as Copy
+from longhold.tasks.copying import CopyMarkers as CopyMarkers
+from longhold.tasks.copying import CopyTail as CopyTail
+from longhold.tasks.copying import SelectiveCopy as SelectiveCopy
+from longhold.tasks.digits import Digits as Digits
 from longhold.tasks.dyck import Dyck as Dyck
 from longhold.tasks.mqar import MQAR as MQAR
 from longhold.tasks.multiplication import Multiplication as Multiplication

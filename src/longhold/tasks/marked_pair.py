@@ -16,7 +16,7 @@ class MarkedPair(Regression):
     """`T` pairs (value, marker); the target at the last step depends on the two marked values.
 
     Values are uniform on [0, 1) and independent. One marker is 1 at a step before `T // 2`, uniformly chosen, the other
-    at a step from `T // 2` on, uniformly chosen; all other markers are 0.
+    at a step from `T // 2` on, uniformly chosen, unless the task says otherwise; all other markers are 0.
     """
 
     continuous: ClassVar[bool] = True
@@ -40,15 +40,20 @@ class MarkedPair(Regression):
     def combine(self, first: Tensor, second: Tensor) -> Tensor:
         """The target of the marked values, all `(B,)`."""
 
-    @final
-    def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
-        values = torch.rand(self.steps, batch_size, generator=generator)
+    def places(self, generator: torch.Generator, batch_size: int) -> Tensor:
+        """The steps of the two markers, `(2, B)`."""
         half = self.steps // 2
         first = torch.randint(half, (1, batch_size), generator=generator)
         second = torch.randint(half, self.steps, (1, batch_size), generator=generator)
-        markers = torch.zeros_like(values).scatter_(0, torch.cat([first, second]), 1.0)
+        return torch.cat([first, second])
+
+    @final
+    def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
+        values = torch.rand(self.steps, batch_size, generator=generator)
+        marked = self.places(generator, batch_size)
+        markers = torch.zeros_like(values).scatter_(0, marked, 1.0)
         targets = torch.zeros(self.steps, batch_size, 1)
-        targets[-1, :, 0] = self.combine(values.gather(0, first)[0], values.gather(0, second)[0])
+        targets[-1, :, 0] = self.combine(*values.gather(0, marked))
         mask = torch.zeros(self.steps, batch_size, dtype=torch.bool)
         mask[-1] = True
         return TaskBatch(torch.stack([values, markers], dim=-1), targets, mask)

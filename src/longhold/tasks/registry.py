@@ -4,10 +4,11 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from longhold.errors import InputError
-from longhold.tasks.adding import Adding
+from longhold.tasks.adding import Adding, AddingAnywhere
 from longhold.tasks.agreement import Agreement
 from longhold.tasks.anbn import AnBn, AnBnStrings
-from longhold.tasks.copying import Copy
+from longhold.tasks.copying import Copy, CopyMarkers, CopyTail, SelectiveCopy
+from longhold.tasks.digits import Digits
 from longhold.tasks.dyck import Dyck
 from longhold.tasks.mqar import MQAR
 from longhold.tasks.multiplication import Multiplication
@@ -24,7 +25,8 @@ TASKS: dict[str, type[Task]] = {
     task.name: task
     for task in (
         *(Recall, MixedRecall, SpanRecall, StreamRecall, Adding, AnBn, AnBnStrings, Parity, Copy, MQAR, Agreement),
-        *(TemporalOrder, Multiplication, EmbeddedReber, Dyck, WordProblem),
+        *(TemporalOrder, Multiplication, EmbeddedReber, Dyck, WordProblem, CopyMarkers, CopyTail, SelectiveCopy),
+        *(AddingAnywhere, Digits),
     )
 }
 """The tasks of this package by their names."""

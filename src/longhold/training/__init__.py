@@ -22,8 +22,8 @@ from longhold.training.forecasts import Forecast, forecast
 from longhold.training.loop import TrainResult, train
 from longhold.training.presets import Preset, preset
 from longhold.training.progress import ProgressDisplay, printable
+from longhold.training.report import Progress
 from longhold.training.run import Run
-from longhold.training.session import Progress
 from longhold.training.signals import Interrupted
 
 __all__ = [

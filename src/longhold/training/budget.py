@@ -1,4 +1,4 @@
-"""A time budget becomes a number of steps, once, before the run begins."""
+"""A time budget becomes a number of steps before the run begins, by a short probe; `pace` then keeps the run to it."""
 
 import copy
 import math
@@ -22,6 +22,8 @@ _DURATION = re.compile(rf"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 _LONGEST = 366 * 86400.0
 _EVALUATIONS = 20
 _SHARE = 0.2  # of a budget that evaluations may take
+_RESERVE = 0.05  # of a budget for what comes before a run and after it
+_PROBED = 0.01  # of a budget that is watched, where that is more than the least number of steps
 _FORECAST_STEPS = 6
 _FORECAST_SECONDS = 1.0
 
@@ -29,6 +31,7 @@ _FORECAST_SECONDS = 1.0
 class _Numbers(NamedTuple):
     steps: int
     evaluate_every: int | None
+    run_seconds: float | None
 
 
 def parse_duration(text: str | float) -> float:
@@ -55,17 +58,19 @@ def parse_duration(text: str | float) -> float:
 def steps_for_budget(seconds: float, probe: Callable[[], float], *, warm_up: int = 3, count: int = 15) -> int:
     """How many steps fit in `seconds`: at least 1.
 
-    `probe` takes one step and returns the seconds that it took. The first `warm_up` are discarded and the median of the
-    next `count` counts; where steps are slow, probing ends once it has used a fifth of the budget. The time that
+    `probe` takes one step and returns the seconds that it took. The first `warm_up` are discarded and the mean of the
+    next counts, without the tenth that took longest: `count` of them, or as many as a hundredth of the budget holds
+    where that is more; where steps are slow, probing ends once it has used a fifth of the budget. The time that
     probing takes itself comes off the budget.
     """
     began = time.perf_counter()
     taken: list[float] = []
-    while len(taken) < warm_up + count:
+    while len(taken) < warm_up + count or sum(taken) < _PROBED * seconds:
         taken.append(probe())
         if time.perf_counter() - began > _SHARE * seconds:
             break
-    typical = statistics.median(taken[warm_up:] or taken[-1:])
+    counted = sorted(taken[warm_up:] or taken[-1:])
+    typical = statistics.fmean(counted[: max(1, math.floor(0.9 * len(counted)))])
     left = seconds - (time.perf_counter() - began)
     return max(1, math.floor(left / max(typical, 1e-9)))
 
@@ -95,8 +100,12 @@ def with_budget(
     *,
     held_out: HeldOut | None = None,
     run: Run | None = None,
+    spent: float = 0.0,
 ) -> TrainConfig:
     """The configuration with `steps` set so that the run takes about `seconds` on this machine as it is now.
+
+    What was `spent` before comes off, and a twentieth is left to beginning and end; half of the time is used in any
+    case. The run then keeps to what is left, `run_seconds`: see `longhold.training.pace`.
 
     Where `run`'s folder holds a run that was planned for the same budget, its numbers are taken instead of measuring
     anew. Evaluations are counted in: with `evaluate_every` None there will be 20 of them, or as many as take a fifth of
@@ -106,10 +115,13 @@ def with_budget(
     workers = join()
     chosen = workers.from_main(lambda: _stored(run, seconds))
     if chosen is None:
-        measured = _measured(config, seconds, model, batches, held_out, workers)
+        began, left = time.perf_counter(), max(seconds / 2, (1 - _RESERVE) * seconds - spent)
+        steps, every = _measured(config, left, model, batches, held_out, workers)
+        measured = _Numbers(steps, every, max(seconds / 4, left - (time.perf_counter() - began)))
         chosen = min(workers.gather(measured), key=lambda numbers: numbers.steps)
     fitted = {
         "budget_seconds": seconds,
+        "run_seconds": chosen.run_seconds,
         "steps": chosen.steps,
         "evaluate_every": config.evaluate_every or chosen.evaluate_every,
         "warmup_steps": min(config.warmup_steps, chosen.steps // (2 if config.schedule == "one_cycle" else 10)),
@@ -138,7 +150,7 @@ def _stored(run: Run | None, seconds: float) -> _Numbers | None:
     training = plan["training"] if plan is not None else {}
     if training.get("budget_seconds") != seconds or not isinstance(training.get("steps"), int):
         return None
-    return _Numbers(training["steps"], training.get("evaluate_every"))
+    return _Numbers(training["steps"], training.get("evaluate_every"), training.get("run_seconds"))
 
 
 def _measured(
@@ -148,7 +160,8 @@ def _measured(
     batches: Batches,
     held_out: HeldOut | None,
     workers: Workers,
-) -> _Numbers:
+) -> tuple[int, int | None]:
+    """Steps, and those between two evaluations."""
     shard = batches.shard(workers.rank, workers.world) if workers.world > 1 else batches
     evaluation = 0.0 if held_out is None else _evaluation_seconds(model, held_out, config.evaluate_columns)
     evaluation *= 1 if config.average_from is None else 2 - config.average_from  # the average is judged too
@@ -162,7 +175,7 @@ def _measured(
     else:
         each = evaluation / every if every is not None else 0.0
         steps = steps_for_budget(seconds, lambda: probe() + each)
-    return _Numbers(steps, every)
+    return steps, every
 
 
 def _evaluation_seconds(model: SequenceModel, held_out: HeldOut, columns: int) -> float:

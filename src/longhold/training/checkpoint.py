@@ -53,9 +53,11 @@ class Counters:
     """Whether it is over because held-out loss no longer fell."""
     averaged: int = 0
     """Steps whose weights are in the average."""
+    steps: int | None = None
+    """Steps in the whole run where a time budget has moved its end; None: those of the plan."""
 
 
-_ADDED_LATER = {"averaged"}
+_ADDED_LATER = {"averaged", "steps"}
 _COUNTERS = TypeAdapter(Counters)
 _MOST: Final = 2**53
 _EDITED: Final = "the checkpoint was edited"
@@ -165,6 +167,8 @@ def counters_of(document: Mapping[str, Any]) -> Counters:
     for name, value in asdict(found).items():
         if value is not None and not (0 if _counts(name, value) else -_MOST) <= value <= _MOST:
             raise InputError(f"{_EDITED}: counter {name} is {value!r:.40}")
+    if found.steps is not None and found.steps < max(1, found.step):
+        raise InputError(f"{_EDITED}: counter steps is {found.steps}, below step {found.step}")
     return found
 
 

@@ -29,7 +29,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 OptionalFraction = Annotated[Annotated[float, Field(ge=0, lt=1)] | None, BeforeValidator(_off)]
 
 _WITHOUT_EFFECT_ON_NUMBERS = {"checkpoint_every", "checkpoint_seconds", "sample_every"}
-_ADDED_LATER = ("average_from", "average_decay")
+_ADDED_LATER = ("average_from", "average_decay", "run_seconds")
 
 
 class TrainConfig(Config):
@@ -43,6 +43,9 @@ class TrainConfig(Config):
     """Optimizer steps in the whole run."""
     budget_seconds: OptionalSeconds = None
     """The time budget that `steps` was measured for, by `longhold.training.budget`; None where `steps` was given."""
+    run_seconds: OptionalSeconds = None
+    """What of that is left to the run itself; for its first three quarters `steps` follows its pace, so that it keeps
+    to this time. None leaves `steps` as it is."""
     batch_size: PositiveInt = 32
     """Rows `B` in a batch, over all workers together."""
     sequence_length: PositiveInt = 64

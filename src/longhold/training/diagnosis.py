@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeAlias, final
 
-from longhold.training.session import Progress
+from longhold.training.report import Progress
 
 Kind: TypeAlias = Literal["memorising", "learnt little", "improving", "level"]
 """What a diagnosis says; see `diagnose`."""

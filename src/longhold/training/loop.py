@@ -9,8 +9,9 @@ from longhold.training.batches import Batches
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import join
 from longhold.training.evaluation import HeldOut
+from longhold.training.report import Progress
 from longhold.training.run import Run
-from longhold.training.session import Progress, Session, generators_kept
+from longhold.training.session import Session, generators_kept
 from longhold.training.signals import Interrupted, Interrupts
 
 
@@ -94,7 +95,7 @@ def train(
             signal = session.follow_up(None if interrupts is None else interrupts.received)
             if signal and run is not None and not session.counters.finished:
                 raise Interrupted(
-                    f"stopped at step {session.counters.step} of {config.steps}, saved in {run.folder}: "
+                    f"stopped at step {session.counters.step} of {session.config.steps}, saved in {run.folder}: "
                     "give the same command again to go on",
                     signal,
                 )

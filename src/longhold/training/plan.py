@@ -176,12 +176,16 @@ def plan_text(
     return TextPlan(tokenizer, model, config, head, tail, tokens, held_tokens, run, before)
 
 
-def within_budget(plan: TextPlan, seconds: float | None, note: Callable[[str], None]) -> TextPlan:
-    """The plan with as many steps as fit into the time, which takes some to measure; as it is where None is given."""
+def within_budget(plan: TextPlan, seconds: float | None, note: Callable[[str], None], spent: float = 0.0) -> TextPlan:
+    """The plan with as many steps as fit into the time, which takes some to measure; as it is where None is given.
+
+    `spent` seconds of it are gone already.
+    """
     if seconds is None:
         return plan
     batches = text_batches(plan.tokens, plan.config)
-    config = with_budget(plan.config, seconds, plan.model, batches, held_out=plan.held_tokens, run=plan.run)
+    held_out = plan.held_tokens
+    config = with_budget(plan.config, seconds, plan.model, batches, held_out=held_out, run=plan.run, spent=spent)
     note(f"{seconds:g} s are about {config.steps:,} steps here")
     return replace(plan, config=config)
 
@@ -272,7 +276,9 @@ def _model_config(chosen: LanguageModelConfig, options: TextOptions) -> Language
     decided = {name: value for name, value in given.items() if value is not None} | options.model
     try:
         wide = chosen if options.hidden_size is None else chosen.with_hidden_size(options.hidden_size)
-        return checked(LanguageModelConfig, {**wide.model_dump(), **decided}, source="model settings")
+        values = {**wide.model_dump(), **decided}
+        values["tie_weights"] &= "tie_weights" in options.model or values["embedding_size"] == values["hidden_size"]
+        return checked(LanguageModelConfig, values, source="model settings")
     except InputError as error:
         raise InputError(f"model settings: {str(error).removeprefix('model settings: ')}") from None
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import torch
 
 from longhold.errors import InputError
-from longhold.models.budget import parameter_count
+from longhold.models.cost import flops_per_token
 from longhold.models.language_model import LanguageModelConfig
 from longhold.training.config import TrainConfig
 
@@ -31,13 +31,20 @@ class _Size:
     epochs: float
 
 
+_SHORT = 2_000_000  # characters below which the time there is decides too
+
 # Short texts are learnt by heart before they are learnt, hence small and dropped out; long ones want width.
 _SIZES = (
     _Size("tiny", 50_000, 128, 1, 0.3, 16, 32, 4e-3, 30),
-    _Size("small", 2_000_000, 256, 1, 0.2, 16, 64, 8e-3, 8),
+    _Size("small", _SHORT, 256, 1, 0.2, 16, 64, 8e-3, 8),
     _Size("medium", 20_000_000, 512, 2, 0.1, 64, 128, 2e-3, 4),
     _Size("large", float("inf"), 1024, 2, 0.1, 128, 128, 1e-3, 2),
 )
+# Fewer than 8 cores gain nothing from large batches: they get through as many characters in a second at 16 rows of 64 a
+# step, and take eight times the steps. Held-out bits of the Penn Treebank's characters after 150 s of two cores: 512
+# units 2.80 at 64 x 128 and 1.78 at 16 x 64, two layers of 256 units 1.71 at 16 x 64.
+_FEW_CORES = _Size("medium", float("inf"), 256, 2, 0.1, 16, 64, 4e-3, 4)
+_MANY = 8  # cores
 _INITIALISATION: dict[Cell, str] = {"rnn": "orthogonal", "gru": "uniform", "lstm": "forget:1"}
 _EMBED_FROM = 512  # ids; below, one column of weights for each is looked up, which costs less than a product
 
@@ -60,13 +67,18 @@ class _WithTime:
     lr: float
     characters: int = 0
     """Of texts that are no shorter."""
+    num_layers: int = 1
+    """Layers, however few the cores."""
+    dropout: float | None = None
+    """Rate in place of the size's own."""
 
 
 # The first that there is time for. Held-out bits after 3,000 steps on the Time Machine: 2.02 of the first, 2.11 of the
-# third, 2.27 of 512 units that forget less; on tiny Shakespeare, in equal time, 2.20 of the second, 2.32 of the third.
+# third, 2.27 of 512 units that forget less. On tiny Shakespeare in ten minutes of two cores 2.06 of the second, 2.16 of
+# one layer of 512 units with dropout 0.2, 2.18 of that with 0.4 and weight dropout of 0.3.
 _WITH_TIME = (
     _WithTime(512, "awd", 12, 3e-3, 50_000),
-    _WithTime(512, "standard", 5, 3e-3, 500_000),
+    _WithTime(256, "standard", 4, 4e-3, 500_000, num_layers=2, dropout=0.35),
     _WithTime(256, "awd", 12, 5e-3),
 )
 _WIDE = 512  # units from which the learning rate of short texts is too high
@@ -97,8 +109,10 @@ class Preset:
     """Rates of the dropouts of AWD-LSTM by name; where there are any, the weights are tied."""
 
     def model_config(self, vocab_size: int) -> LanguageModelConfig:
-        """The language model over `vocab_size` ids: one-hot input for a small alphabet, embedded above 512 ids or where
-        weights are tied."""
+        """The language model over `vocab_size` ids: one-hot input for a small alphabet, embedded above 512 ids.
+
+        An embedding that is as wide as the layers shares its weights with the output (Press and Wolf 2017).
+        """
         width = self.hidden_size if self.regularisation else min(self.hidden_size, 256)
         embedded = bool(self.regularisation) or vocab_size > _EMBED_FROM
         values: dict[str, object] = {
@@ -109,9 +123,10 @@ class Preset:
             "embedding_size": width if embedded else None,
             "dropout": self.dropout,
             "init": self.init,
+            "tie_weights": embedded and width == self.hidden_size,
         }
         if self.regularisation:
-            values |= {"tie_weights": True, "locked_dropout": True, **self.regularisation}
+            values |= {"locked_dropout": True, **self.regularisation}
         return LanguageModelConfig(**values)  # type: ignore[arg-type]
 
 
@@ -132,15 +147,16 @@ def preset(
 ) -> Preset:
     """Choose settings.
 
-    The length of the text decides the size; without an accelerator and with fewer than 8 cores nothing larger than
-    `medium` is chosen, and with fewer than 4 nothing larger than one layer of 512. A plain RNN learns at a third of
-    the learning rate of the gated cells.
+    The length of the text decides the size; without an accelerator and with fewer than 8 cores nothing larger than two
+    layers of 256 units is chosen, in small batches. A plain RNN learns at a third of the learning rate of the gated
+    cells.
 
     A short text and much time want a network that forgets more, and a wider one: where `seconds` suffice for 12 passes
     over it with 512 units and AWD-LSTM's regularisation, those are chosen; else, for texts of half a million characters
-    and more, 512 units if they suffice for 5; else 256 and that regularisation if they suffice for 12. How many passes
-    they suffice for is a rule of thumb, not measured, so that a run is planned alike wherever and whenever it goes on:
-    6 operations for each parameter and character, at 4e10 a second and core, or 3e12 on an accelerator.
+    and more, two layers of 256 units if they suffice for 4; else 256 and that regularisation if they suffice for 12.
+    How many passes they suffice for is a rule of thumb, not measured, so that a run is planned alike wherever and
+    whenever it goes on: for each character three times the operations of a forward pass, at 4e10 a second and core, or
+    3e12 on an accelerator.
 
     Args:
         characters: length of the training text.
@@ -161,20 +177,21 @@ def preset(
     if characters < 1 or cores < 1:
         raise InputError(f"characters={characters}, cores={cores}: expected at least 1 of each")
     kind = torch.device(device).type
-    wanted = next(index for index, size in enumerate(_SIZES) if characters < size.below)
-    size = _SIZES[min(wanted, 2) if kind == "cpu" and cores < 8 else wanted]
-    layers = 1 if kind == "cpu" and cores < 4 else size.num_layers
-    size = replace(size, num_layers=layers)
+    size = next(size for size in _SIZES if characters < size.below)
+    if characters >= _SHORT and kind == "cpu" and cores < _MANY:
+        size = _FEW_CORES
     if hidden_size is not None:
         lr = min(_WIDE_LR, size.lr) if hidden_size >= _WIDE else size.lr
         decided = replace(size, hidden_size=hidden_size, lr=lr)
         return _preset(decided, characters, kind, cores, cell, recipe or "standard")
-    if seconds is not None and size.hidden_size < _WIDE:
+    if seconds is not None and characters < _SHORT:
         operations = seconds * (_CORE * cores if kind == "cpu" else _ACCELERATOR)
         for choice in _WITH_TIME:
-            wider = replace(size, hidden_size=choice.hidden_size, lr=choice.lr)
+            dropout = size.dropout if choice.dropout is None else choice.dropout
+            layers, lr = choice.num_layers, choice.lr
+            wider = replace(size, hidden_size=choice.hidden_size, num_layers=layers, dropout=dropout, lr=lr)
             chosen = _preset(wider, characters, kind, cores, cell, choice.recipe)
-            passes = operations / (6 * parameter_count(chosen.model_config(vocab_size)) * characters)
+            passes = operations / (3 * flops_per_token(chosen.model_config(vocab_size)) * characters)
             if passes >= choice.passes and characters >= choice.characters and recipe in (None, choice.recipe):
                 why = f", since {seconds:.0f} s are enough for some {passes:,.0f} passes."
                 return replace(chosen, sentence=chosen.sentence.removesuffix(".") + why)

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from longhold.training.session import Progress
+from longhold.training.report import Progress
 
 _LINE_SECONDS = 10.0
 _KEPT_SAMPLES = 3

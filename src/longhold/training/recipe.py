@@ -1,6 +1,7 @@
 """From a text to a trained model, and what it has come to."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,9 +17,9 @@ from longhold.training.distributed import local_device
 from longhold.training.evaluation import evaluate
 from longhold.training.loop import TrainResult, train
 from longhold.training.plan import Begun, Spent, TextOptions, TextPlan, plan_text, within_budget
+from longhold.training.report import Progress
 from longhold.training.run import Run
 from longhold.training.sampled import KnownWords, known_words
-from longhold.training.session import Progress
 from longhold.training.signals import Interrupted
 
 SHORTEST_TEXT = 200
@@ -88,10 +89,11 @@ def train_text(
         InputError: the text is too short, an option cannot be used, or what `train` raises.
         Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
     """
+    began = time.perf_counter()
     note = on_note or (lambda sentence: None)
     require_length(corpus, SHORTEST_TEXT)
     plan = plan_text(corpus, options, begun, local_device(device), folder, tensorboard, note)
-    plan = within_budget(plan, options.budget_seconds, note)
+    plan = within_budget(plan, options.budget_seconds, note, spent=time.perf_counter() - began)
     scale, batches = plan.scale(), text_batches(plan.tokens, plan.config)
     before = None if begun is None else _standing(plan)
     earlier = _readings(plan.run)

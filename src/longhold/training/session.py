@@ -4,7 +4,6 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple, final
 
 import torch
@@ -26,45 +25,13 @@ from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers
 from longhold.training.evaluation import HeldOut, evaluate
 from longhold.training.optim import build_optimizer, clip_and_step, set_learning_rate
+from longhold.training.pace import fitted_steps
+from longhold.training.report import Progress
 from longhold.training.run import Run, Saved
 from longhold.training.schedule import learning_rate
 
 _SMOOTHING = 0.95
 _REPORT_SECONDS = 0.25
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands, for whoever watches it. Losses are nats per token."""
-
-    step: int
-    """Steps taken."""
-    steps: int
-    """Steps in the whole run."""
-    loss: float
-    """Training loss of the last step."""
-    smoothed: float
-    """Exponential mean of the training loss, with weight 0.95 on what was before."""
-    tokens_per_second: float
-    """Targets trained on per second of stepping since the last report, over all workers."""
-    seconds: float
-    """Time spent on the run so far, everything included."""
-    eta_seconds: float
-    """Time to the end at the pace of this process so far, evaluations included."""
-    held_out: float | None
-    """Held-out loss at the last evaluation, if there was one; of the averaged weights where it is lower."""
-    lr: float
-    """Learning rate of the last step."""
-    grad_norm: float
-    """Norm of its gradients before clipping."""
-    sample: str | None = None
-    """What the model writes now, when a sample was due."""
-    characters_per_token: float = 1.0
-    """Of the text, for bits per character; 1 where whoever trains does not say."""
-    bytes_per_token: float = 1.0
-    """Of the text in UTF-8, for bits per byte."""
-    diagnosis: str | None = None
-    """What the evaluations say so far, as `longhold.training.diagnosis.Kind`; None where they say nothing yet."""
 
 
 class _Taken(NamedTuple):
@@ -151,6 +118,8 @@ class Session:
             rank, world = self.workers.rank, self.workers.world
             self.position = unpack(tensors, document, self.model, self.optimizer, rank, world)
             self._require_rows()
+            if self.counters.steps is not None:
+                self.config = self.config.model_copy(update={"steps": self.counters.steps})
         self.model.train()
         self._begin_clocks()
 
@@ -225,6 +194,8 @@ class Session:
         if any(due):
             self.settle()
         held_out = self._evaluate() if due.evaluation else None
+        if due.evaluation and self.config.run_seconds is not None:
+            self._keep_to_time()
         if due.log:
             self._log(held_out)
         self.counters.finished = self.counters.stopped_early or self.counters.step == self.config.steps
@@ -264,6 +235,12 @@ class Session:
         patience = self.config.patience
         counters.stopped_early = patience is not None and counters.evaluations_since_best >= patience
         return _Evaluated(own, averaged)
+
+    def _keep_to_time(self) -> None:
+        self._tick()
+        steps = self.workers.from_main(lambda: fitted_steps(self.config, self.counters.step, self.counters.seconds))
+        self.counters.steps = steps
+        self.config = self.config.model_copy(update={"steps": steps})
 
     def _judge(self) -> float:
         """The held-out loss of the weights that the model has, which are kept where they are the best so far."""

@@ -30,6 +30,7 @@ _SCRIPTS = (
     "panels.js",
     "plots.js",
     "reading.js",
+    "refusals.js",
     "sections.js",
     "server.js",
     "state.js",

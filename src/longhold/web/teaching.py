@@ -30,7 +30,6 @@ _EVERY: Final = 0.25  # seconds between two looks for news
 _STILL_HERE: Final = 40  # looks without news before a line says that the stream lives
 
 
-@final
 class Planned(Config):
     """What a training would be."""
 
@@ -43,17 +42,11 @@ class Planned(Config):
 
 
 @final
-class Ordered(Config):
-    """A training."""
+class Ordered(Planned):
+    """A training that is begun."""
 
-    text: str
-    """name that the text is kept by"""
     title: str = "text"
     """what people call it; never a path"""
-    cell: Cell = "lstm"
-    """the recurrence"""
-    seconds: float | None = Field(default=None, ge=1, le=LONGEST_BUDGET)
-    """time for it; None: what suits the text"""
 
 
 def limits() -> Answer:

@@ -15,16 +15,20 @@ from longhold.study.representable.circuit import weights_of
 from longhold.tasks import (
     MQAR,
     Adding,
+    AddingAnywhere,
     Agreement,
     AnBn,
     AnBnStrings,
     Copy,
+    CopyMarkers,
+    CopyTail,
     Dyck,
     EmbeddedReber,
     MixedRecall,
     Multiplication,
     Parity,
     Recall,
+    SelectiveCopy,
     SpanRecall,
     StreamRecall,
     TemporalOrder,
@@ -92,6 +96,33 @@ def test_slots_copy_and_say_blank_else(task, cell) -> None:
     outputs = network(batch.inputs)[0]
     assert task.loss(outputs, batch) == 0 < task.baseline
     assert task.accuracy(outputs, batch) == 1
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("task", [CopyMarkers(1), CopyMarkers(1, 1), CopyMarkers(30), CopyMarkers(7, 3, 2)])
+def test_slots_copy_at_a_row_of_markers(task, cell) -> None:
+    network = assert_perfect(task, cell, 64)
+    batch = task.batches(seed=0, batch_size=64).at(0)
+    assert task.loss(network(batch.inputs)[0], batch) == 0 < task.baseline
+    assert network.config.hidden_size == hand_set(Copy(1, task.items, task.symbols), cell).config.hidden_size + 1
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "task",
+    [CopyTail(0, 1, 2), CopyTail(0), CopyTail(30), SelectiveCopy(0), SelectiveCopy(40), SelectiveCopy(5, 4, 3)],
+    ids=str,
+)
+def test_slots_are_filled_by_symbols_wherever_they_stand(task, cell) -> None:
+    network = assert_perfect(task, cell, 64)
+    batch = task.batches(seed=0, batch_size=64).at(0)
+    assert task.loss(network(batch.inputs)[0], batch) == 0
+    units = task.items * (3 * math.ceil(math.log2(task.symbols)) + 3)
+    assert network.config.hidden_size == units + (task.items == 1)
+
+
+def test_slots_that_are_too_few_lose_the_last_symbol() -> None:
+    assert scored(SelectiveCopy(9, 4), hand_set(SelectiveCopy(9, 3), "rnn")).mean() < 0.95
 
 
 def test_the_same_slots_copy_over_any_number_of_blanks() -> None:
@@ -185,6 +216,7 @@ def test_one_counter_solves_dyck_1(task, cell) -> None:
 def test_an_integrator_adds(steps) -> None:
     assert scored(Adding(steps), hand_set(Adding(steps), "irnn"), 64).max() < 1e-11
     assert scored(Adding(steps), hand_set(Adding(steps), "lstm"), 64).max() < 1e-6
+    assert scored(AddingAnywhere(steps), hand_set(AddingAnywhere(steps), "lstm"), 64).max() < 1e-6
 
 
 @pytest.mark.parametrize("steps", [2, 50, 301])

@@ -57,10 +57,27 @@ def test_nobody_solving_is_no_difference() -> None:
     assert survival(none).median.interval.low == math.inf
 
 
-def test_all_solving_at_once_leaves_the_upper_end_open() -> None:
-    found = survival(times([600.0] * 10, [True] * 10)).median
+@pytest.mark.parametrize(("seeds", "high"), [(10, 600), (6, 600), (5, math.inf), (1, math.inf)])
+def test_seeds_that_all_solve_at_once_have_an_interval_of_one_time_if_they_are_enough(seeds: int, high: float) -> None:
+    """If half of all seeds needed longer, six that don't have a probability of 1/64; 2.5 % are allowed."""
+    found = survival(times([600.0] * seeds, [True] * seeds)).median
     assert found.value == 600
-    assert found.interval.high == math.inf
+    assert (found.interval.low, found.interval.high) == (600, high)
+
+
+@pytest.mark.parametrize("early", [4, 8])
+def test_the_last_seeds_to_solve_end_the_interval_only_if_they_are_enough(early: int) -> None:
+    found = survival(times([100.0] * early + [600.0] * (14 - early), [True] * 14)).median
+    assert found.interval.high == 600
+    assert found.value == (600 if early < 7 else 100)
+
+
+def test_medians_of_coarse_times_cover() -> None:
+    rng, hit, repeats = np.random.default_rng(0), 0, 600
+    for _ in range(repeats):
+        drawn = np.ceil(2 * rng.exponential(size=8)) / 2
+        hit += 1.0 in survival(times(drawn, np.ones(8, dtype=bool))).median.interval
+    assert hit / repeats > 0.95
 
 
 def test_restricted_times_are_the_smaller_of_time_and_limit_without_early_censoring() -> None:

@@ -7,7 +7,7 @@ from typing import final
 
 from longhold.study.representable.circuit import Circuit, bits_of, spell
 from longhold.tasks import Task
-from longhold.tasks.copying import Copy
+from longhold.tasks.copying import Copy, CopyMarkers, CopyTail, SelectiveCopy
 
 
 @final
@@ -75,15 +75,15 @@ def delay_line(task: Task, lag: int, symbols: int) -> Circuit:
     return circuit
 
 
-def slots(task: Copy) -> Circuit:
-    """The copy problem with `K (3 bits + 2) + 1` units, whatever the number of blanks.
+def slots(task: Copy | CopyMarkers) -> Circuit:
+    """The copy problem with `K (3 bits + 2) + 1` units, one more for a row of markers, whatever the number of blanks.
 
     For each place `j` of `K`, and each binary digit `b` of a symbol:
 
         l_(j+1) = l_j              the step at which place j is read: one after another from the beginning
         n_jb = l_j + bit_b - 1     a 1 is read there
         s_jb = s_jb + n_jb         and kept
-        q_1 = [marker], q_(j+1) = q_j
+        q_1 = [marker], q_(j+1) = q_j      of a row of markers the first, see `_first`
         y_jb = s_jb + q_j - 1      given back, one place after another from the marker
         v = sum_j q_j              a symbol is asked, not a blank
 
@@ -91,12 +91,15 @@ def slots(task: Copy) -> Circuit:
     """
     codes = bits_of(task.symbols)
     digits, places = codes.shape[1], task.items
-    circuit = Circuit(task, 1 + places * (3 * digits + 2))
+    rows = isinstance(task, CopyMarkers)
+    circuit = Circuit(task, 1 + places * (3 * digits + 2) + rows)
     units = iter(range(1, len(circuit.bias)))
     asked, loads, gives = next(units), [0, *_chain(circuit, units, places - 1)], _chain(circuit, units, places)
     if places > 1:
         circuit.bias[loads[1]], circuit.units[loads[1], 0] = 1, -1  # at the first step, for the second
     circuit.inputs[gives[0], task.symbols + 1] = 1
+    if rows:
+        _first(circuit, gives[0], next(units))
     circuit.units[asked, gives] = 1
     spoken: list[list[int]] = [[] for _ in range(digits)]
     for load, give in zip(loads, gives, strict=True):
@@ -110,6 +113,70 @@ def slots(task: Copy) -> Circuit:
     spell(circuit, range(1, task.symbols + 1), spoken, _SURE)
     circuit.weight[0, asked], circuit.offset[0] = -4 * digits * _SURE, 2 * digits * _SURE
     return circuit
+
+
+def chosen_slots(task: CopyTail | SelectiveCopy) -> Circuit:
+    """Symbols wherever they stand, given back at a row of markers, with `K (3 bits + 3)` units, one more for `K = 1`.
+
+    For each place `j` of `K`, each binary digit `b` of a symbol, and `l_j = a_j + w_j`, the place that is next:
+
+        a_(j+1) = l_j + [symbol] - 1       the place before it was filled
+        w_j = l_j - [symbol]               or it was next already, and no symbol came; from the beginning w_1
+        n_jb = l_j + bit_b - 1             a 1 is read there
+        s_jb = s_jb + n_jb                 and kept
+        q_1 = [first marker], q_(j+1) = q_j
+        y_1b = s_1b + n_1b - 1 + [first marker],  y_(j+1)b = s_(j+1)b + n_(j+1)b - 1 + q_j
+
+    all right sides but the input's of the step before.
+    """
+    codes = bits_of(task.symbols)
+    digits, places = codes.shape[1], task.items
+    symbols, marker = slice(1, task.symbols + 1), task.symbols + 1
+    circuit = Circuit(task, places * (3 * digits + 3) + (places == 1))
+    units = iter(range(1, len(circuit.bias)))
+    waits = [next(units) for _ in range(places)]
+    nexts = [[waits[0]], *([next(units), wait] for wait in waits[1:])]
+    gone, gives = next(units), [next(units) for _ in range(max(1, places - 1))]
+
+    def put(unit: int, place: int, bias: int) -> None:
+        """`l_j + bias` to a unit's sum."""
+        circuit.units[unit, nexts[place]] = 1
+        circuit.bias[unit] = bias + (place == 0)
+        circuit.units[unit, 0] = -float(place == 0)  # before the first step the first place is next
+
+    for place in range(places):
+        put(waits[place], place, 0)
+        circuit.inputs[waits[place], symbols] = -1
+        if place + 1 < places:
+            put(nexts[place + 1][0], place, -1)
+            circuit.inputs[nexts[place + 1][0], symbols] = 1
+    circuit.inputs[gives[0], marker] = 1
+    _first(circuit, gives[0], gone)
+    for before, after in pairwise(gives):
+        circuit.units[after, before] = 1
+    spoken: list[list[int]] = [[] for _ in range(digits)]
+    for place in range(places):
+        for digit in range(digits):
+            new, kept, given = next(units), next(units), next(units)
+            put(new, place, -1)
+            circuit.inputs[new, symbols] = codes[:, digit]
+            circuit.units[kept, [kept, new]] = 1
+            circuit.units[given, [kept, new]], circuit.bias[given] = 1, -1
+            if place == 0:
+                circuit.inputs[given, marker] = 1
+                circuit.units[given, [gone, gives[0]]] = -1
+            else:
+                circuit.units[given, gives[place - 1]] = 1
+            spoken[digit].append(given)
+    spell(circuit, range(1, task.symbols + 1), spoken, _SURE)
+    circuit.offset[[0, marker]] = -4 * digits * _SURE
+    return circuit
+
+
+def _first(circuit: Circuit, first: int, gone: int) -> None:
+    """Make the unit `first`, which says that a marker is read, say so once: `gone` says that it has."""
+    circuit.units[gone, [gone, first]] = 1
+    circuit.units[first, [gone, first]] = -1
 
 
 _SURE = 100.0  # nats between an answer and the next, so that the loss is 0

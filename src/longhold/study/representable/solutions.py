@@ -11,20 +11,24 @@ from longhold.study.examination import TEST_STREAM, examined
 from longhold.study.representable.amounts import anbn, first_value_of_a_key, marked_product, marked_sum, one_bracket
 from longhold.study.representable.circuit import Cell
 from longhold.study.representable.latches import latch
-from longhold.study.representable.machines import Automaton, delay_line, slots
+from longhold.study.representable.machines import Automaton, chosen_slots, delay_line, slots
 from longhold.tasks import (
     MQAR,
     Adding,
+    AddingAnywhere,
     Agreement,
     AnBn,
     AnBnStrings,
     Copy,
+    CopyMarkers,
+    CopyTail,
     Dyck,
     EmbeddedReber,
     MixedRecall,
     Multiplication,
     Parity,
     Recall,
+    SelectiveCopy,
     SpanRecall,
     StreamRecall,
     Task,
@@ -100,6 +104,9 @@ _SOLUTIONS: dict[type[Task], Solution] = {
     SpanRecall: lambda task, cell: delay_line(task, task.items + task.lag, task.symbols).on(cell),
     StreamRecall: lambda task, cell: delay_line(task, task.lag, task.symbols).on(cell),
     Copy: lambda task, cell: slots(task).on(cell),
+    CopyMarkers: lambda task, cell: slots(task).on(cell),
+    CopyTail: lambda task, cell: chosen_slots(task).on(cell),
+    SelectiveCopy: lambda task, cell: chosen_slots(task).on(cell),
     Parity: lambda task, cell: _parity().circuit(task).on(cell),
     WordProblem: lambda task, cell: _s3().circuit(task).on(cell),
     TemporalOrder: lambda task, cell: _order(task).circuit(task).on(cell),
@@ -109,6 +116,7 @@ _SOLUTIONS: dict[type[Task], Solution] = {
     AnBnStrings: anbn,
     Dyck: lambda task, cell: one_bracket(task, cell) if task.kinds == 1 else None,
     Adding: marked_sum,
+    AddingAnywhere: marked_sum,
     Multiplication: marked_product,
     MQAR: first_value_of_a_key,
 }

@@ -71,6 +71,9 @@ def survival(group: Times, confidence: float = CONFIDENCE) -> Survival:
     """The Kaplan-Meier curve; its median with the interval of Brookmeyer and Crowley (1982, Biometrics 38(1)).
 
     That interval holds the times at which the log-log (exponential Greenwood) band of the curve contains one half.
+    Where the curve has come to 0 that band is undefined; its upper edge is then the exact limit (Clopper and Pearson
+    1934) of a share of 0 among the seeds still at risk, so that ten seeds that all solve at once have an interval of
+    one time.
     """
     curve = stats.ecdf(group.censored_data()).sf
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -78,7 +81,9 @@ def survival(group: Times, confidence: float = CONFIDENCE) -> Survival:
         band: Any = curve.confidence_interval(fraction(confidence, "confidence"), method="log-log")
     at, unsolved = curve.quantiles, curve.probabilities
     low = np.where(unsolved > 0, band.low.evaluate(at), 0.0)
-    high = np.where(unsolved > 0, band.high.evaluate(at), np.inf)
+    at_risk = int((group.values == at[-1]).sum())
+    none_left = stats.binomtest(0, at_risk).proportion_ci(confidence, method="exact").high
+    high = np.where(unsolved > 0, band.high.evaluate(at), none_left)
     ends = Interval(_first_below_half(at, low), _first_below_half(at, high), confidence)
     median = Estimate(_first_below_half(at, unsolved), ends)
     return Survival(at, unsolved, median, len(group.values), int(group.seen.sum()))

@@ -1,6 +1,7 @@
 /** What the parts of the page share: the words, the models, what is chosen. */
 
 import { speaker } from "./messages.js";
+import { spoken } from "./refusals.js";
 import { element } from "./views.js";
 
 export const state = {
@@ -26,7 +27,7 @@ export function setStatus(line) {
 
 /** The line for a person about an error. */
 export function told(error) {
-  return error.gone ? state.say("gone") : error.message;
+  return error.gone ? state.say("gone") : spoken(error.message, state.say.language);
 }
 
 /** What `work` gives; null where it fails, which is said. */
