@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, final
@@ -104,8 +105,20 @@ def join() -> Workers:
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, store=_store(), rank=rank, world_size=world)
-        atexit.register(dist.destroy_process_group)
+        atexit.register(_leave)
     return Workers(rank, world)
+
+
+def _leave() -> None:
+    """Leave the group, and give its threads the time to free what they carried.
+
+    A thread of gloo frees the tensors of a collective call after that call has returned here, and takes the
+    interpreter's lock to do it. Where the interpreter is already ending, asking for the lock kills the process
+    (SIGABRT, with all the work done). Nothing tells that a thread is idle, so the lock is let go for a moment, long
+    beside the microseconds that it needs.
+    """
+    dist.destroy_process_group()
+    time.sleep(0.2)
 
 
 def _store() -> "dist.Store | None":  # type: ignore[name-defined]
