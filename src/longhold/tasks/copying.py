@@ -14,25 +14,15 @@ from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
 
 
 @dataclass(frozen=True)
-class BlankedCopy(Task):
-    """`K` symbols, blanks and markers; out come `T + K` blanks, then the symbols in their order. All steps are asked.
+class Copying(Task):
+    """`K` symbols to be given back, among blanks; a marker or several say when. Chance is `1 / symbols`."""
 
-    `loss` is the cross-entropy over all steps. The best answer without memory says blank, then guesses evenly:
-    `baseline = K ln(symbols) / (T + 2K)` nats per step. `scores` are the share of right answers among the `K` recalled
-    symbols alone; with the blanks counted, doing nothing would look nearly perfect.
-    """
-
-    blanks: Annotated[int, Field(ge=1)]
-    """`T`: the blanks between the symbols and the end of the first marker, one more than there are before it."""
+    blanks: Annotated[int, Field(ge=0)]
+    """`L`, the blanks, unless a form counts otherwise."""
     items: Annotated[int, Field(ge=1)] = 10
     """`K`, the symbols to be copied."""
     symbols: Annotated[int, Field(ge=2)] = 8
     """The size of their alphabet."""
-
-    @property
-    def lag(self) -> int:
-        """`T + K`, the steps from a symbol to its answer."""
-        return self.blanks + self.items
 
     @property
     def length(self) -> int:
@@ -43,12 +33,30 @@ class BlankedCopy(Task):
         return self.symbols + 2
 
     @property
-    def output_size(self) -> int:
-        return self.symbols + 1
-
-    @property
     def chance(self) -> float:
         return 1 / self.symbols
+
+
+@dataclass(frozen=True)
+class BlankedCopy(Copying):
+    """`K` symbols, blanks and markers; out come `T + K` blanks, then the symbols in their order. All steps are asked.
+
+    `loss` is the cross-entropy over all steps. The best answer without memory says blank, then guesses evenly:
+    `baseline = K ln(symbols) / (T + 2K)` nats per step. `scores` are the share of right answers among the `K` recalled
+    symbols alone; with the blanks counted, doing nothing would look nearly perfect.
+    """
+
+    blanks: Annotated[int, Field(ge=1)]
+    """`T`: the blanks between the symbols and the end of the first marker, one more than there are before it."""
+
+    @property
+    def lag(self) -> int:
+        """`T + K`, the steps from a symbol to its answer."""
+        return self.blanks + self.items
+
+    @property
+    def output_size(self) -> int:
+        return self.symbols + 1
 
     @property
     def baseline(self) -> float:
@@ -129,34 +137,15 @@ class CopyMarkers(BlankedCopy):
 
 
 @dataclass(frozen=True)
-class CopyAtMarkers(Task):
+class CopyAtMarkers(Copying):
     """`K` symbols and `L` blanks, then `K` markers; at these the symbols are asked in their order, before that nothing.
 
     The loss of the best answer without memory is `ln(symbols)` for any `L`.
     """
 
-    blanks: Annotated[int, Field(ge=0)]
-    """`L`, the blanks."""
-    items: Annotated[int, Field(ge=1)] = 10
-    """`K`, the symbols to be copied."""
-    symbols: Annotated[int, Field(ge=2)] = 8
-    """The size of their alphabet."""
-
-    @property
-    def length(self) -> int:
-        return self.blanks + 2 * self.items
-
-    @property
-    def input_size(self) -> int:
-        return self.symbols + 2
-
     @property
     def output_size(self) -> int:
         return self.symbols + 2
-
-    @property
-    def chance(self) -> float:
-        return 1 / self.symbols
 
     @abstractmethod
     def places(self, generator: torch.Generator, batch_size: int) -> Tensor:

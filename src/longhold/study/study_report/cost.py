@@ -84,12 +84,9 @@ def tuning(rows: Rows, plan: Plan | None) -> Section | None:
 
 _TUNING = Said(
     "Every arm had the same grid, on seeds that are used for nothing else, and nothing was pruned. The rate with "
-    "which "
-    "most seeds solve was taken, then the one with the fewest steps, then that with the best recall; a winner at an "
-    "edge widened the grid. How "
-    "many rates "
-    "work is a result of its own: a narrow window needs luck or a search. All intervals on this page are given this "
-    "tuning.",
+    "which most seeds solve was taken, then the one with the fewest steps, then that with the best recall; a winner at "
+    "an edge widened the grid. How many rates work is a result of its own: a narrow window needs luck or a search. All "
+    "intervals on this page are given this tuning.",
     "每个对象使用同一组学习率，调优所用种子不作他用，也没有提前淘汰。取解出种子最多的学习率，其次取步数最少的，再次取回忆率最高的；"
     "若最优值在边缘则扩展范围。"
     "有多少学习率可用本身就是一个结果：窗口窄，就要靠运气或搜索。本页所有区间都以此调优为前提。",
@@ -106,8 +103,7 @@ _SEARCHED = Said(
     "Every arm had the same number of trials over the same space by the same sampler, on seeds that are used for "
     "nothing else, and nothing was pruned; a trial follows from those of its arm before it. The one with which most "
     "seeds solve was taken, then the one with the fewest steps, then that with the best recall. Shown is what was "
-    "chosen; all intervals on this page "
-    "are given this tuning.",
+    "chosen; all intervals on this page are given this tuning.",
     "每个对象以同一采样器在同一空间内作同样多次试验，所用种子不作他用，也没有提前淘汰；每次试验取决于该对象此前的"
     "试验。取解出种子最多的，其次取步数最少的，再次取回忆率最高的。表中为选定的值；本页所有区间都以此调优为前提。",
 )
