@@ -164,11 +164,13 @@ def _ordered(claim: "Claim") -> list[tuple[Side, Mapping[Language, str]]]:
 
 
 def _where(claim: "Claim", language: Language) -> str:
-    return place([run for side in claim.sides for run in side.runs], claim.question.protocol, language)
+    runs = [run for side in claim.sides for run in side.runs]
+    budget = _budget(runs)[language] if "steps" in claim.question.where else ""
+    return place(runs, claim.question.protocol, language, budget)
 
 
-def place(runs: Sequence[Run], protocol: str, language: Language) -> str:
-    """The tasks, the range of lags and the protocol of some rows."""
+def place(runs: Sequence[Run], protocol: str, language: Language, budget: str = "") -> str:
+    """The tasks, the range of lags, the protocol and, where it is given, the budget of some rows."""
     tasks = "; ".join(sorted({run.task for run in runs}))
     levels = sorted({run.level for run in runs if run.level is not None})
     tested = sorted({lag for run in runs for lag, _ in run.by_lag})
@@ -176,7 +178,9 @@ def place(runs: Sequence[Run], protocol: str, language: Language) -> str:
     spread = f"{lags[0]}" if len(lags) == 1 else f"{lags[0]}-{lags[-1]}" if lags else ""
     where = {"en": f"{name} {spread}", "zh": f"{'延迟' if name == 'lag' else name} {spread}"}[language]
     parts = [tasks, where] if lags else [tasks]
-    return {"en": f"{', '.join(parts)} (protocol {protocol})", "zh": f"{'，'.join(parts)}（协议 {protocol}）"}[language]
+    if language == "zh":
+        return f"{'，'.join(parts)}（协议 {'，'.join(filter(None, (protocol, budget)))}）"
+    return f"{', '.join(parts)} (protocol {', '.join(filter(None, (protocol, budget)))})"
 
 
 def _said(claim: "Claim", language: Language) -> str:

@@ -1,0 +1,73 @@
+"""What the README says of the plans `rates` and `mqar-easier` follows from the rows that lie in the repository."""
+
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from longhold.study.claims.sentences import sentence
+from longhold.study.judged import judged
+from longhold.study.plan import load_plan
+from longhold.study.row import Row
+from longhold.study.store import from_jsonl
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "README.zh-CN.md")
+
+
+@cache
+def rows_of(plan: str) -> tuple[Row, ...]:
+    return tuple(from_jsonl(ROOT / "docs" / "studies" / plan / "rows.jsonl"))
+
+
+@cache
+def claims_of(plan: str):
+    return judged(load_plan(plan), [row.to_json() for row in rows_of(plan)]).claims
+
+
+def solved(plan: str) -> dict[tuple[str, int], tuple[int, int]]:
+    """Of each arm and level the seeds that solve, and all that were run."""
+    results = [row for row in rows_of(plan) if row.stage == "result"]
+    right = Counter((row.arm, row.level) for row in results if row.solved)
+    return {at: (right[at], count) for at, count in Counter((row.arm, row.level) for row in results).items()}
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("plan", ["rates", "mqar-easier"])
+def test_the_cost_is_that_of_the_rows(plan: str, page: str) -> None:
+    told = re.sub(r"\s+", " ", (ROOT / page).read_text(encoding="utf-8"))
+    cost = f"{sum(row.core_seconds for row in rows_of(plan)):,.0f}"
+    assert re.search(rf"`{plan}`[^`]{{0,20}}{len(rows_of(plan))} ?(runs, |次运行，){cost} ?(core-seconds|核·秒)", told)
+
+
+def test_the_lead_of_the_gru_is_confirmed_at_more_rates_and_with_more_steps() -> None:
+    claims = claims_of("rates")
+    assert [claim.prediction.value for claim in claims if claim.prediction is not None] == ["confirmed"] * 2
+    found = [re.findall(r"(?:>=|<) \d+ steps \(95 % interval [^)]*\)", sentence(claim, "en")) for claim in claims]
+    assert found == [
+        [">= 512 steps (95 % interval 362 to >= 512)", "< 16 steps (95 % interval < 16 to < 16)"],
+        [">= 512 steps (95 % interval 111 to >= 512)", "< 16 steps (95 % interval < 16 to < 16)"],
+    ]
+    assert all("p < 0.001" in sentence(claim, "en") for claim in claims)
+
+
+def test_no_rate_lets_an_lstm_hold_over_32_steps() -> None:
+    tried = [row for row in rows_of("rates") if row.stage == "tuning"]
+    rates = {row.lr for row in tried if row.arm == "gru uniform"}
+    assert (min(rates), max(rates), len(rates)) == (0.001, 1.0, 7)
+    for experiment in ("rates to 1", "four times the steps"):
+        worked = {row.lr for row in tried if row.solved and (row.arm, row.experiment) == ("gru uniform", experiment)}
+        assert len(worked) == 5
+    assert not any(row.solved for row in tried if row.cell == "lstm")
+
+
+def test_fewer_pairs_are_kept_in_shorter_sequences() -> None:
+    found = solved("mqar-easier")
+    assert found == {
+        ("gru uniform", 1): (10, 10), ("gru uniform", 2): (0, 10), ("gru uniform", 4): (0, 10),
+        ("lstm uniform", 1): (10, 10), ("lstm uniform", 2): (3, 10), ("lstm uniform", 4): (0, 10),
+    }  # fmt: skip
+    (claim,) = claims_of("mqar-easier")
+    assert claim.verdict.value == "not resolved"
