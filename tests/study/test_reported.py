@@ -1,4 +1,4 @@
-"""What the README says of the plans `rates` and `mqar-easier` follows from the rows that lie in the repository."""
+"""What the README says of `rates`, `mqar` and `mqar-easier` follows from the rows that lie in the repository."""
 
 import re
 from collections import Counter
@@ -35,7 +35,7 @@ def solved(plan: str) -> dict[tuple[str, int], tuple[int, int]]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("plan", ["rates", "mqar-easier"])
+@pytest.mark.parametrize("plan", ["rates", "mqar", "mqar-easier"])
 def test_the_cost_is_that_of_the_rows(plan: str, page: str) -> None:
     told = re.sub(r"\s+", " ", (ROOT / page).read_text(encoding="utf-8"))
     cost = f"{sum(row.core_seconds for row in rows_of(plan)):,.0f}"
@@ -61,6 +61,21 @@ def test_no_rate_lets_an_lstm_hold_over_32_steps() -> None:
         worked = {row.lr for row in tried if row.solved and (row.arm, row.experiment) == ("gru uniform", experiment)}
         assert len(worked) == 5
     assert not any(row.solved for row in tried if row.cell == "lstm")
+
+
+def test_attention_recalls_sixteen_pairs_and_an_lstm_none_of_four() -> None:
+    (claim,) = claims_of("mqar")
+    assert claim.prediction is not None
+    assert claim.prediction.value == "confirmed"
+    assert solved("mqar") == {
+        ("gru uniform", 4): (0, 10), ("gru uniform", 8): (0, 10),
+        ("lstm uniform", 4): (0, 10), ("lstm uniform", 8): (0, 10),
+        ("transformer uniform", 4): (10, 10), ("transformer uniform", 8): (9, 10),
+        ("transformer uniform", 16): (10, 10),
+    }  # fmt: skip
+    results = [row for row in rows_of("mqar") if row.stage == "result"]
+    recall = [row.recall for row in results if row.cell in ("gru", "lstm") and row.level == 4]
+    assert (f"{min(recall):.2f}", f"{max(recall):.2f}") == ("0.23", "0.24")
 
 
 def test_fewer_pairs_are_kept_in_shorter_sequences() -> None:
