@@ -1,4 +1,4 @@
-"""What the README says of `rates`, `mqar` and `mqar-easier` follows from the rows that lie in the repository."""
+"""What the README says of the plans that were run follows from the rows that lie in the repository."""
 
 import re
 from collections import Counter
@@ -35,7 +35,7 @@ def solved(plan: str) -> dict[tuple[str, int], tuple[int, int]]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("plan", ["rates", "mqar", "mqar-easier"])
+@pytest.mark.parametrize("plan", ["rates", "mqar", "mqar-easier", "copy", "adding"])
 def test_the_cost_is_that_of_the_rows(plan: str, page: str) -> None:
     told = re.sub(r"\s+", " ", (ROOT / page).read_text(encoding="utf-8"))
     cost = f"{sum(row.core_seconds for row in rows_of(plan)):,.0f}"
@@ -86,3 +86,45 @@ def test_fewer_pairs_are_kept_in_shorter_sequences() -> None:
     }  # fmt: skip
     (claim,) = claims_of("mqar-easier")
     assert claim.verdict.value == "not resolved"
+
+
+def test_nobody_copies_over_fifty_blanks() -> None:
+    (claim,) = claims_of("copy")
+    assert claim.prediction is not None
+    assert claim.prediction.value == "not resolved"
+    found = solved("copy")
+    assert {arm: right for (arm, blanks), (right, _) in found.items() if blanks == 5} == {
+        "rnn orthogonal": 2, "gru uniform": 8, "lstm uniform": 0, "lstm chrono (told the lag)": 10,
+    }  # fmt: skip
+    assert not any(right for (_, blanks), (right, _) in found.items() if blanks > 5)
+
+
+def test_gated_cells_add_over_four_hundred_steps() -> None:
+    found = solved("adding")
+    of = {arm: [found.get((arm, steps), (0, 0)) for steps in (100, 200, 400)] for arm, _ in found}
+    for arm in ("gru uniform", "lstm uniform"):
+        assert of[arm] == [(10, 10)] * 3
+    assert of["lstm chrono (told the lag)"] == [(10, 10)] * 3
+    assert of["irnn identity"] == [(9, 10), (9, 10), (1, 10)]
+    assert of["rnn uniform"] == of["rnn orthogonal"] == [(0, 10), (0, 10), (0, 0)]
+    failed = [row for row in rows_of("adding") if row.stage == "result" and row.error]
+    assert {(row.arm, row.level) for row in failed} == {("irnn identity", 400)}
+    assert len(failed) == 8
+    assert {claim.verdict.value for claim in claims_of("adding")} == {"not resolved"}
+    assert len({row.lr for row in rows_of("adding") if row.arm == "rnn uniform"}) == 7
+
+
+def test_the_steps_to_add_are_those_of_the_rows() -> None:
+    results = [row for row in rows_of("adding") if row.stage == "result" and row.solved]
+    steps = {
+        arm: sorted(row.solved_step for row in results if (row.arm, row.level) == (arm, 400) and row.solved_step)
+        for arm in ("gru uniform", "lstm chrono (told the lag)", "lstm uniform")
+    }
+    assert [(found[0], found[-1]) for found in steps.values()] == [(173, 217), (445, 927), (1248, 3660)]
+
+
+def test_one_recipe_climbs_to_five_thousand_steps() -> None:
+    climb = [row for row in rows_of("adding") if row.experiment == "climb"]
+    assert Counter(row.level for row in climb if row.solved) == {750: 3, 1500: 3, 3000: 3, 5000: 3}
+    took = sorted(row.solved_step for row in climb if row.solved_step)
+    assert (len(climb), took[0], took[-1]) == (12, 1384, 2206)

@@ -14,7 +14,10 @@ def test_both_languages_are_filled_in():
     assert listed(["a", Said("b", "乙")]) == Said("a, b", "a、乙")
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.999, "1.00"), (-0.001, "0.00"), (0.125, "0.12"), (-0.1, "-0.10")])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.999, "1.00"), (-0.001, "0.00"), (0.125, "0.12"), (-0.1, "-0.10"), (-4.18345e33, "-4.18e+33")],
+)
 def test_recalls_have_two_digits(value, shown):
     assert recall(value) == Said.same(shown)
 

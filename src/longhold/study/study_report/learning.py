@@ -50,9 +50,8 @@ def time_to_solve(known: Sequence[Group], series: Series) -> Section | None:
 
 _TIMES = Said(
     "The share of seeds, 0 to 1, that have solved by each step (Kaplan-Meier); the horizontal axis is the budget in "
-    "steps. An upright tick: a seed that had not solved when its run ended, so that it only says `later`. Runs "
-    "that were "
-    "left out after two failures are not in it.",
+    "steps. An upright tick: a seed that had not solved when its run ended, so that it only says "
+    "“later”. Runs that were left out after two failures are not in it.",
     "到每一步为止已解出的种子比例（0 到 1，Kaplan-Meier 估计）；横轴为以步计的预算。竖线："
     "运行结束时尚未解出的种子，只说明“更晚”。"
     "连续两次失败后略去的运行不计在内。",

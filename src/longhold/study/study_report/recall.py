@@ -23,6 +23,8 @@ from longhold.study.study_report.plots import Column, Dot, recall_panel, recall_
 from longhold.study.study_report.said import Said, exact, recall, spread, two_digits
 from longhold.study.study_report.series import Kind, Series, key
 from longhold.tasks import TASKS, Task
+from longhold.tasks.adding import MarkedSum
+from longhold.tasks.anbn import CountingStrings
 from longhold.tasks.task import SOLVED
 
 _FEWEST = 4  # seeds from which it is asked whether they fall into two groups
@@ -140,8 +142,24 @@ def _tip(arm: str, vary: str, level: int | None, seed: int, value: str) -> str:
 
 def _threshold(group: Group) -> float | None:
     """Where a line may stand; None for tasks that are solved by a rule of their own."""
-    task = TASKS.get(str(group.runs[0].fields["name"]))
+    task = _task(group)
     return SOLVED if task is not None and task.solved is Task.solved else None
+
+
+def _own_rule(group: Group) -> list[Said]:
+    """What solving means where recall does not say it."""
+    task = _task(group)
+    return [] if task is None else [rule for kind, rule in _RULES.items() if issubclass(task, kind)]
+
+
+def _task(group: Group) -> type[Task] | None:
+    return TASKS.get(str(group.runs[0].fields["name"]))
+
+
+_RULES: dict[type[Task], Said] = {
+    MarkedSum: Said("solved: a mean squared error below 0.01", "解出：均方误差小于 0.01"),
+    CountingStrings: Said("solved: every verdict right", "解出：全部判断正确"),
+}
 
 
 def _strips(group: Group, series: Series) -> Table:
@@ -184,6 +202,7 @@ def _legend(group: Group) -> tuple[tuple[Markup, Said], ...]:
         )
     if _threshold(group) is not None:
         legend.append((_LINE.format("threshold"), Said(f"solved from {SOLVED}", f"达到 {SOLVED} 即为解出")))
+    legend += [(Markup(""), rule) for rule in _own_rule(group)]
     legend.append((_LINE.format("chance"), Said("guessing", "瞎猜")))
     return tuple(legend)
 

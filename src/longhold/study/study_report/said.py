@@ -57,7 +57,9 @@ def recall(value: float | None) -> Said:
 
 
 def two_digits(value: float) -> str:
-    """`0.97`"""
+    """`0.97`; `-4.18e+33` for what diverged."""
+    if abs(value) >= 10_000:
+        return f"{value:.3g}"
     return f"{round(value, 2) + 0.0:.2f}"  # + 0.0 turns -0.0 into 0.0
 
 
