@@ -156,7 +156,7 @@ def _task(group: Group) -> type[Task] | None:
     return TASKS.get(str(group.runs[0].fields["name"]))
 
 
-_RULES: dict[type[Task], Said] = {
+_RULES: dict[type, Said] = {
     MarkedSum: Said("solved: a mean squared error below 0.01", "解出：均方误差小于 0.01"),
     CountingStrings: Said("solved: every verdict right", "解出：全部判断正确"),
 }
