@@ -97,6 +97,7 @@ def test_nobody_copies_over_fifty_blanks() -> None:
         "rnn orthogonal": 2, "gru uniform": 8, "lstm uniform": 0, "lstm chrono (told the lag)": 10,
     }  # fmt: skip
     assert not any(right for (_, blanks), (right, _) in found.items() if blanks > 5)
+    assert solved("copy-easier") == {("lstm uniform", 5): (3, 3)}
 
 
 def test_gated_cells_add_over_four_hundred_steps() -> None:
