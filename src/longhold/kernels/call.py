@@ -1,7 +1,7 @@
 """One call of a stack of recurrent layers, as every backend receives it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
@@ -150,6 +150,31 @@ class StackCall:
             dropout=0.0,
             between=(),
         )
+
+
+def check_devices(call: StackCall) -> None:
+    """Raise torch.nn's RuntimeError where what a call is given is not on one device; lengths may be anywhere."""
+    device = call.data.device
+    for name, tensor in _named_tensors(call):
+        if tensor is not None and tensor.device != device:
+            raise RuntimeError(
+                f"Input and {name} tensors are not at the same device, found input tensor at {device} and {name} "
+                f"tensor at {tensor.device}"
+            )
+
+
+def _named_tensors(call: StackCall) -> Iterator[tuple[str, Tensor | None]]:
+    yield from (("hidden", field) for field in call.hx or ())
+    for p in call.parameters:
+        yield from (("parameter", getattr(p, name)) for name in _PARAMETERS)
+    yield from (("initial state", field) for field in call.learned or ())
+    yield "reset", call.reset
+    for noise in call.noise:
+        yield "recurrent dropout", noise.recurrent_dropout
+        yield from (("zoneout", zone) for zone in noise.zoneout if isinstance(zone, Tensor))
+
+
+_PARAMETERS = tuple(field.name for field in fields(DirectionParameters))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from longhold.kernels.reference import run_layers, with_one_hot, without_padding
 def cpu_refusal(call: StackCall) -> str | None:
     """Why the extension cannot do what is asked, or None."""
     p, data = call.parameters[0], call.data
-    if data.device.type != "cpu":
+    if not data.is_cpu:
         return f"it runs on the CPU, not on {data.device.type}"
     dtype = p.weight_ih.dtype if is_ids(data) else data.dtype
     if dtype not in operators.DTYPES:

@@ -53,6 +53,8 @@ def prepare(
     if steps == 0:
         raise RuntimeError("Expected sequence length to be larger than 0")
     checked_lengths = None if lengths is None else check_lengths(lengths, steps, batch)
+    if checked_lengths is not None and x.is_cpu:
+        checked_lengths = checked_lengths.cpu()
     checked_reset = None
     if reset is not None:
         checked_reset = _check_reset(reset, x, batched, layer.batch_first)
@@ -86,7 +88,7 @@ def check_features(data: Tensor, input_size: int, dtype: torch.dtype) -> None:
 
 def check_lengths(lengths: Tensor | Sequence[int] | int, steps: int, batch: int) -> Tensor:
     """The lengths as (B,) int64; ValueError unless each is from 1 to `steps`."""
-    tensor = torch.as_tensor(lengths)
+    tensor = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device="cpu")
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise TypeError(f"lengths should be integers, got {tensor.dtype}")
     tensor = tensor.to(torch.int64)

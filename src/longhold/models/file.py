@@ -29,6 +29,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from longhold.errors import InputError
+from longhold.kernels.addresses import memory_of
 from longhold.models.header import DEEPEST, LONGEST, Header, deeper_than, parse_json, read_header
 
 FORMAT_VERSION = 1
@@ -171,7 +172,7 @@ def _shared_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
         tensor = tensors[name]
         if tensor.numel() == 0:
             continue
-        memory = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+        memory = memory_of(tensor)
         if first.setdefault(memory, name) != name:
             shared[name] = first[memory]
     return shared
