@@ -12,6 +12,9 @@ from torch import Tensor
 
 Tensors = Sequence[Tensor | None]
 
+ORDINARY = (Tensor, torch.nn.Parameter)
+"""Types of tensors that are nothing but their numbers; a subclass may have them elsewhere, or none."""
+
 address_of_new = Tensor.data_ptr
 """Where the numbers of a tensor lie that has just been made here, on the CPU."""
 
@@ -69,7 +72,7 @@ def check_memory(tensors: Tensors) -> None:
 def is_plain(tensor: Tensor) -> bool:
     """Whether a tensor is an ordinary one whose numbers C++ may read and write in place."""
     return (
-        type(tensor) in (Tensor, torch.nn.Parameter)
+        type(tensor) in ORDINARY
         and tensor.layout == torch.strided
         and not tensor.is_nested
         and (address(tensor) != 0 or tensor.numel() == 0)

@@ -192,10 +192,12 @@ def _input_norm_backward(n: Shape, a: Arguments, share: Tensor, d_gates: Tensor)
     groups, found = list(n.groups), []
     parts, gradients = (torch.split(whole, groups, dim=-1) for whole in (share, d_gates))
     for part, d, gain in zip(parts, gradients, torch.split(a.weight_norm_ih, groups), strict=True):
-        _, mean, scale = torch.ops.aten.native_layer_norm(part, gain.shape, None, None, NORM_EPS)
+        normed, mean, scale = torch.ops.aten.native_layer_norm(part, gain.shape, None, None, NORM_EPS)
         rule = torch.ops.aten.native_layer_norm_backward
-        found.append(rule(d, part, gain.shape, mean, scale, gain, None, [True, True, False]))
-    d_share, d_gain, _ = zip(*found, strict=True)
+        d_part, _, _ = rule(d * gain, part, gain.shape, mean, scale, None, None, [True, False, False])
+        # its own gain's gradient is a small difference of large numbers where the mean is large
+        found.append((d_part, (d * normed).sum((0, 1))))
+    d_share, d_gain = zip(*found, strict=True)
     return torch.cat(d_share, dim=-1), torch.cat(d_gain)
 
 

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from longhold.kernels.addresses import lend, lies_in_memory, of_new
+from longhold.kernels.addresses import ORDINARY, lend, lies_in_memory, of_new
 from longhold.kernels.extension import loaded, why_missing
-from longhold.kernels.operators import DTYPES, unwatched
+from longhold.kernels.operators import DTYPES
 
 BLOCK_BYTES = 1 << 20
 """Logits held at once, unless fewer than `LEAST_ROWS` rows would fit. If all of them are no more than this there is
@@ -68,7 +68,7 @@ def _has_kernel(features: Tensor, weight: Tensor, bias: Tensor | None, targets: 
         and features.shape[0] * weight.shape[0] * features.element_size() > BLOCK_BYTES
         and all(t.is_cpu and t.layout == torch.strided and t.dtype == features.dtype for t in floats)
         and targets.is_cpu
-        and all(map(unwatched, (*floats, targets)))
+        and all(type(t) in ORDINARY for t in (*floats, targets))
     )
 
 

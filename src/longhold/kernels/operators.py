@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, product, unroll
-from longhold.kernels.addresses import lend, lies_in_memory, of_new
+from longhold.kernels.addresses import ORDINARY, lend, lies_in_memory, of_new
 from longhold.kernels.by_cells import differentiate_again, first_gradients, forward_like
 from longhold.kernels.call import DirectionParameters
 from longhold.kernels.extension import loaded, why_missing
@@ -329,7 +329,7 @@ def one_by_one(name: str, info: Any, in_dims: tuple[int | None, ...], *arguments
 
 def unwatched(tensor: Tensor) -> bool:
     """Whether a kernel may be called past the dispatcher: nothing traces, fakes or counts operators."""
-    return type(tensor) in (Tensor, torch.nn.Parameter) and torch._C._len_torch_dispatch_stack() == 0
+    return type(tensor) in ORDINARY and torch._C._len_torch_dispatch_stack() == 0
 
 
 def autograd_rule(
