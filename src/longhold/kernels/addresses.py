@@ -21,13 +21,13 @@ address_of_new = Tensor.data_ptr
 
 def address(tensor: Tensor) -> int:
     """Where a tensor's numbers lie, if C++ may read and write them there as they are; else 0."""
-    plain = (
-        tensor.is_cpu
-        and tensor.is_contiguous()
-        and not tensor.is_neg()
-        and tensor.untyped_storage().nbytes() - tensor.nbytes >= tensor.storage_offset() * tensor.itemsize
-    )
-    return tensor.data_ptr() if plain else 0
+    if not (tensor.is_cpu and tensor.is_contiguous()) or tensor.is_neg():
+        return 0
+    before = tensor.storage_offset() * tensor.itemsize
+    if tensor.untyped_storage().nbytes() - tensor.nbytes < before:
+        return 0
+    found = tensor.data_ptr()
+    return 0 if found == before else found  # a part of what lies nowhere has an address too
 
 
 def lend(tensors: Tensors) -> tuple[list[int], list[Tensor]]:
@@ -60,13 +60,21 @@ def of_new(tensors: Tensors) -> list[int]:
 
 
 def check_memory(tensors: Tensors) -> None:
-    """RuntimeError unless each tensor is on the CPU and its storage reaches to its last number, for torch looks seldom.
-
-    Copies of what is strided or lazy are not made here: torch's operators read it as it is.
-    """
+    """RuntimeError where the storage of a tensor on the CPU was released or cut short: torch would read beyond it."""
+    if torch.compiler.is_compiling():
+        return
     for tensor in tensors:
-        if tensor is not None and not address(tensor):
+        if tensor is None or type(tensor) not in ORDINARY:
+            continue
+        if tensor.is_cpu and torch._C._has_storage(tensor) and not address(tensor):
             _check(tensor)
+
+
+def with_memory(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The same numbers, those of zero tensors in memory, which torch's oneDNN operators read without asking."""
+    if torch.compiler.is_compiling():
+        return list(tensors)
+    return [tensor.new_zeros(tensor.shape) if tensor._is_zerotensor() else tensor for tensor in tensors]
 
 
 def is_plain(tensor: Tensor) -> bool:

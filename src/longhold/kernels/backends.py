@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from longhold.kernels.call import StackCall, StackResult, check_devices
+from longhold.kernels.call import StackCall, StackResult, check_call_memory, check_devices, check_layouts, is_uniform
 from longhold.kernels.fused import run_torch, step_torch, torch_refusal
 from longhold.kernels.locked import in_turn
 from longhold.kernels.native import cpu_refusal, run_cpu
@@ -81,6 +81,7 @@ def choose(call: StackCall, *, step: bool = False) -> Choice:
         RuntimeError: the tensors of the call are on different devices.
     """
     check_devices(call)
+    check_call_memory(call)
     transform = _transform()
     refusals = {
         "cpu": transform or ("it runs sequences, not single steps" if step else cpu_refusal(call)),
@@ -130,6 +131,9 @@ def _run_at_once(call: StackCall) -> StackResult:
         return run_cpu(call)
     except RuntimeError:
         check_devices(call)  # the extension does not know which of the layer's tensors it refused
+        if torch_refusal(call) is None and not is_uniform(call):
+            return run_torch(call)  # which takes some mixtures, and knows what to say of the others
+        check_layouts(call)
         raise
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import GRUWeights, LSTMWeights, Recurrence, RNNWeights, Unrolled
 from longhold.cells.recurrence import Zoneout
+from longhold.kernels.addresses import check_memory
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,28 @@ def check_devices(call: StackCall) -> None:
                 f"Input and {name} tensors are not at the same device, found input tensor at {device} and {name} "
                 f"tensor at {tensor.device}"
             )
+        if tensor is not None and tensor.is_complex() and not call.data.is_complex():
+            raise RuntimeError(f"the {name} tensor should be real as the input is, got {tensor.dtype}")
+
+
+def is_uniform(call: StackCall) -> bool:
+    """Whether states and parameters are of one type, and they and the input strided."""
+    parameters = [getattr(p, name) for p in call.parameters for name in _PARAMETERS]
+    tensors = [tensor for tensor in (*(call.hx or ()), *parameters) if tensor is not None]
+    strided = all(tensor.layout == torch.strided for tensor in (call.data, *tensors))
+    return strided and len({tensor.dtype for tensor in tensors}) == 1
+
+
+def check_layouts(call: StackCall) -> None:
+    """Raise RuntimeError where what a call is given is sparse, or laid out in another way that is not strided."""
+    for name, tensor in [("input", call.data), *_named_tensors(call)]:
+        if tensor is not None and tensor.layout != torch.strided:
+            raise RuntimeError(f"the {name} tensor should be strided, got layout {tensor.layout}")
+
+
+def check_call_memory(call: StackCall) -> None:
+    """RuntimeError where the memory of what a call is given is not there."""
+    check_memory([call.data, call.lengths, *(tensor for _, tensor in _named_tensors(call))])
 
 
 def _named_tensors(call: StackCall) -> Iterator[tuple[str, Tensor | None]]:

@@ -37,7 +37,7 @@ from longhold.kernels.extended_call import (
     with_states,
 )
 from longhold.kernels.extension import loaded, why_missing
-from longhold.kernels.operators import DTYPES, as_given, autograd_rule, one_by_one, one_device
+from longhold.kernels.operators import DTYPES, as_given, autograd_rule, check_upstream, one_by_one, one_device
 
 
 def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
@@ -254,6 +254,7 @@ def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Te
 def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
     saved = ctx.saved_tensors  # once: what is computed again is handed out once
     kept, tensors = saved[: len(KEPT)], saved[len(KEPT) :]
+    check_upstream(grads)
     above = Upstream(*grads[:5])
     if "c" not in EXTENDED[kind].state_names:
         above = above._replace(c=None, c_n=None)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from longhold.kernels.addresses import ORDINARY, lend, lies_in_memory, of_new
+from longhold.kernels.addresses import ORDINARY, check_memory, lend, lies_in_memory, of_new
 from longhold.kernels.extension import loaded, why_missing
 from longhold.kernels.operators import DTYPES
 
@@ -39,6 +39,7 @@ def linear_cross_entropy(
     Raises:
         IndexError: a target is out of bounds.
     """
+    check_memory((features, weight, bias, targets))
     if not _has_kernel(features, weight, bias, targets):
         return _by_torch(features, weight, bias, targets, ignore_index)
     wanted = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (features, weight, bias))
@@ -126,6 +127,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         features, weight, bias, targets, d_features, d_weight, d_bias = ctx.saved_tensors
+        check_memory(grads)
         if not torch.is_grad_enabled():
             given = (d_features, d_weight, d_bias)
             if lies_in_memory(grads[0]) and grads[0].item() == 1:  # as `loss.backward()` says it

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled
 from longhold.kernels import operators
-from longhold.kernels.call import StackCall, StackResult
+from longhold.kernels.call import StackCall, StackResult, check_call_memory
 from longhold.kernels.chunked import in_chunks
 from longhold.kernels.extended import is_extended, run_extended
 from longhold.kernels.extension import why_missing
@@ -30,7 +30,10 @@ def cpu_refusal(call: StackCall) -> str | None:
 
 def run_cpu(call: StackCall) -> StackResult:
     """Run the stack by the extension. Differentiable to any order; beyond the first by the reference loop."""
+    if call.data is not call.input:
+        check_call_memory(call)
     if is_extended(call):  # its products over all steps read the padding
+        check_call_memory(call)
         call = with_one_hot(without_padding(call))
     return run_layers(call, _run_direction)
 

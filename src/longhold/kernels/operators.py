@@ -253,6 +253,7 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
     d_h, d_c, d_h_n, d_c_n = grads[:4]
     if kind != "lstm":
         d_c = d_c_n = None
+    check_upstream(grads)
     direct = not torch.is_grad_enabled() and unwatched(h) and all(map(lies_in_memory, grads[:4]))
     operator = partial(_backward, kind) if direct else _BACKWARD[kind]
     needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
@@ -307,6 +308,15 @@ def _kept_for_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 def as_given(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments themselves, for `autograd_rule`."""
     return arguments
+
+
+def check_upstream(grads: Sequence[Tensor | None]) -> None:
+    """RuntimeError where a gradient from above is sparse."""
+    for grad in grads:
+        if grad is not None and grad.layout != torch.strided:
+            raise RuntimeError(
+                f"the gradient of a recurrent layer's output should be strided, got layout {grad.layout}"
+            )
 
 
 def one_device(arguments: Sequence[Any]) -> None:

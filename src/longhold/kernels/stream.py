@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence
-from longhold.kernels.addresses import address_of_new, lend, of_new
+from longhold.kernels.addresses import address_of_new, check_memory, lend, of_new
 from longhold.kernels.backends import BackendRefused, requested
 from longhold.kernels.call import DirectionParameters
 from longhold.kernels.extension import loaded, why_missing
@@ -134,10 +134,12 @@ class NativeStream:
 
     def set_state(self, fields: Sequence[Tensor]) -> None:
         """Go on from a state of the shapes in `fields`; it is copied."""
+        for field, shape in zip(fields, self.fields, strict=True):
+            if not field.is_floating_point() or tuple(field.shape) != shape:
+                got = f"{field.dtype} and {tuple(field.shape)}"
+                raise RuntimeError(f"a state's field should have a type of floating point and shape {shape}, got {got}")
+        check_memory(fields)
         given = [field.detach().to(self._dtype) for field in fields]
-        for field, shape in zip(given, self.fields, strict=True):
-            if tuple(field.shape) != shape:
-                raise RuntimeError(f"a state's field should have shape {shape}, got {tuple(field.shape)}")
         places, copies = lend(given)
         self.stepper.write_state(*_pair(places))
         del copies  # held until C++ has read them
@@ -270,7 +272,11 @@ class _Addresses:
         self._dtype, self._storage, self._held = dtype, storage, list[Tensor]()
 
     def address(self, tensor: Tensor | None) -> int:
-        return 0 if tensor is None else self._hold(tensor.detach().to(self._dtype))
+        if tensor is None:
+            return 0
+        if tensor.dtype != self._dtype:
+            raise RuntimeError(f"all weights should have dtype {self._dtype}, got {tensor.dtype}")
+        return self._hold(tensor.detach())
 
     def matrix(self, weight: Tensor | None) -> list[int]:
         if weight is None or self._storage == "full":

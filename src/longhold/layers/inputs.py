@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from longhold.kernels.addresses import check_memory
+
 ID_DTYPES = (torch.int64, torch.int32)
 """What token ids may be: an input of these types without a dimension for features."""
 
@@ -52,6 +54,8 @@ def prepare(
     steps, batch = x.shape[:2]
     if steps == 0:
         raise RuntimeError("Expected sequence length to be larger than 0")
+    if lengths is not None or reset is not None:
+        check_memory([each for each in (lengths, reset) if isinstance(each, Tensor)])
     checked_lengths = None if lengths is None else check_lengths(lengths, steps, batch)
     if checked_lengths is not None and x.is_cpu:
         checked_lengths = checked_lengths.cpu()

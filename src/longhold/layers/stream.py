@@ -103,6 +103,8 @@ class Stream(Generic[HiddenT]):
         """As `step`, written into `out`, (B, P) or (P,), of the layer's type: no memory is allocated."""
         if tuple(out.shape) != self._output_shape:
             raise ValueError(f"out should have shape {self._output_shape}, got {list(out.shape)}")
+        if isinstance(out, Tensor) and out.dtype != self._dtype:
+            raise ValueError(f"out should have dtype {self._dtype}, got {out.dtype}")
         stepper = self._quick
         if stepper is not None:
             if type(input) is np.ndarray and type(out) is np.ndarray:
@@ -123,8 +125,9 @@ class Stream(Generic[HiddenT]):
                 return
         result = self._step_any(input)
         if isinstance(out, Tensor):
-            if out.is_cpu or out.is_meta:
-                check_memory([out])
+            if out.is_meta:
+                raise RuntimeError("out is on meta, where nothing can be written")
+            check_memory([out])
             out.copy_(result if isinstance(result, Tensor) else torch.from_numpy(result))
         else:
             out[...] = result.numpy() if isinstance(result, Tensor) else result
@@ -319,7 +322,10 @@ def _check(layer: "RecurrentLayer[Any, Any]", batch: object, weights: object) ->
         raise ValueError(f"batch should be a whole number above 0, or None for unbatched steps, got {batch!r}")
     if weights not in STORAGES:
         raise ValueError(f"weights should be 'full', 'bf16' or 'int8', got {weights!r}")
+    check_memory(list(layer.parameters()))
     for name, parameter in layer.named_parameters():
+        if parameter.layout != torch.strided:
+            raise RuntimeError(f"{name} has layout {parameter.layout}; a stream takes strided weights only")
         if not torch.isfinite(parameter).all():
             raise ValueError(f"{name} holds values that are not finite; a stream takes finite weights only")
 
