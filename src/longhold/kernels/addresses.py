@@ -23,11 +23,13 @@ def address(tensor: Tensor) -> int:
     """Where a tensor's numbers lie, if C++ may read and write them there as they are; else 0."""
     if not (tensor.is_cpu and tensor.is_contiguous()) or tensor.is_neg():
         return 0
-    before = tensor.storage_offset() * tensor.itemsize
-    if tensor.untyped_storage().nbytes() - tensor.nbytes < before:
-        return 0
-    found = tensor.data_ptr()
-    return 0 if found == before else found  # a part of what lies nowhere has an address too
+    offset, bytes_held = tensor.storage_offset(), tensor.untyped_storage().nbytes()
+    if offset == 0:
+        return tensor.data_ptr() if bytes_held >= tensor.nbytes else 0
+    before, found = offset * tensor.itemsize, tensor.data_ptr()
+    return (
+        found if bytes_held >= before + tensor.nbytes and found != before else 0
+    )  # a part of what lies nowhere has one
 
 
 def lend(tensors: Tensors) -> tuple[list[int], list[Tensor]]:
@@ -68,6 +70,14 @@ def check_memory(tensors: Tensors) -> None:
             continue
         if tensor.is_cpu and torch._C._has_storage(tensor) and not address(tensor):
             _check(tensor)
+
+
+def seem_somewhere(tensors: Tensors) -> bool:
+    """Whether tensors have addresses, on whatever device: a quick look where torch's operators will read them."""
+    try:
+        return 0 not in [1 if tensor is None else tensor.data_ptr() for tensor in tensors]
+    except RuntimeError:  # no storage at all
+        return False
 
 
 def with_memory(tensors: Sequence[Tensor]) -> list[Tensor]:

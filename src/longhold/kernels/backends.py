@@ -8,7 +8,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from longhold.kernels.call import StackCall, StackResult, check_call_memory, check_devices, check_layouts, is_uniform
+from longhold.kernels.call import (
+    StackCall,
+    StackResult,
+    check_call,
+    check_devices,
+    check_layouts,
+    check_step,
+    is_uniform,
+)
 from longhold.kernels.fused import run_torch, step_torch, torch_refusal
 from longhold.kernels.locked import in_turn
 from longhold.kernels.native import cpu_refusal, run_cpu
@@ -80,9 +88,11 @@ def choose(call: StackCall, *, step: bool = False) -> Choice:
     Raises:
         RuntimeError: the tensors of the call are on different devices.
     """
-    check_devices(call)
-    check_call_memory(call)
     transform = _transform()
+    if torch.compiler.is_compiling() or transform is not None:
+        check_devices(call)
+    else:
+        (check_step if step else check_call)(call)
     refusals = {
         "cpu": transform or ("it runs sequences, not single steps" if step else cpu_refusal(call)),
         "torch": transform or torch_refusal(call),

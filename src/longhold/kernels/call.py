@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import GRUWeights, LSTMWeights, Recurrence, RNNWeights, Unrolled
 from longhold.cells.recurrence import Zoneout
-from longhold.kernels.addresses import check_memory
+from longhold.kernels.addresses import check_memory, seem_somewhere
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,25 @@ class StackCall:
         )
 
 
+def check_call(call: StackCall) -> None:
+    """Raise RuntimeError where what a call is given is not on one device, as torch.nn does, or has no memory.
+
+    Lengths may be anywhere.
+    """
+    check_devices(call)
+    check_memory([call.lengths, *(tensor for _, tensor in _named_tensors(call))])
+
+
+def check_step(call: StackCall) -> None:
+    """`check_call` for a single step. One of torch's feels every microsecond: a storage cut short is not looked for."""
+    p = call.parameters[0]
+    given = (call.data, *call.state, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh)
+    if p.weight_norm_ih is not None or not seem_somewhere(given):
+        check_call(call)
+
+
 def check_devices(call: StackCall) -> None:
-    """Raise torch.nn's RuntimeError where what a call is given is not on one device; lengths may be anywhere."""
+    """Raise torch.nn's RuntimeError where what a call is given is not on one device."""
     device = call.data.device
     for name, tensor in _named_tensors(call):
         if tensor is not None and tensor.device != device:
@@ -169,7 +187,7 @@ def check_devices(call: StackCall) -> None:
 
 def is_uniform(call: StackCall) -> bool:
     """Whether states and parameters are of one type, and they and the input strided."""
-    parameters = [getattr(p, name) for p in call.parameters for name in _PARAMETERS]
+    parameters = [tensor for p in call.parameters for tensor in _parameters_of(p)]
     tensors = [tensor for tensor in (*(call.hx or ()), *parameters) if tensor is not None]
     strided = all(tensor.layout == torch.strided for tensor in (call.data, *tensors))
     return strided and len({tensor.dtype for tensor in tensors}) == 1
@@ -177,20 +195,16 @@ def is_uniform(call: StackCall) -> bool:
 
 def check_layouts(call: StackCall) -> None:
     """Raise RuntimeError where what a call is given is sparse, or laid out in another way that is not strided."""
-    for name, tensor in [("input", call.data), *_named_tensors(call)]:
+    for name, tensor in _named_tensors(call):
         if tensor is not None and tensor.layout != torch.strided:
             raise RuntimeError(f"the {name} tensor should be strided, got layout {tensor.layout}")
 
 
-def check_call_memory(call: StackCall) -> None:
-    """RuntimeError where the memory of what a call is given is not there."""
-    check_memory([call.data, call.lengths, *(tensor for _, tensor in _named_tensors(call))])
-
-
 def _named_tensors(call: StackCall) -> Iterator[tuple[str, Tensor | None]]:
+    yield "input", call.data
     yield from (("hidden", field) for field in call.hx or ())
     for p in call.parameters:
-        yield from (("parameter", getattr(p, name)) for name in _PARAMETERS)
+        yield from (("parameter", tensor) for tensor in _parameters_of(p))
     yield from (("initial state", field) for field in call.learned or ())
     yield "reset", call.reset
     for noise in call.noise:
@@ -198,7 +212,7 @@ def _named_tensors(call: StackCall) -> Iterator[tuple[str, Tensor | None]]:
         yield from (("zoneout", zone) for zone in noise.zoneout if isinstance(zone, Tensor))
 
 
-_PARAMETERS = tuple(field.name for field in fields(DirectionParameters))
+_parameters_of = attrgetter(*(field.name for field in fields(DirectionParameters)))
 
 
 @dataclass(frozen=True)

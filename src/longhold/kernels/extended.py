@@ -16,7 +16,7 @@ from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, Unrolled, product, unroll
 from longhold.cells.recurrence import NORM_EPS
-from longhold.kernels.addresses import check_memory, hand_over, lend
+from longhold.kernels.addresses import check_memory, lend, of_new
 from longhold.kernels.by_cells import differentiate_again, first_gradients, forward_like
 from longhold.kernels.call import DirectionNoise, StackCall
 from longhold.kernels.extended_call import (
@@ -63,7 +63,7 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     check(n, a)
     if why_missing() is not None:
         return forward_like(_fake_forward(kind, *arguments), _reference(kind, a))
-    check_memory(a.tensors)
+    check_memory((a.input, a.weight_ih, a.bias_ih, a.bias_hh, a.weight_norm_ih))  # which torch's operators read
     a = with_states(n, a)
     share = F.linear(a.input, a.weight_ih, None if normed else _bias(n, a)).contiguous()
     gates = _normed(n, share, a) if normed else share
@@ -115,11 +115,11 @@ def _walk(
     function = getattr(loaded(), f"extended_{way}_{DTYPES[a.weight_hh.dtype]}")
     read, copies = lend(_arguments_read(n, a))
     if told is None or written is None:
-        function(*sizes, hand_over(_in_order(results)) + read, torch.get_num_threads())
+        function(*sizes, of_new(_in_order(results)) + read, torch.get_num_threads())
     else:
         kept, more = lend([*_in_order(results), *told])
         count = len(kept) - len(told)
-        function(*sizes, kept[:count] + read, kept[count:] + hand_over(written), torch.get_num_threads())
+        function(*sizes, kept[:count] + read, kept[count:] + of_new(written), torch.get_num_threads())
         del more
     del copies  # held until C++ has read them
 
@@ -131,7 +131,7 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     check_kept(n, a, upstream, kept)
     if why_missing() is not None:
         return _backward_by_cells(kind, upstream, needs_input, a)
-    check_memory((*upstream, *a.tensors))
+    check_memory((upstream.h_n, upstream.c_n, a.input, a.weight_ih, a.weight_norm_ih))  # which torch's operators read
     leaves, a = a.leaves, with_states(n, a)
 
     def sums(like: Tensor | None) -> Tensor | None:
@@ -194,7 +194,7 @@ def _input_norm_backward(n: Shape, a: Arguments, share: Tensor, d_gates: Tensor)
     for part, d, gain in zip(parts, gradients, torch.split(a.weight_norm_ih, groups), strict=True):
         normed, mean, scale = torch.ops.aten.native_layer_norm(part, gain.shape, None, None, NORM_EPS)
         rule = torch.ops.aten.native_layer_norm_backward
-        d_part, _, _ = rule(d * gain, part, gain.shape, mean, scale, None, None, [True, False, False])
+        d_part, _, _ = rule(d, part, gain.shape, mean, scale, gain, None, [True, False, False])
         # its own gain's gradient is a small difference of large numbers where the mean is large
         found.append((d_part, (d * normed).sum((0, 1))))
     d_share, d_gain = zip(*found, strict=True)

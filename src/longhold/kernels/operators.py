@@ -59,28 +59,29 @@ def _none(like: Tensor) -> Tensor:
 
 
 def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
-    _check(kind, arguments)
+    sizes = _check(kind, arguments)
     if why_missing() is not None:
         return forward_like(
             _fake_forward(kind, *arguments), _reference(kind, arguments[:9], arguments[9:12], arguments[12])
         )
     x, weight_hh, reverse, every = arguments[0], arguments[2], *arguments[12:]
-    (steps, batch), hidden = x.shape[:2], weight_hh.shape[1]
+    steps, batch, _, hidden = sizes
     h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
     c, gates, extra = _kept(kind, x, weight_hh, every)
     c_n = weight_hh.new_empty((batch, hidden)) if kind == "lstm" else None
     read, copies = lend(_as_read(arguments))
     written = of_new((gates, extra, h, c, h_n, c_n))
     function = getattr(loaded(), f"forward_{DTYPES[weight_hh.dtype]}")
-    function(_CODES[kind], _sizes(arguments), reverse, read + written, torch.get_num_threads())
+    function(_CODES[kind], _sizes(sizes, arguments), reverse, read + written, torch.get_num_threads())
     del copies  # held until C++ has read them
     return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h)
 
 
-def _sizes(arguments: Sequence[Any]) -> list[int]:
-    x, weight_ih, weight_hh, every = arguments[0], arguments[1], arguments[2], arguments[13]
+def _sizes(sizes: tuple[int, int, int, int], arguments: Sequence[Any]) -> list[int]:
+    """T, B, I, H, and what the backward pass works in."""
+    x, weight_hh, every = arguments[0], arguments[2], arguments[13]
     segment = _segment(x, weight_hh)
-    return [*x.shape[:2], weight_ih.shape[1], weight_hh.shape[1], segment, _rounded(every, segment)]
+    return [*sizes, segment, _rounded(every, segment)]
 
 
 _SEGMENT_BYTES = 2048
@@ -137,8 +138,8 @@ _NAMES = (
 )  # fmt: skip
 
 
-def _check(kind: str, arguments: Sequence[Any]) -> None:
-    """C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
+def _check(kind: str, arguments: Sequence[Any]) -> tuple[int, int, int, int]:
+    """T, B, I and H. C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
     x, weight_ih, weight_hh = arguments[:3]
     (steps, batch), width, (rows, hidden), dtype = x.shape[:2], weight_ih.shape[1], weight_hh.shape, weight_hh.dtype
     ids = is_ids(x)
@@ -153,6 +154,7 @@ def _check(kind: str, arguments: Sequence[Any]) -> None:
             raise RuntimeError(
                 f"{name} should have dtype {wanted} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
             )
+    return steps, batch, width, hidden
 
 
 def _check_kept(kind: str, tensors: Sequence[Tensor | None], arguments: Sequence[Any]) -> None:
@@ -183,7 +185,7 @@ def _backward(
     needs_input: bool,
     *arguments: Any,
 ) -> tuple[Tensor, ...]:
-    _check(kind, arguments)
+    sizes = _check(kind, arguments)
     _check_kept(kind, (d_h, d_c, d_h_n, d_c_n, h, c, gates, extra), arguments)
     weight_hh, reverse = arguments[2], arguments[12]
     gradients = _gradients(kind, needs_input, arguments)
@@ -193,7 +195,7 @@ def _backward(
     read, copies = lend((*_as_read(arguments), *kept))
     above, more_copies = lend((d_h, d_c, d_h_n, d_c_n))
     function = getattr(loaded(), f"backward_{DTYPES[weight_hh.dtype]}")
-    function(_CODES[kind], _sizes(arguments), reverse, read, above + of_new(gradients), torch.get_num_threads())
+    function(_CODES[kind], _sizes(sizes, arguments), reverse, read, above + of_new(gradients), torch.get_num_threads())
     del copies, more_copies  # held until C++ has read them
     return tuple(_or_none(d, h) for d in gradients)
 

@@ -121,7 +121,7 @@ class Stream(Generic[HiddenT]):
                 and (to := address(out))
             ):
                 stepper.step(place, to)
-                torch.autograd.graph.increment_version(out)  # a graph that has saved it must not use the new numbers
+                torch._C._increment_version([out])  # a graph that has saved it must not use the new numbers
                 return
         result = self._step_any(input)
         if isinstance(out, Tensor):
