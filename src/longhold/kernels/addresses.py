@@ -84,7 +84,7 @@ def with_memory(tensors: Sequence[Tensor]) -> list[Tensor]:
     """The same numbers, those of zero tensors in memory, which torch's oneDNN operators read without asking."""
     if torch.compiler.is_compiling():
         return list(tensors)
-    return [tensor.new_zeros(tensor.shape) if tensor._is_zerotensor() else tensor for tensor in tensors]
+    return [tensor.clone() if tensor._is_zerotensor() else tensor for tensor in tensors]
 
 
 def is_plain(tensor: Tensor) -> bool:
