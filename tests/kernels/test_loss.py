@@ -268,3 +268,16 @@ def test_compiled_whole() -> None:
     compiled = torch.compile(linear_cross_entropy, fullgraph=True, backend="aot_eager")
     assert_all_close(with_gradients(compiled, given), with_gradients(by_torch, given))
     torch._dynamo.reset()
+
+
+def test_another_default_device_and_batched_gradients_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK_BYTES", 64)
+    given = drawn((40, 3, 9), torch.float64)
+    leaves = [given[name] for name in ("features", "weight", "bias")]
+    expected = torch.autograd.grad(by_torch(**given), leaves)
+    with torch.device("meta"):
+        loss = linear_cross_entropy(**given)
+    assert_close("loss", loss.detach(), by_torch(**given).detach())
+    many = torch.autograd.grad(loss, leaves, torch.tensor([1.0, -2.0], dtype=torch.float64), is_grads_batched=True)
+    for name, found, one in zip("fwb", many, expected, strict=True):
+        assert_close(name, found, torch.stack([one, -2 * one]))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 import longhold
 from longhold.kernels import BackendRefused
-from longhold.kernels.stream import quantize_rows
+from longhold.kernels.stream import NativeStream, StreamWeights, quantize_rows
 from longhold.layers.stream import Stream
 from tests.helpers import assert_close, assert_no_worse
 from tests.layers.twins import as_hx, fields_of, make, state_for
@@ -426,3 +426,45 @@ def test_a_refused_input_leaves_the_state() -> None:
         with pytest.raises((RuntimeError, IndexError)):
             stream.step(bad)
     assert all(map(torch.equal, before, fields_of(stream.state)))
+
+
+def test_what_is_written_into_is_known_to_autograd() -> None:
+    stream = longhold.GRU(3, 4).stream()
+    out, weight = torch.zeros(1, 4), torch.randn(1, 4, requires_grad=True)
+    loss = (out * weight).sum()
+    stream.step_into(torch.randn(1, 3), out)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        stream.step_into(torch.randn(1, 3), torch.zeros(1, 4, requires_grad=True))
+    with torch.inference_mode():
+        inference = torch.zeros(1, 4)
+        stream.step_into(torch.randn(1, 3), inference)
+    assert inference.any()
+
+
+@pytest.mark.parametrize("name", ["weight_hh_l0", "bias_ih_l1", "weight_ih_l1"])
+def test_weights_of_another_shape_are_refused_by_name(name: str) -> None:
+    layer = longhold.LSTM(3, 4, 2)
+    shape = getattr(layer, name).shape
+    setattr(layer, name, torch.nn.Parameter(torch.randn(shape[0] - 1, *shape[1:])))
+    with pytest.raises(RuntimeError, match=rf"{name[:-3]} should have shape \({shape[0]}, "):
+        layer.stream()
+
+
+def test_draws_take_float64_uniforms_of_their_shape() -> None:
+    layer, output = longhold.GRU(5, 4), torch.nn.Linear(4, 5)
+    weights = StreamWeights(
+        layer.recurrence, layer._parameters_by_direction(), (torch.zeros(1, 4),), output=(output.weight, output.bias)
+    )
+    stream, rules = NativeStream(weights, 2), {"temperature": 1.0, "top_k": None, "top_p": 1.0, "min_p": 0.0}
+    ids = torch.tensor([0, 1])
+    for wrong in (torch.rand(3, 2), torch.rand(3, 1, dtype=torch.float64)):
+        with pytest.raises(RuntimeError, match="uniforms should have"):
+            stream.draw(ids, wrong, **rules)
+    with pytest.raises(RuntimeError, match="is on meta"):
+        stream.draw(ids, torch.rand(3, 2, dtype=torch.float64, device="meta"), **rules)
+    uniforms, state = torch.rand(3, 2, dtype=torch.float64), stream.state()
+    expected = stream.draw(ids, uniforms, **rules)
+    stream.set_state(state)
+    assert torch.equal(stream.draw(ids, torch._neg_view(-uniforms), **rules), expected)

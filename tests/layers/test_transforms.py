@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -156,3 +157,25 @@ def test_the_choice_under_a_transform_is_explained() -> None:
     vmap(look)(torch.randn(2, 5, 1, 3, dtype=torch.float64))
     assert seen[0].backend == "reference"
     assert "torch.func" in str(seen[0])
+
+
+@pytest.mark.parametrize(("cell", "options"), [*OPTIONS, ("rnn_relu", {})], ids=str)
+def test_many_gradients_at_once_are_those_taken_one_by_one(cell: str, options: dict[str, Any]) -> None:
+    layer = make(cell, 2, 3, bidirectional=True, **options).train(mode=False)
+    x = randn(4, 2, 2).requires_grad_()
+    leaves = [x, *(p for p in layer.parameters())]
+    output, _ = layer(x, lengths=[4, 3])
+    above = torch.randn(3, *output.shape, dtype=output.dtype)
+
+    def pulled(d: Tensor, **keywords: Any) -> tuple[Tensor, ...]:
+        found = torch.autograd.grad(output, leaves, d, retain_graph=True, allow_unused=True, **keywords)
+        return tuple(torch.zeros(()) if g is None else g for g in found)
+
+    expected = [torch.stack(each) for each in zip(*map(pulled, above), strict=True)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batched, mapped = pulled(above, is_grads_batched=True), vmap(pulled)(above)
+        twice = pulled(above, is_grads_batched=True, create_graph=True)
+    for name, found in {"batched": batched, "vmap": mapped, "with a graph": twice}.items():
+        for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+            assert_close(f"{name} {i}", a.expand_as(b), b)

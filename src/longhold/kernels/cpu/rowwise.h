@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "moments.h"
 
 namespace longhold {
 inline namespace LONGHOLD_ISA {
@@ -35,10 +36,6 @@ template <class Real> inline void add(Real* to, Vector<Real> v, int64_t at, int 
 
 template <class Real> inline void fill(Real* to, int64_t n, Real value) { std::fill(to, to + n, value); }
 
-template <class Real> struct Moments {
-  Real mean, scale;  // scale is 1 / std
-};
-
 template <class Real> inline Moments<Real> moments(const Real* x, int64_t n) {
   Vector<Real> sum{}, squares{};
   over<Real>(n, [&](int64_t at, auto k) { sum += load(x + at, k); });
@@ -47,7 +44,7 @@ template <class Real> inline Moments<Real> moments(const Real* x, int64_t n) {
     const Vector<Real> v = only<Real>(load(x + at, k) - mean, k);
     squares += v * v;
   });
-  return {mean, norm_scale(mean, total<Real>(squares) / n, n)};
+  return moments_of(mean, total<Real>(squares) / n, [x](int64_t i) { return x[i]; }, n);
 }
 
 // y = (x - mean x) / std x, in place too; returns 1 / std.

@@ -1,6 +1,7 @@
 // Streams for one instruction set. CMake compiles this file once for each, with LONGHOLD_BYTES and LONGHOLD_ISA set.
 #include "stream.h"
 
+#include "moments.h"
 #include "panels.h"
 #include "sampler.h"
 
@@ -239,9 +240,9 @@ template <class Real> class Stack final : public Stepper {
       const V_ d = first<Real>(load(v + i) - mean, H - i % Hp);
       squares += d * d;
     }
-    const Real scale = norm_scale(mean, total(squares) / (gates * H), gates * H);
+    const Moments<Real> m = moments_of(mean, total(squares) / (gates * H), [&](int64_t i) { return v[i / H * Hp + i % H]; }, gates * H);
     for (int64_t i = 0; i < gates * Hp; i += W) {
-      const V_ d = (load(v + i) - mean) * scale * load(gain + i);
+      const V_ d = (load(v + i) - m.mean) * m.scale * load(gain + i);
       store(v + i, bias ? d + load(bias + i) : d);
     }
   }
