@@ -448,7 +448,7 @@ def test_weights_of_another_shape_are_refused_by_name(name: str) -> None:
     layer = longhold.LSTM(3, 4, 2)
     shape = getattr(layer, name).shape
     setattr(layer, name, torch.nn.Parameter(torch.randn(shape[0] - 1, *shape[1:])))
-    with pytest.raises(RuntimeError, match=rf"{name[:-3]} should have shape \({shape[0]}, "):
+    with pytest.raises(RuntimeError, match=rf"{name[:-3]} should have shape \({shape[0]},"):
         layer.stream()
 
 
