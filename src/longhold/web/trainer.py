@@ -28,6 +28,7 @@ _COMMAND = (sys.executable, "-P", "-m", "longhold.web.trainee")
 _STOP = b"stop\n"
 _PATIENCE = 10.0  # seconds for a training to keep its best when the server ends
 
+_ENDING = ("diagnosis", "best", "words", "words_unit", "early")
 TrainingState = Literal["starting", "running", "stopping", "done", "stopped", "failed"]
 Answer = dict[str, Any]
 
@@ -46,7 +47,7 @@ class Training:
     version: int = 0
     """grows with every change"""
     now: Answer = field(default_factory=dict)
-    """the last report: step, steps, seconds, left, rate, diagnosis, and at the end best, words, early"""
+    """the last report: step, steps, seconds, left, rate, diagnosis, and at the end best, words and their unit, early"""
     training: list[tuple[int, float | None]] = field(default_factory=list)
     """step and smoothed training bits"""
     held_out: list[tuple[int, float | None]] = field(default_factory=list)
@@ -96,7 +97,7 @@ class Training:
         """Take what the process said last."""
         if told.get("sample"):
             self.samples.append((None, told["sample"]))
-        self.now |= {name: told[name] for name in ("diagnosis", "best", "words", "early") if name in told}
+        self.now |= {name: told[name] for name in _ENDING if name in told}
         self.error, self.state = told.get("error", ""), told["state"]
         self.version += 1
 
