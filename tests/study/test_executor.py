@@ -269,10 +269,11 @@ def test_what_cannot_be_started_is_refused() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # Ray starts several processes that load torch
 @pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'longhold[ray]'")
 def test_two_ray_workers_give_the_same_rows(tmp_path: Path, whole: list[dict[str, object]]) -> None:
     running = program(MIXED, tmp_path / "study.sqlite", "ray")
-    complaints = running.communicate(timeout=240)[1]
+    complaints = running.communicate(timeout=1100)[1]
     assert running.returncode == 0, complaints
     assert results(tmp_path / "study.sqlite") == whole
 
