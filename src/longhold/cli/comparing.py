@@ -17,6 +17,7 @@ def run_comparison(
     *,
     name: str = "compare",
     command: str | None = None,
+    force: bool = False,
 ) -> None:
     """Compare, print the tables, say where the page lies.
 
@@ -27,7 +28,9 @@ def run_comparison(
     for note in (note for corpus in corpora for note in corpus.notes):
         say(note)
     with study_progress(folder / STORE, "give the same command again") as watch:
-        compared = compare(corpora, folder, config, name=name, command=command, on_plan=say, on_progress=watch)
+        compared = compare(
+            corpora, folder, config, name=name, command=command, overwrite=force, on_plan=say, on_progress=watch
+        )
     show_comparison(compared.rows, compared.plan)
     files = compared.files
     beside = ", ".join(path.name for path in (files.markdown, files.rows, files.lines))
