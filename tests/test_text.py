@@ -308,7 +308,7 @@ def edited(path: Path, change: Any) -> None:
     tensors, document = read_model(path)
     document = copy.deepcopy(document)
     change(document, tensors)
-    write_model(path, tensors, document)
+    write_model(path, tensors, document, overwrite=True)
 
 
 @pytest.mark.parametrize(

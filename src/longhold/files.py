@@ -84,19 +84,19 @@ def require_output(path: StrPath, kind: Kind, *, inputs: Iterable[Source] = (), 
         InputError: one line with the reason.
     """
     _require_free(path, kind, inputs, overwrite)
-    _probe(Path(os.path.realpath(path)).parent, quoted(path))
+    _probe(Path(os.path.realpath(path)).parent, f"cannot save {quoted(path)}")
 
 
 def _require_free(path: StrPath, kind: Kind, inputs: Iterable[Source], overwrite: bool) -> None:
     """Refuse what would be lost, and what cannot be replaced."""
-    shown = quoted(path)
-    there = _standing(path, shown)
+    shown, cannot = quoted(path), f"cannot save {quoted(path)}"
+    there = _standing(path, cannot)
     if there is None:
         return
-    _require_replaceable(Path(os.path.realpath(path)), there, shown)
+    _require_replaceable(Path(os.path.realpath(path)), there, cannot)
     if _identity(there) in {_identity_of(source) for source in inputs}:
-        raise InputError(f"cannot save {shown}: it is what is read, which is never written over; give another name")
-    if not overwrite and there.st_size > 0 and not _known(path, kind, shown):
+        raise InputError(f"{cannot}: it is what is read, and that is never written over; give another name")
+    if not overwrite and there.st_size > 0 and not _known(path, kind, cannot):
         what = f" and is not {kind.name}" if kind.name else ""
         raise InputError(
             f"{shown} is there already{what}; give another name with -o, or --force (in Python overwrite=True) "
@@ -117,13 +117,13 @@ def require_folder(
     Raises:
         InputError: it is no folder, cannot be made, or one of the files cannot be written in it.
     """
-    shown = quoted(folder)
-    if _is_missing(folder, shown):
-        _probe_new_folder(Path(folder), shown, parents)
+    cannot = f"cannot make the folder {quoted(folder)}"
+    if _is_missing(folder, cannot):
+        _probe_new_folder(Path(folder), cannot, parents)
         return
     if not os.path.isdir(folder):
-        raise InputError(f"cannot make the folder {shown}: what is there is no folder; give another name")
-    _probe(Path(folder), shown)
+        raise InputError(f"{cannot}: what is there is no folder; give another name")
+    _probe(Path(folder), f"cannot write in the folder {quoted(folder)}")
     read = list(inputs)
     for name, kind in files.items():
         require_output(Path(folder) / name, kind, inputs=read, overwrite=overwrite)
@@ -176,7 +176,7 @@ def replacing(path: StrPath) -> Iterator[BinaryIO]:
     Raises:
         InputError: what is there is no regular file, or the system refuses.
     """
-    there = _standing(path, quoted(path))
+    there = _standing(path, f"cannot save {quoted(path)}")
     target = Path(os.path.realpath(path))
     temporary = _temporary(target.parent)
     mode = 0o666 if there is None else 0o600
@@ -217,59 +217,59 @@ def reason(error: OSError | ValueError) -> str:
     return said[:1].lower() + said[1:]
 
 
-def _is_missing(path: StrPath, shown: str) -> bool:
+def _is_missing(path: StrPath, cannot: str) -> bool:
     """Whether nothing stands there, not even a link."""
     try:
         os.lstat(path)
     except FileNotFoundError:
         return True
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot save {shown}: {reason(error)}") from None
+        raise InputError(f"{cannot}: {reason(error)}") from None
     return False
 
 
-def _standing(path: StrPath, shown: str) -> os.stat_result | None:
+def _standing(path: StrPath, cannot: str) -> os.stat_result | None:
     """The regular file that stands there, through links, or None; `InputError` for anything else."""
-    if _is_missing(path, shown):
+    if _is_missing(path, cannot):
         if os.fspath(path).endswith(os.sep):
-            raise InputError(f"cannot save {shown}: that names a folder, expected a file name")
+            raise InputError(f"{cannot}: that names a folder, expected a file name")
         return None
     try:
         there = os.stat(path)
     except FileNotFoundError:
         to = quoted(os.readlink(path))
-        raise InputError(f"cannot save {shown}: it is a link to {to}, which is not there; give that name") from None
+        raise InputError(f"{cannot}: it is a link to {to}, which is not there; give that name") from None
     except OSError as error:
-        raise InputError(f"cannot save {shown}: {reason(error)}") from None
+        raise InputError(f"{cannot}: {reason(error)}") from None
     if not stat.S_ISREG(there.st_mode):
         what = _KINDS.get(stat.S_IFMT(there.st_mode), "a device")
-        raise InputError(f"cannot save {shown}: that is {what}, expected a file name")
+        raise InputError(f"{cannot}: that is {what}, expected a file name")
     return there
 
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 
 
-def _require_replaceable(target: Path, there: os.stat_result, shown: str) -> None:
+def _require_replaceable(target: Path, there: os.stat_result, cannot: str) -> None:
     """Refuse a file that the system would not let be replaced, though its folder takes files."""
     try:
         os.close(os.open(target, os.O_WRONLY))
     except PermissionError as error:
         if error.errno == errno.EPERM:  # marked immutable, for which its mode does not matter
-            raise InputError(f"cannot save {shown}: {reason(error)}") from None
+            raise InputError(f"{cannot}: {reason(error)}") from None
     except OSError as error:
-        raise InputError(f"cannot save {shown}: {reason(error)}") from None
+        raise InputError(f"{cannot}: {reason(error)}") from None
     folder = os.stat(target.parent)
     user = os.geteuid() if hasattr(os, "geteuid") else 0
     if folder.st_mode & stat.S_ISVTX and user not in (0, folder.st_uid, there.st_uid):
-        raise InputError(f"cannot save {shown}: it is somebody else's, in a folder where only they may replace it")
+        raise InputError(f"{cannot}: it is somebody else's, in a folder where only they may replace it")
 
 
-def _known(path: StrPath, kind: Kind, shown: str) -> bool:
+def _known(path: StrPath, kind: Kind, cannot: str) -> bool:
     try:
         return kind.knows(Path(path))
     except OSError as error:
-        raise InputError(f"cannot save {shown}: what is there cannot be read ({reason(error)})") from None
+        raise InputError(f"{cannot}: what is there cannot be read ({reason(error)})") from None
 
 
 def _identity(there: os.stat_result) -> tuple[int, int]:
@@ -283,19 +283,19 @@ def _identity_of(source: Source) -> tuple[int, int] | None:
         return None
 
 
-def _probe(folder: Path, shown: str) -> None:
+def _probe(folder: Path, cannot: str) -> None:
     """Know that a folder takes files, by a temporary one."""
     if not os.path.isdir(folder):
-        raise InputError(f"cannot save {shown}: there is no folder {quoted(folder)}")
+        raise InputError(f"{cannot}: there is no folder {quoted(folder)}")
     temporary = _temporary(folder)
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         temporary.unlink()
     except OSError as error:
-        raise InputError(f"cannot save {shown}: {reason(error)}") from None
+        raise InputError(f"{cannot}: {reason(error)}") from None
 
 
-def _probe_new_folder(folder: Path, shown: str, parents: bool) -> None:
+def _probe_new_folder(folder: Path, cannot: str, parents: bool) -> None:
     """Know that a folder can be made and takes files; it is taken away again."""
     missing = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
     made: list[Path] = []
@@ -305,10 +305,10 @@ def _probe_new_folder(folder: Path, shown: str, parents: bool) -> None:
         for place in reversed(missing):
             place.mkdir()
             made.append(place)
-        _probe(folder, shown)
+        _probe(folder, cannot)
     except (OSError, ValueError) as error:
         if not isinstance(error, InputError):
-            raise InputError(f"cannot make the folder {shown}: {reason(error)}") from None
+            raise InputError(f"{cannot}: {reason(error)}") from None
         raise
     finally:
         for place in reversed(made):

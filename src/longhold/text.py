@@ -394,6 +394,8 @@ def train(
     start = _start(source, begin, output, options) if more is not None else None
     corpus = _corpus(source, start, encoding, () if folder is None else (folder,), on_note)
     _require_places(output, folder, corpus.sources, overwrite)
+    if folder is not None and output is not None and os.path.exists(output):
+        make_folder(folder, like=output)  # a checkpoint has the same weights
 
     def keep(trained: TrainedText) -> TextModel:
         made = TextModel(trained.model, trained.tokenizer, _facts(corpus.name, trained, seed, start))
@@ -429,8 +431,6 @@ def _require_places(output: StrPath | None, folder: StrPath | None, read: Sequen
         require_output(output, FILE, inputs=read, overwrite=overwrite)
     if folder is not None:
         Run(Path(folder)).require_ours()
-        if output is not None and os.path.exists(output):
-            make_folder(folder, like=output)  # a checkpoint has the same weights
 
 
 def _start(
@@ -482,7 +482,7 @@ def _corpus(
         note(f"reads the text {name}, which the model names")
         return load_known(name, encoding=encoding)
     wanted = "its text" if name is None else f"its text {name!r:.60}"
-    raise InputError(f"{wanted} is not a file beside {quoted(source)}: give the text, and the model with --output")
+    raise InputError(f"{wanted} is not beside {quoted(source)}: give the text, and the model with --output")
 
 
 def _beside(model: StrPath, name: str) -> Path | None:

@@ -52,8 +52,8 @@ def load_corpus(
     """The text of `source`: `-` for standard input, a path, a folder, a known name or a glob pattern.
 
     What exists as a path wins over a name, and a name over a pattern. Of a folder all text files below it are read, in
-    the order of their paths and joined by a line break; hidden files are left out, and so are files that are no text and
-    whatever lies in a folder of `leave_out`, which is where something is about to be written. `encoding` is obeyed or
+    the order of their paths and joined by a line break; hidden files are left out, and so are files that are no text
+    and whatever lies in a folder of `leave_out`, where something is about to be written. `encoding` is obeyed or
     refused; without it see `decode`. Raises `InputError` where there is no text to be had.
     """
     asked = str(source)

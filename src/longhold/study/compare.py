@@ -131,11 +131,7 @@ def compare(
     """
     config = config or CompareConfig()
     began, folder = time.monotonic(), Path(folder)
-    read = [source for corpus in corpora for source in corpus.sources]
-    require_folder(folder, report_kinds(PAGE), inputs=read, overwrite=overwrite)
-    if folder.is_dir():
-        Store(folder / STORE).require_writable(read)
-        require_folder(folder / texts.FOLDER, {})
+    require_place(corpora, folder, overwrite=overwrite)
     draft = _draft(_kept(corpora, folder), config, name)
     workers = config.workers or min(available_cores(), _MOST_WORKERS)
     path = folder / f"{draft.name}.toml"
@@ -155,8 +151,21 @@ def compare(
         rows = store.rows(plan.name, stage=None)
     run, report = (f"longhold study {part} {argument(path.name)} --store again.sqlite" for part in ("run", "report"))
     again = f"{command or _command(corpora, config)}\n{run}\n{report}"
-    files = write_study_report(rows, plan, folder, again, page=PAGE, inputs=read, overwrite=overwrite)
+    files = write_study_report(rows, plan, folder, again, page=PAGE, overwrite=overwrite)
     return Compared(plan, rows, end.left, files)
+
+
+def require_place(corpora: Sequence[Corpus], folder: Path, *, overwrite: bool = False) -> None:
+    """Refuse a folder that a comparison could not be written in, or would take something from.
+
+    Raises:
+        InputError: one line with the reason.
+    """
+    read = [source for corpus in corpora for source in corpus.sources]
+    require_folder(folder, report_kinds(PAGE), inputs=read, overwrite=overwrite)
+    if folder.is_dir():
+        Store(folder / STORE).require_writable(read)
+        require_folder(folder / texts.FOLDER, {})
 
 
 def _kept(corpora: Sequence[Corpus], folder: Path) -> list[str]:

@@ -29,7 +29,7 @@ def run_folder(output: StrPath) -> Path:
     any other `NAME`."""
     path = Path(output)
     stem = path.name.removesuffix(_MODEL_SUFFIX)
-    return path.with_name(f"{stem}.run" if stem not in ("", path.name) else f"{path.name}-run")
+    return path.parent / (f"{stem}.run" if stem not in ("", path.name) else f"{path.name}-run")
 
 
 def _is_plan(file: BinaryIO) -> bool:
