@@ -20,6 +20,7 @@ from longhold.files import (
     atomic_write_bytes,
     beginning,
     make_folder,
+    named_beside,
     quoted,
     replacing,
     require_folder,
@@ -314,6 +315,26 @@ def test_failure_or_interrupt_leaves_the_old_file_and_no_temporary(
             assert str(found.value) == (
                 f"cannot save {str(path)!r}: no space left on device; the previous file is untouched"
             )
+
+
+def test_a_name_out_of_a_file_leads_to_a_regular_file_of_that_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.txt", "日记 1.txt", "-", "*", ".hidden", "~tilde"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "link").symlink_to("a.txt")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "FIFO")
+    monkeypatch.chdir(tmp_path)
+    refused = ("", ".", "..", ".hidden", "~tilde", "folder", "FIFO", "link", "folder/../a.txt", "folder\\..\\a.txt")
+    for folder in (tmp_path, Path(), "folder/.."):
+        for name in ("a.txt", "日记 1.txt", "-", "*"):
+            found = named_beside(folder, name)
+            assert found is not None
+            assert found.is_absolute()
+            assert found.samefile(tmp_path / name)
+        for name in (*refused, "./a.txt", "a.txt/", "a.txt\0", "x" * 300, "missing", str(tmp_path / "a.txt")):
+            assert named_beside(folder, name) is None, name
 
 
 @pytest.mark.parametrize(

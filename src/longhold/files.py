@@ -17,7 +17,7 @@ import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, Final, TypeAlias, final
 
 from longhold.errors import InputError
@@ -195,6 +195,20 @@ def replacing(path: StrPath) -> Iterator[BinaryIO]:
         left = "nothing was written" if there is None else "the previous file is untouched"
         raise InputError(f"cannot save {quoted(path)}: {reason(error)}; {left}") from None
     _sync_folder(target.parent)
+
+
+def named_beside(folder: StrPath, name: str) -> Path | None:
+    """The regular file of a name that stands in a file, perhaps a stranger's, or None.
+
+    Such a name leads nowhere else than into this folder: it is plain, and of no hidden file, folder, device or link.
+    """
+    if not name or name[0] in ".~" or not name.isprintable() or PureWindowsPath(name).name != name:
+        return None
+    path = Path(folder).absolute() / name
+    try:
+        return path if stat.S_ISREG(os.lstat(path).st_mode) else None
+    except OSError:
+        return None
 
 
 def argument(value: StrPath) -> str:

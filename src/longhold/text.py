@@ -1,10 +1,9 @@
 """`TextModel`: a model, its tokenizer and the facts of its training in one hand."""
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeGuard, final
 
 import numpy as np
@@ -16,7 +15,7 @@ from longhold._version import __version__
 from longhold.data.corpora import Corpus, known_names, load_corpus, load_known
 from longhold.data.tokenizers import Tokenizer, start_token, tokenizer_from_dict
 from longhold.errors import InputError
-from longhold.files import Source, StrPath, argument, make_folder, quoted, require_output
+from longhold.files import Source, StrPath, argument, make_folder, named_beside, quoted, require_output
 from longhold.inspection.text_trace import TextTrace, trace_text
 from longhold.models.config import Config
 from longhold.models.contract import SequenceModel, device_of
@@ -474,7 +473,7 @@ def _corpus(
         raise InputError(f"{quoted(source)} is a model, expected a text; --more 10m goes on with a model")
     note = on_note or (lambda sentence: None)
     name = start.facts.corpus
-    beside = None if name is None else _beside(source, name)
+    beside = None if name is None else named_beside(Path(source).parent, name)
     if beside is not None:
         note(f"reads the text {quoted(beside.name)}, which lies beside {quoted(source)} and which the model names")
         return load_corpus(beside, encoding=encoding)
@@ -483,17 +482,6 @@ def _corpus(
         return load_known(name, encoding=encoding)
     wanted = "its text" if name is None else f"its text {name!r:.60}"
     raise InputError(f"{wanted} is not beside {quoted(source)}: give the text, and the model with --output")
-
-
-def _beside(model: StrPath, name: str) -> Path | None:
-    """The regular file of a plain name in the folder of a model file; a name from a file leads nowhere else."""
-    if not name or name.startswith(".") or not name.isprintable() or PureWindowsPath(name).name != name:
-        return None
-    path = Path(model).parent.absolute() / name
-    try:
-        return path if stat.S_ISREG(os.lstat(path).st_mode) else None
-    except OSError:
-        return None
 
 
 def _is_model(source: StrPath | Corpus) -> TypeGuard[StrPath]:

@@ -10,7 +10,8 @@ from longhold.files import argument
 from longhold.training.recipe import TrainedText
 
 _SHOWN = 400
-_DEFAULTS = {"--encoding": None, "--held-out": 0.1, "--device": "cpu"}
+DEFAULTS = {"--encoding": None, "--held-out": 0.1, "--device": "cpu"}
+"""Flags that going on needs again where they were given otherwise."""
 
 
 def tell(trained: TrainedText, source: str, path: Path, flags: Mapping[str, object]) -> None:
@@ -34,5 +35,5 @@ def going_on(source: str, path: Path, flags: Mapping[str, object]) -> str:
     words = ["longhold", "train", argument(source), "--more", "10m"]
     words += [] if path == model_path(source, None) else ["-o", argument(path)]
     for name, value in flags.items():
-        words += [] if value == _DEFAULTS[name] else [name, shlex.quote(str(value))]
+        words += [] if value == DEFAULTS[name] else [name, shlex.quote(str(value))]
     return " ".join(words)
