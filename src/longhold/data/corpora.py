@@ -7,15 +7,16 @@ import glob
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 from longhold.data.catalogue import FETCH_SECONDS, KNOWN, locate
 from longhold.data.decoding import Decoded, decode
 from longhold.data.overlap import near_twins
 from longhold.errors import InputError
+from longhold.files import Source
 
 PYDOC = "pydoc"
 """The name of the English text that every Python carries."""
@@ -37,26 +38,48 @@ class Corpus:
     """How many files it was read from; 0 for standard input and `pydoc`."""
     notes: tuple[str, ...]
     """What a person should know: guessed encodings, skipped files, where it was fetched."""
+    sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
+    """The files it was read from, which nothing that comes of it may be written over."""
 
 
-def load_corpus(source: str | Path, *, encoding: str | None = None, stdin: BinaryIO | None = None) -> Corpus:
+def load_corpus(
+    source: str | Path,
+    *,
+    encoding: str | None = None,
+    stdin: BinaryIO | None = None,
+    leave_out: Sequence[str | Path] = (),
+) -> Corpus:
     """The text of `source`: `-` for standard input, a path, a folder, a known name or a glob pattern.
 
     What exists as a path wins over a name, and a name over a pattern. Of a folder all text files below it are read, in
-    the order of their paths and joined by a line break; hidden files are left out, and so are files that are no text.
-    `encoding` is obeyed or refused; without it see `decode`. Raises `InputError` where there is no text to be had.
+    the order of their paths and joined by a line break; hidden files are left out, and so are files that are no text
+    and whatever lies in a folder of `leave_out`, where something is about to be written. `encoding` is obeyed or
+    refused; without it see `decode`. Raises `InputError` where there is no text to be had.
     """
     asked = str(source)
     if asked == "-":
         return _standard_input(stdin or sys.stdin.buffer, encoding)
     path = Path(asked).expanduser()
     if asked and _exists(path):
-        return _of_folder(path, encoding) if path.is_dir() else _of_file(path, encoding)
+        return _of_folder(path, encoding, leave_out) if path.is_dir() else _of_file(path, encoding)
     if asked in known_names():
-        return _of_name(asked, encoding, FETCH_SECONDS)
+        return load_known(asked, encoding=encoding)
     if glob.has_magic(asked):
-        return _of_pattern(asked, str(path), encoding)
+        return _of_pattern(asked, str(path), encoding, leave_out)
     raise InputError(f"no file, folder or known text {asked!r:.200}; {_suggestion(asked)}")
+
+
+def load_known(name: str, *, encoding: str | None = None) -> Corpus:
+    """The text of a known name, whatever lies in the current folder under that name."""
+    return _of_name(name, encoding, FETCH_SECONDS)
+
+
+def open_number(stream: IO[Any]) -> tuple[int, ...]:
+    """The number of an open file, as an entry of `Corpus.sources`; nothing for what has none."""
+    try:
+        return (stream.fileno(),)
+    except (OSError, ValueError):
+        return ()
 
 
 def known_names() -> tuple[str, ...]:
@@ -94,28 +117,34 @@ def _of_name(name: str, encoding: str | None, seconds: float) -> Corpus:
     if name == PYDOC:
         return _pydoc(())
     path, notes = locate(KNOWN[name], seconds)
-    return _single(name, decode(_read(path), name=str(path), encoding=encoding), 1, notes)
+    return _single(name, decode(_read(path), name=str(path), encoding=encoding), (path,), notes)
 
 
 def _of_file(path: Path, encoding: str | None) -> Corpus:
-    return _single(path.name, decode(_read(path), name=str(path), encoding=encoding), 1)
+    return _single(path.name, decode(_read(path), name=str(path), encoding=encoding), (path,))
 
 
 def _standard_input(stdin: BinaryIO, encoding: str | None) -> Corpus:
     name = "standard input"
-    return _single(name, decode(stdin.read(), name=name, encoding=encoding), 0)
+    return replace(_single(name, decode(stdin.read(), name=name, encoding=encoding)), sources=open_number(stdin))
 
 
-def _of_folder(folder: Path, encoding: str | None) -> Corpus:
-    below = [path for path in folder.rglob("*") if path.is_file()]
+def _of_folder(folder: Path, encoding: str | None, leave_out: Sequence[str | Path]) -> Corpus:
+    below = _outside([path for path in folder.rglob("*") if path.is_file()], leave_out)
     shown = [path for path in below if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     hidden = len(below) - len(shown)
     return _joined(folder.resolve().name or str(folder), sorted(shown), encoding, hidden)
 
 
-def _of_pattern(asked: str, pattern: str, encoding: str | None) -> Corpus:
-    found = [Path(match) for match in glob.glob(pattern, recursive=True)]
+def _of_pattern(asked: str, pattern: str, encoding: str | None, leave_out: Sequence[str | Path]) -> Corpus:
+    found = _outside([Path(match) for match in glob.glob(pattern, recursive=True)], leave_out)
     return _joined(asked, sorted(path for path in found if path.is_file()), encoding, hidden=0)
+
+
+def _outside(paths: list[Path], folders: Sequence[str | Path]) -> list[Path]:
+    """The paths that lie in none of the folders."""
+    whole = [place.resolve() for place in map(Path, folders) if place.is_dir()]
+    return [path for path in paths if not whole or not any(path.resolve().is_relative_to(place) for place in whole)]
 
 
 def _joined(name: str, paths: list[Path], encoding: str | None, hidden: int) -> Corpus:
@@ -136,7 +165,7 @@ def _joined(name: str, paths: list[Path], encoding: str | None, hidden: int) -> 
         raise InputError(f"{name} has no text: {found if paths else 'no file found'}")
     encodings = ", ".join(sorted({decoded.encoding for decoded in texts}))
     notes = (*_notes(texts, skipped, hidden, encoding), *_twins(texts, taken))
-    return Corpus(name, text, encodings, len(texts), notes)
+    return Corpus(name, text, encodings, len(texts), notes, tuple(taken))
 
 
 def _twins(texts: list[Decoded], paths: list[Path]) -> tuple[str, ...]:
@@ -169,11 +198,11 @@ def _files(count: int) -> str:
     return f"{count} file" if count == 1 else f"{count} files"
 
 
-def _single(name: str, decoded: Decoded, files: int, notes: Iterable[str] = ()) -> Corpus:
+def _single(name: str, decoded: Decoded, files: tuple[Path, ...] = (), notes: Iterable[str] = ()) -> Corpus:
     if not decoded.text.strip():
         raise InputError(f"{name} is empty, expected text")
     said = (decoded.note + _shown(decoded),) if decoded.note else ()
-    return Corpus(name, decoded.text, decoded.encoding, files, (*notes, *said))
+    return Corpus(name, decoded.text, decoded.encoding, len(files), (*notes, *said), files)
 
 
 def _pydoc(notes: tuple[str, ...]) -> Corpus:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -238,7 +239,7 @@ class Trainer:
 
 def _unused(folder: Path) -> Path:
     """A model file that is not there yet; its name is ours, whatever the text is called."""
-    return next(path for n in count(1) if not (path := folder / f"trained-{n}.safetensors").exists())
+    return next(path for n in count(1) if not os.path.lexists(path := folder / f"trained-{n}.safetensors"))
 
 
 @final
