@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from longhold.data.catalogue import FETCH_SECONDS, KNOWN, locate
+from longhold.data.catalogue import KNOWN, locate, own_file, packed_text
 from longhold.data.decoding import Decoded, decode
 from longhold.data.overlap import near_twins
 from longhold.errors import InputError
@@ -20,7 +20,7 @@ from longhold.errors import InputError
 PYDOC = "pydoc"
 """The name of the English text that every Python carries."""
 
-_DEMO_SECONDS = 5.0
+_DEMO = "timemachine"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def load_corpus(source: str | Path, *, encoding: str | None = None, stdin: Binar
     if asked and _exists(path):
         return _of_folder(path, encoding) if path.is_dir() else _of_file(path, encoding)
     if asked in known_names():
-        return _of_name(asked, encoding, FETCH_SECONDS)
+        return _of_name(asked, encoding)
     if glob.has_magic(asked):
         return _of_pattern(asked, str(path), encoding)
     raise InputError(f"no file, folder or known text {asked!r:.200}; {_suggestion(asked)}")
@@ -65,11 +65,8 @@ def known_names() -> tuple[str, ...]:
 
 
 def demo_corpus() -> Corpus:
-    """*The Time Machine* if it can be had within a few seconds, else `pydoc` with a note that says so."""
-    try:
-        return _of_name("timemachine", None, _DEMO_SECONDS)
-    except InputError as error:
-        return _pydoc((f"The Time Machine was not to be had, so this is text from Python's own help: {error}",))
+    """*The Time Machine* as it comes with the package, whatever else is called so: the same text everywhere."""
+    return _single(_DEMO, decode(packed_text(KNOWN[_DEMO]) or b"", name=_DEMO), 1)
 
 
 def require_length(corpus: Corpus, minimum: int, purpose: str = "train") -> None:
@@ -90,10 +87,13 @@ def split(text: str, held_out: float = 0.1) -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-def _of_name(name: str, encoding: str | None, seconds: float) -> Corpus:
+def _of_name(name: str, encoding: str | None) -> Corpus:
     if name == PYDOC:
-        return _pydoc(())
-    path, notes = locate(KNOWN[name], seconds)
+        return _pydoc()
+    packed = packed_text(KNOWN[name]) if own_file(KNOWN[name]) is None else None
+    if packed is not None:
+        return _single(name, decode(packed, name=name, encoding=encoding), 1)
+    path, notes = locate(KNOWN[name])
     return _single(name, decode(_read(path), name=str(path), encoding=encoding), 1, notes)
 
 
@@ -176,12 +176,12 @@ def _single(name: str, decoded: Decoded, files: int, notes: Iterable[str] = ()) 
     return Corpus(name, decoded.text, decoded.encoding, files, (*notes, *said))
 
 
-def _pydoc(notes: tuple[str, ...]) -> Corpus:
+def _pydoc() -> Corpus:
     try:
         from pydoc_data.topics import topics
     except ImportError:
         raise InputError("this Python has no pydoc_data, expected the help texts that come with Python") from None
-    return Corpus(PYDOC, "\n".join(topics[key] for key in sorted(topics)), "utf-8", 0, notes)
+    return Corpus(PYDOC, "\n".join(topics[key] for key in sorted(topics)), "utf-8", 0, ())
 
 
 def _exists(path: Path) -> bool:
