@@ -8,12 +8,14 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from longhold.data.catalogue import KNOWN, locate, own_file, packed_text
 from longhold.data.decoding import Decoded, decode
+from longhold.data.held_text import HeldText
 from longhold.data.overlap import near_twins
 from longhold.errors import InputError
 
@@ -21,15 +23,16 @@ PYDOC = "pydoc"
 """The name of the English text that every Python carries."""
 
 _DEMO = "timemachine"
+_Text = TypeVar("_Text", str, HeldText)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Corpus:
     """A text and where it came from."""
 
     name: str
     """The known name, or what the source is called."""
-    text: str
+    held: HeldText
     """All of it, never empty."""
     encoding: str
     """How it was read; several names, sorted and joined by commas, where the files differ."""
@@ -37,6 +40,16 @@ class Corpus:
     """How many files it was read from; 0 for standard input and `pydoc`."""
     notes: tuple[str, ...]
     """What a person should know: guessed encodings, skipped files, where it was fetched."""
+
+    def __init__(self, name: str, text: str | HeldText, encoding: str, files: int, notes: tuple[str, ...]) -> None:
+        values = {"name": name, "held": HeldText.of(text), "encoding": encoding, "files": files, "notes": notes}
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def text(self) -> str:
+        """All of it as one `str`, which takes up to four bytes a character and is made anew at each call."""
+        return str(self.held)
 
 
 def load_corpus(source: str | Path, *, encoding: str | None = None, stdin: BinaryIO | None = None) -> Corpus:
@@ -71,13 +84,13 @@ def demo_corpus() -> Corpus:
 
 def require_length(corpus: Corpus, minimum: int, purpose: str = "train") -> None:
     """`InputError` unless the corpus has at least `minimum` characters."""
-    if len(corpus.text) < minimum:
+    if len(corpus.held) < minimum:
         raise InputError(
-            f"longhold needs at least {minimum} characters to {purpose}, got {len(corpus.text)} from {corpus.name}"
+            f"longhold needs at least {minimum} characters to {purpose}, got {len(corpus.held)} from {corpus.name}"
         )
 
 
-def split(text: str, held_out: float = 0.1) -> tuple[str, str]:
+def split(text: _Text, held_out: float = 0.1) -> tuple[_Text, _Text]:
     """`text` cut in two: the head to train on, and the last `held_out` of it, at least one character, to test on."""
     if not 0 < held_out < 1:
         raise InputError(f"held_out must be a share between 0 and 1, got {held_out}")
@@ -130,17 +143,28 @@ def _joined(name: str, paths: list[Path], encoding: str | None, hidden: int) -> 
             skipped.append(path)
         else:
             taken.append(path)
-    text = "\n".join(decoded.text for decoded in texts)
-    if not text.strip():
+    text, parts = _join(texts)
+    if text.is_blank():
         found = f"of {_files(len(paths))} {len(skipped)} not {encoding or 'text'}, the others empty"
         raise InputError(f"{name} has no text: {found if paths else 'no file found'}")
     encodings = ", ".join(sorted({decoded.encoding for decoded in texts}))
-    notes = (*_notes(texts, skipped, hidden, encoding), *_twins(texts, taken))
+    notes = (*_notes(texts, skipped, hidden, encoding), *_twins(parts, taken))
     return Corpus(name, text, encodings, len(texts), notes)
 
 
-def _twins(texts: list[Decoded], paths: list[Path]) -> tuple[str, ...]:
-    pairs = near_twins([decoded.text for decoded in texts])
+def _join(texts: list[Decoded]) -> tuple[HeldText, list[HeldText]]:
+    """The texts with a line break between them, and each as a part of that; their own bytes are let go."""
+    joined, ends = bytearray(), [-1]
+    for place, decoded in enumerate(texts):
+        joined += (b"\n" if place else b"") + decoded.held.utf8
+        ends.append(len(joined))
+        texts[place] = replace(decoded, held=HeldText(b""))
+    whole = HeldText(joined)
+    return whole, [HeldText(whole.utf8[before + 1 : end]) for before, end in pairwise(ends)]
+
+
+def _twins(texts: list[HeldText], paths: list[Path]) -> tuple[str, ...]:
+    pairs = near_twins(texts)
     if not pairs:
         return ()
     shown = ", ".join(f"{paths[later].name} (as {paths[first].name})" for first, later in pairs[:3])
@@ -170,10 +194,10 @@ def _files(count: int) -> str:
 
 
 def _single(name: str, decoded: Decoded, files: int, notes: Iterable[str] = ()) -> Corpus:
-    if not decoded.text.strip():
+    if decoded.held.is_blank():
         raise InputError(f"{name} is empty, expected text")
     said = (decoded.note + _shown(decoded),) if decoded.note else ()
-    return Corpus(name, decoded.text, decoded.encoding, files, (*notes, *said))
+    return Corpus(name, decoded.held, decoded.encoding, files, (*notes, *said))
 
 
 def _pydoc() -> Corpus:
