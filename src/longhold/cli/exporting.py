@@ -1,7 +1,6 @@
 """What `export` asks, warns about and writes."""
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any, final
 import typer
 
 from longhold.cli.output import say
-from longhold.data.catalogue import KNOWN, cache_folder
+from longhold.data.catalogue import KNOWN, cache_folder, own_file
 from longhold.data.corpora import PYDOC, Corpus, load_corpus, load_known
 from longhold.errors import InputError
 from longhold.export import html, hub, onnx_file, torch_nn
@@ -72,8 +71,7 @@ def _at_hand(name: str | None) -> bool:
     entry = KNOWN.get(name or "")
     if entry is None:
         return False
-    here = [Path(folder) / entry.file for folder in [os.environ.get("LONGHOLD_DATA")] if folder]
-    return any(path.is_file() for path in [*here, cache_folder() / Path(entry.file).name])
+    return bool(entry.packed or own_file(entry)) or (cache_folder() / Path(entry.file).name).is_file()
 
 
 def warn(model: TextModel, corpus: Corpus | None) -> Recitation | None:

@@ -8,12 +8,14 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, TypeVar
 
-from longhold.data.catalogue import FETCH_SECONDS, KNOWN, locate
+from longhold.data.catalogue import KNOWN, locate, own_file, packed_text
 from longhold.data.decoding import Decoded, decode
+from longhold.data.held_text import HeldText
 from longhold.data.overlap import near_twins
 from longhold.errors import InputError
 from longhold.files import Source
@@ -21,16 +23,17 @@ from longhold.files import Source
 PYDOC = "pydoc"
 """The name of the English text that every Python carries."""
 
-_DEMO_SECONDS = 5.0
+_DEMO = "timemachine"
+_Text = TypeVar("_Text", str, HeldText)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Corpus:
     """A text and where it came from."""
 
     name: str
     """The known name, or what the source is called."""
-    text: str
+    held: HeldText
     """All of it, never empty."""
     encoding: str
     """How it was read; several names, sorted and joined by commas, where the files differ."""
@@ -40,6 +43,24 @@ class Corpus:
     """What a person should know: guessed encodings, skipped files, where it was fetched."""
     sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
     """The files it was read from, which nothing that comes of it may be written over."""
+
+    def __init__(
+        self,
+        name: str,
+        text: str | HeldText,
+        encoding: str,
+        files: int,
+        notes: tuple[str, ...],
+        sources: tuple[Source, ...] = (),
+    ) -> None:
+        held = HeldText.of(text)
+        for each, value in zip(fields(self), (name, held, encoding, files, notes, sources), strict=True):
+            object.__setattr__(self, each.name, value)
+
+    @property
+    def text(self) -> str:
+        """All of it as one `str`, which takes up to four bytes a character and is made anew at each call."""
+        return str(self.held)
 
 
 def load_corpus(
@@ -71,7 +92,7 @@ def load_corpus(
 
 def load_known(name: str, *, encoding: str | None = None) -> Corpus:
     """The text of a known name, whatever lies in the current folder under that name."""
-    return _of_name(name, encoding, FETCH_SECONDS)
+    return _of_name(name, encoding)
 
 
 def open_number(stream: IO[Any]) -> tuple[int, ...]:
@@ -88,22 +109,19 @@ def known_names() -> tuple[str, ...]:
 
 
 def demo_corpus() -> Corpus:
-    """*The Time Machine* if it can be had within a few seconds, else `pydoc` with a note that says so."""
-    try:
-        return _of_name("timemachine", None, _DEMO_SECONDS)
-    except InputError as error:
-        return _pydoc((f"The Time Machine was not to be had, so this is text from Python's own help: {error}",))
+    """*The Time Machine* as it comes with the package, whatever else is called so: the same text everywhere."""
+    return _single(_DEMO, decode(packed_text(KNOWN[_DEMO]) or b"", name=_DEMO), files=1)
 
 
 def require_length(corpus: Corpus, minimum: int, purpose: str = "train") -> None:
     """`InputError` unless the corpus has at least `minimum` characters."""
-    if len(corpus.text) < minimum:
+    if len(corpus.held) < minimum:
         raise InputError(
-            f"longhold needs at least {minimum} characters to {purpose}, got {len(corpus.text)} from {corpus.name}"
+            f"longhold needs at least {minimum} characters to {purpose}, got {len(corpus.held)} from {corpus.name}"
         )
 
 
-def split(text: str, held_out: float = 0.1) -> tuple[str, str]:
+def split(text: _Text, held_out: float = 0.1) -> tuple[_Text, _Text]:
     """`text` cut in two: the head to train on, and the last `held_out` of it, at least one character, to test on."""
     if not 0 < held_out < 1:
         raise InputError(f"held_out must be a share between 0 and 1, got {held_out}")
@@ -113,20 +131,23 @@ def split(text: str, held_out: float = 0.1) -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-def _of_name(name: str, encoding: str | None, seconds: float) -> Corpus:
+def _of_name(name: str, encoding: str | None) -> Corpus:
     if name == PYDOC:
-        return _pydoc(())
-    path, notes = locate(KNOWN[name], seconds)
-    return _single(name, decode(_read(path), name=str(path), encoding=encoding), (path,), notes)
+        return _pydoc()
+    packed = packed_text(KNOWN[name]) if own_file(KNOWN[name]) is None else None
+    if packed is not None:
+        return _single(name, decode(packed, name=name, encoding=encoding), files=1)
+    path, notes = locate(KNOWN[name])
+    return _single(name, decode(_read(path), name=str(path), encoding=encoding), 1, notes, (path,))
 
 
 def _of_file(path: Path, encoding: str | None) -> Corpus:
-    return _single(path.name, decode(_read(path), name=str(path), encoding=encoding), (path,))
+    return _single(path.name, decode(_read(path), name=str(path), encoding=encoding), 1, sources=(path,))
 
 
 def _standard_input(stdin: BinaryIO, encoding: str | None) -> Corpus:
     name = "standard input"
-    return replace(_single(name, decode(stdin.read(), name=name, encoding=encoding)), sources=open_number(stdin))
+    return _single(name, decode(stdin.read(), name=name, encoding=encoding), sources=open_number(stdin))
 
 
 def _of_folder(folder: Path, encoding: str | None, leave_out: Sequence[str | Path]) -> Corpus:
@@ -159,17 +180,28 @@ def _joined(name: str, paths: list[Path], encoding: str | None, hidden: int) -> 
             skipped.append(path)
         else:
             taken.append(path)
-    text = "\n".join(decoded.text for decoded in texts)
-    if not text.strip():
+    text, parts = _join(texts)
+    if text.is_blank():
         found = f"of {_files(len(paths))} {len(skipped)} not {encoding or 'text'}, the others empty"
         raise InputError(f"{name} has no text: {found if paths else 'no file found'}")
     encodings = ", ".join(sorted({decoded.encoding for decoded in texts}))
-    notes = (*_notes(texts, skipped, hidden, encoding), *_twins(texts, taken))
+    notes = (*_notes(texts, skipped, hidden, encoding), *_twins(parts, taken))
     return Corpus(name, text, encodings, len(texts), notes, tuple(taken))
 
 
-def _twins(texts: list[Decoded], paths: list[Path]) -> tuple[str, ...]:
-    pairs = near_twins([decoded.text for decoded in texts])
+def _join(texts: list[Decoded]) -> tuple[HeldText, list[HeldText]]:
+    """The texts with a line break between them, and each as a part of that; their own bytes are let go."""
+    joined, ends = bytearray(), [-1]
+    for place, decoded in enumerate(texts):
+        joined += (b"\n" if place else b"") + decoded.held.utf8
+        ends.append(len(joined))
+        texts[place] = replace(decoded, held=HeldText(b""))
+    whole = HeldText(joined)
+    return whole, [HeldText(whole.utf8[before + 1 : end]) for before, end in pairwise(ends)]
+
+
+def _twins(texts: list[HeldText], paths: list[Path]) -> tuple[str, ...]:
+    pairs = near_twins(texts)
     if not pairs:
         return ()
     shown = ", ".join(f"{paths[later].name} (as {paths[first].name})" for first, later in pairs[:3])
@@ -198,19 +230,21 @@ def _files(count: int) -> str:
     return f"{count} file" if count == 1 else f"{count} files"
 
 
-def _single(name: str, decoded: Decoded, files: tuple[Path, ...] = (), notes: Iterable[str] = ()) -> Corpus:
-    if not decoded.text.strip():
+def _single(
+    name: str, decoded: Decoded, files: int = 0, notes: Iterable[str] = (), sources: tuple[Source, ...] = ()
+) -> Corpus:
+    if decoded.held.is_blank():
         raise InputError(f"{name} is empty, expected text")
     said = (decoded.note + _shown(decoded),) if decoded.note else ()
-    return Corpus(name, decoded.text, decoded.encoding, len(files), (*notes, *said), files)
+    return Corpus(name, decoded.held, decoded.encoding, files, (*notes, *said), sources)
 
 
-def _pydoc(notes: tuple[str, ...]) -> Corpus:
+def _pydoc() -> Corpus:
     try:
         from pydoc_data.topics import topics
     except ImportError:
         raise InputError("this Python has no pydoc_data, expected the help texts that come with Python") from None
-    return Corpus(PYDOC, "\n".join(topics[key] for key in sorted(topics)), "utf-8", 0, notes)
+    return Corpus(PYDOC, "\n".join(topics[key] for key in sorted(topics)), "utf-8", 0, ())
 
 
 def _exists(path: Path) -> bool:

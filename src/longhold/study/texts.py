@@ -32,7 +32,7 @@ def keep(corpus: Corpus, folder: Path) -> str:
     Raises:
         InputError: it cannot be written.
     """
-    data = corpus.text.encode()
+    data = bytes(corpus.held.utf8)
     digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
     if _held(folder, digest) is None:
         write_file(make_folder(folder) / f"{digest}.txt", data, UNKNOWN)

@@ -152,7 +152,7 @@ class Trainer:
         if len(self._studio.names) >= MOST_MODELS:
             raise InputError(f"{MOST_MODELS} models are open: end the server and start it again to train another")
         self._count += 1
-        text = corpus.text.encode()
+        text = bytes(corpus.held.utf8)
         if self._scratch is None:
             self._scratch = Path(tempfile.mkdtemp(prefix="longhold-ui-"))
         scratch = self._scratch / str(self._count)
