@@ -84,7 +84,10 @@ def require_output(path: StrPath, kind: Kind, *, inputs: Iterable[Source] = (), 
         InputError: one line with the reason.
     """
     _require_free(path, kind, inputs, overwrite)
-    _probe(Path(os.path.realpath(path)).parent, f"cannot save {quoted(path)}")
+    folder = Path(os.path.realpath(path)).parent
+    if not os.path.isdir(folder):
+        raise InputError(f"cannot save {quoted(path)}: there is no folder {quoted(Path(path).parent)}")
+    _probe(folder, f"cannot save {quoted(path)}")
 
 
 def _require_free(path: StrPath, kind: Kind, inputs: Iterable[Source], overwrite: bool) -> None:
@@ -299,8 +302,6 @@ def _identity_of(source: Source) -> tuple[int, int] | None:
 
 def _probe(folder: Path, cannot: str) -> None:
     """Know that a folder takes files, by a temporary one."""
-    if not os.path.isdir(folder):
-        raise InputError(f"{cannot}: there is no folder {quoted(folder)}")
     temporary = _temporary(folder)
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -389,10 +389,11 @@ def train(
         model=dict(model or {}),
         training=dict(training or {}),
     )
-    _require_places(output, folder, () if isinstance(source, Corpus) or _is_model(source) else (source,), overwrite)
+    run = None if folder is None else Run(Path(folder), tensorboard=tensorboard)
+    _require_places(output, run, () if isinstance(source, Corpus) or _is_model(source) else (source,), overwrite)
     start = _start(source, begin, output, options) if more is not None else None
     corpus = _corpus(source, start, encoding, () if folder is None else (folder,), on_note)
-    _require_places(output, folder, corpus.sources, overwrite)
+    _require_places(output, run, corpus.sources, overwrite)
     if folder is not None and output is not None and os.path.exists(output):
         make_folder(folder, like=output)  # a checkpoint has the same weights
 
@@ -424,12 +425,12 @@ def train(
     return made
 
 
-def _require_places(output: StrPath | None, folder: StrPath | None, read: Sequence[Source], overwrite: bool) -> None:
+def _require_places(output: StrPath | None, run: Run | None, read: Sequence[Source], overwrite: bool) -> None:
     """Refuse, before anything is trained, what could not be written at the end."""
     if output is not None:
         require_output(output, FILE, inputs=read, overwrite=overwrite)
-    if folder is not None:
-        Run(Path(folder)).require_ours()
+    if run is not None:
+        run.require_ours()
 
 
 def _start(

@@ -120,6 +120,8 @@ class Run:
         require_folder(self.folder, {self.plan_path.name: _PLAN}, overwrite=True)
         self.stored_plan()
         require_folder(self.folder, _KINDS)
+        if self.tensorboard and self.folder.is_dir():
+            require_folder(self.folder / "tensorboard", {})
 
     @contextlib.contextmanager
     def opened(self, config: TrainConfig) -> Iterator[Saved | None]:
@@ -132,7 +134,8 @@ class Run:
         make_folder(self.folder)
         with _locked(self.folder / "lock"):
             for left in self.folder.glob(TEMPORARY):  # of a process killed while it was writing
-                left.unlink()
+                if left.is_file():
+                    left.unlink()
             self._agree(config)
             saved = read_model(self.checkpoint_path) if self.checkpoint_path.exists() else None
             if saved is not None:
