@@ -21,7 +21,7 @@ from longhold.models.language_model import LanguageModel
 LARGEST_LOSS: Final = 0.02
 """Bits per character that 8-bit weights may cost before 16-bit weights are taken."""
 
-_MODULES = ("stepper", "views", "strips", "writer-words", "scribe", "writer")
+_MODULES = ("stepper", "utf8", "views", "strips", "writer-words", "scribe", "writer")
 _PLACE = re.compile(r"\{(policy|style|script|model)\}")
 _WIDTHS: Final[tuple[Bits, ...]] = (8, 16)
 _COLUMNS = 32  # stretches of a text that are measured side by side

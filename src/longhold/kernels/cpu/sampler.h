@@ -29,15 +29,17 @@ template <class Real> class Sampler {
   Sampler() = default;
   explicit Sampler(int64_t V) : V(V), weights(allocate<Real>(V + W)), order(allocate<int32_t>(V)) {}
 
-  // The id, or -1 where no finite logit is the largest. The logits, room for whole vectors, are written over.
-  int64_t draw(Real* logits, const Rules& rules, double uniform) const {
+  // The id, or -1 where no finite logit is the largest or no id may come. The logits, room for whole vectors, are written
+  // over. `next` is negative for the ids that may not come; null: any may.
+  int64_t draw(Real* logits, const Rules& rules, const int8_t* next, double uniform) const {
     int64_t best = 0;
     for (int64_t v = 0; v < V; ++v) {
       if (logits[v] != logits[v]) return -1;
       if (logits[v] > logits[best]) best = v;
     }
+    if (!(logits[best] - logits[best] == 0)) return -1;
+    if (next && (best = keep_allowed(logits, next)) < 0) return -1;
     const Real largest = logits[best];
-    if (!(largest - largest == 0)) return -1;
     if (rules.temperature == 0) return best;
     const Real temperature = static_cast<Real>(rules.temperature);
     for (int64_t v = 0; v < V; ++v) logits[v] = (logits[v] - largest) / temperature;
@@ -53,6 +55,22 @@ template <class Real> class Sampler {
   }
 
  private:
+  // Returns the best that is left, -1 where nothing is. Where all of those are impossible, they become equally likely.
+  int64_t keep_allowed(Real* logits, const int8_t* next) const {
+    Real largest = out;
+    for (int64_t v = 0; v < V; ++v) {
+      if (next[v] < 0) logits[v] = out;
+      else if (logits[v] > largest) largest = logits[v];
+    }
+    int64_t best = -1;
+    for (int64_t v = V - 1; v >= 0; --v) {
+      if (next[v] < 0) continue;
+      if (largest == out) logits[v] = 0;
+      if (logits[v] >= largest) best = v;
+    }
+    return best;
+  }
+
   void keep_top_k(Real* logits, int64_t k) const {
     std::memcpy(weights.get(), logits, V * sizeof(Real));
     std::nth_element(weights.get(), weights.get() + k - 1, weights.get() + V, Larger{});

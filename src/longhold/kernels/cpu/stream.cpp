@@ -23,13 +23,14 @@ template <class Real> class Stack final : public Stepper {
   };
 
   const StreamCell cell;
-  const int64_t H, P, Hp, Pp, G, R, count, chunk;
+  const int64_t H, P, Hp, Pp, G, R, count, chunk, outputs;
   const Real zoneout_h, zoneout_c;
   bool norm = false;
   std::unique_ptr<Layer[]> layers;
   Buffer<Real> gates_x, gates_h, shown, projected, between[2], embedding, embedded, output_bias, logits;
   Panels<Real> output;
   Sampler<Real> sampler;
+  Buffer<int8_t> next, places;             // null: any id may follow any other
   int64_t multiplied = 0;
   mutable Barrier barrier;
 
@@ -76,7 +77,7 @@ template <class Real> class Stack final : public Stepper {
 
  public:
   explicit Stack(const StackView& view)
-      : Stepper(view.B, view.layers[0].I, view.V, sizeof(Real)), cell(view.cell), H(view.H), P(view.P), Hp(padded<Real>(H)), Pp(padded<Real>(P)), G(gates_of(cell)), R(G * Hp), count(view.count), chunk(std::max<int64_t>(1, 24 / B)), zoneout_h(static_cast<Real>(view.zoneout_h)), zoneout_c(static_cast<Real>(view.zoneout_c)), layers(new Layer[view.count]) {
+      : Stepper(view.B, view.layers[0].I, view.V, sizeof(Real)), cell(view.cell), H(view.H), P(view.P), Hp(padded<Real>(H)), Pp(padded<Real>(P)), G(gates_of(cell)), R(G * Hp), count(view.count), chunk(std::max<int64_t>(1, 24 / B)), outputs(view.outputs), zoneout_h(static_cast<Real>(view.zoneout_h)), zoneout_c(static_cast<Real>(view.zoneout_c)), layers(new Layer[view.count]) {
     norm = view.layers[0].norm_hh != nullptr;
     for (int64_t l = 0; l < count; ++l) {
       const LayerView& from = view.layers[l];
@@ -150,6 +151,13 @@ template <class Real> class Stack final : public Stepper {
     });
   }
 
+  void follow(int64_t states, const int8_t* table, const int8_t* at) override {
+    next = allocate<int8_t>(states * outputs);
+    places = allocate<int8_t>(B);
+    std::memcpy(next.get(), table, states * outputs);
+    std::memcpy(places.get(), at, B);
+  }
+
   int64_t draw(int64_t wanted, int64_t* ids, const double* uniforms, const Rules& rules, int threads) override {
     const bool is_shared = output.rows() * P >= 65536;  // a smaller output layer takes less time than a barrier
     int64_t taken = 0;
@@ -161,9 +169,11 @@ template <class Real> class Stack final : public Stepper {
         if (is_shared) barrier.wait(team);
         if (me == 0) {
           for (int64_t b = 0; b < B; ++b) {
-            const int64_t id = sampler.draw(logits.get() + b * output.rows(), rules, uniforms[t * B + b]);
+            const int8_t* const allowed = next ? next.get() + places[b] * outputs : nullptr;
+            const int64_t id = sampler.draw(logits.get() + b * output.rows(), rules, allowed, uniforms[t * B + b]);
             ids[(t + 1) * B + b] = id;
             finite = finite && id >= 0;
+            if (finite && allowed) places[b] = allowed[id] < 0 ? 0 : allowed[id];
           }
           taken += finite;
         }
