@@ -37,12 +37,15 @@ class Frequencies:
         Raises:
             InputError: the temperature is not a whole number of hundredths from 0 to 1000, or no token may come.
         """
-        allowed = np.broadcast_to(True if allowed is None else allowed, logits.shape)
-        if not allowed.any(1).all():
-            raise InputError("no token is allowed, expected at least one")
-        best = np.where(allowed, logits, -np.inf).argmax(1)[:, None]
-        below = np.where(allowed, np.take_along_axis(logits, best, 1) - logits, 0.0)
-        weights = np.where(allowed, self._weights(below, best, temperature), 0.0)
+        if allowed is not None:
+            if not allowed.any(-1).all():
+                raise InputError("no token is allowed, expected at least one")
+            logits = np.where(allowed, logits, -np.inf)
+        best = logits.argmax(1)[:, None]
+        below = np.take_along_axis(logits, best, 1) - logits
+        weights = self._weights(below, best, temperature)
+        if allowed is not None:
+            weights = np.where(allowed, weights, 0.0)
         vocabulary = logits.shape[1]
         found: Whole = np.floor(weights * (TOTAL - vocabulary) / weights.sum(1, keepdims=True)) + 1.0
         rest = TOTAL - found.sum(1, keepdims=True)
