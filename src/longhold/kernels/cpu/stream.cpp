@@ -31,6 +31,7 @@ template <class Real> class Stack final : public Stepper {
   Panels<Real> output;
   Sampler<Real> sampler;
   Buffer<int8_t> next, places;             // null: any id may follow any other
+  Buffer<Real> barred;                     // for each state of `next` 0 or -inf, one row as long as the logits
   int64_t multiplied = 0;
   mutable Barrier barrier;
 
@@ -156,6 +157,12 @@ template <class Real> class Stack final : public Stepper {
     places = allocate<int8_t>(B);
     std::memcpy(next.get(), table, states * outputs);
     std::memcpy(places.get(), at, B);
+    barred = allocate<Real>(states * output.rows());
+    for (int64_t s = 0; s < states; ++s)
+      for (int64_t v = 0; v < output.rows(); ++v) {
+        const bool may = v < outputs && table[s * outputs + v] >= 0;
+        barred[s * output.rows() + v] = may ? 0 : -std::numeric_limits<Real>::infinity();
+      }
   }
 
   int64_t draw(int64_t wanted, int64_t* ids, const double* uniforms, const Rules& rules, int threads) override {
@@ -169,11 +176,11 @@ template <class Real> class Stack final : public Stepper {
         if (is_shared) barrier.wait(team);
         if (me == 0) {
           for (int64_t b = 0; b < B; ++b) {
-            const int8_t* const allowed = next ? next.get() + places[b] * outputs : nullptr;
-            const int64_t id = sampler.draw(logits.get() + b * output.rows(), rules, allowed, uniforms[t * B + b]);
+            const Real* const bar = next ? barred.get() + places[b] * output.rows() : nullptr;
+            const int64_t id = sampler.draw(logits.get() + b * output.rows(), rules, bar, uniforms[t * B + b]);
             ids[(t + 1) * B + b] = id;
             finite = finite && id >= 0;
-            if (finite && allowed) places[b] = allowed[id] < 0 ? 0 : allowed[id];
+            if (finite && bar) places[b] = std::max<int64_t>(0, next[places[b] * outputs + id]);
           }
           taken += finite;
         }
