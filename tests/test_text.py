@@ -105,6 +105,18 @@ def test_a_character_in_several_bytes_comes_out_once_and_whole() -> None:
     assert list(made.write(length=4)) == ["é"]
 
 
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_what_is_written_is_utf8_at_any_length(tokenizer: str) -> None:
+    made = text_model(tokenizer)
+    longest = "".join(made.write("traveller", length=400, temperature=1.5, seed=3))
+    assert "\ufffd" not in longest
+    assert {len(character.encode()) for character in longest} == ({1} if tokenizer == "closed" else {1, 2, 3, 4})
+    for length in range(30):
+        text = "".join(made.write("traveller", length=length, temperature=1.5, seed=3))
+        assert "\ufffd" not in text
+        assert longest.startswith(text)
+
+
 def test_writing_ends_before_a_stop_text_and_draws_no_more() -> None:
     made = TextModel(Parrot(6), CharTokenizer("abcdef", fallback=False))
     assert "".join(made.write("a", length=50, stop="ab")) == "bcdef"

@@ -136,6 +136,8 @@ class TextModel:
     ) -> Iterator[str]:
         """Text that goes on from `prompt`, in pieces of whole characters as they are drawn.
 
+        At each place only tokens are drawn that go on with valid UTF-8, with their probabilities renormalised.
+
         Args:
             prompt: what the model reads first, all of it; empty: it begins after the start token.
             length: tokens to write. A character left unfinished by the last of them is not shown.
@@ -164,7 +166,8 @@ class TextModel:
             repetition_window=repetition_window,
         )
         tokens = torch.from_numpy(self.prompt_ids(prompt)).to(device_of(self.model))
-        pieces = self._pieces(generate(self.model, tokens, length, config, seed=seed))
+        rule = self.tokenizer.continuations
+        pieces = self._pieces(generate(self.model, tokens, length, config, seed=seed, continuations=rule))
         written = until_stop(pieces, stop_texts(stop))
         return chain([prompt], written) if echo and prompt else written
 

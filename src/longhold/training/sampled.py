@@ -43,12 +43,12 @@ class Writer:
     """See `SamplingConfig`."""
 
     def pieces(self, length: int) -> Iterator[str]:
-        """The text after the prime, in pieces of whole characters."""
+        """The text after the prime, in pieces of whole characters; one that is unfinished at the end is left out."""
         prompt = torch.from_numpy(self.tokenizer.encode(self.prime)).to(device_of(self.model))
         stream = self.tokenizer.stream()
-        for token in generate(self.model, prompt, length, SamplingConfig(temperature=self.temperature), seed=0):
+        config, rule = SamplingConfig(temperature=self.temperature), self.tokenizer.continuations
+        for token in generate(self.model, prompt, length, config, seed=0, continuations=rule):
             yield stream.push(token)
-        yield stream.flush()
 
     def text(self, length: int) -> str:
         """The prime and `length` tokens after it."""

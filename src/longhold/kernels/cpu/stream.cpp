@@ -23,13 +23,15 @@ template <class Real> class Stack final : public Stepper {
   };
 
   const StreamCell cell;
-  const int64_t H, P, Hp, Pp, G, R, count, chunk;
+  const int64_t H, P, Hp, Pp, G, R, count, chunk, outputs;
   const Real zoneout_h, zoneout_c;
   bool norm = false;
   std::unique_ptr<Layer[]> layers;
   Buffer<Real> gates_x, gates_h, shown, projected, between[2], embedding, embedded, output_bias, logits;
   Panels<Real> output;
   Sampler<Real> sampler;
+  Buffer<int8_t> next, places;             // null: any id may follow any other
+  Buffer<Real> barred;                     // for each state of `next` 0 or -inf, one row as long as the logits
   int64_t multiplied = 0;
   mutable Barrier barrier;
 
@@ -76,7 +78,7 @@ template <class Real> class Stack final : public Stepper {
 
  public:
   explicit Stack(const StackView& view)
-      : Stepper(view.B, view.layers[0].I, view.V, sizeof(Real)), cell(view.cell), H(view.H), P(view.P), Hp(padded<Real>(H)), Pp(padded<Real>(P)), G(gates_of(cell)), R(G * Hp), count(view.count), chunk(std::max<int64_t>(1, 24 / B)), zoneout_h(static_cast<Real>(view.zoneout_h)), zoneout_c(static_cast<Real>(view.zoneout_c)), layers(new Layer[view.count]) {
+      : Stepper(view.B, view.layers[0].I, view.V, sizeof(Real)), cell(view.cell), H(view.H), P(view.P), Hp(padded<Real>(H)), Pp(padded<Real>(P)), G(gates_of(cell)), R(G * Hp), count(view.count), chunk(std::max<int64_t>(1, 24 / B)), outputs(view.outputs), zoneout_h(static_cast<Real>(view.zoneout_h)), zoneout_c(static_cast<Real>(view.zoneout_c)), layers(new Layer[view.count]) {
     norm = view.layers[0].norm_hh != nullptr;
     for (int64_t l = 0; l < count; ++l) {
       const LayerView& from = view.layers[l];
@@ -150,6 +152,19 @@ template <class Real> class Stack final : public Stepper {
     });
   }
 
+  void follow(int64_t states, const int8_t* table, const int8_t* at) override {
+    next = allocate<int8_t>(states * outputs);
+    places = allocate<int8_t>(B);
+    std::memcpy(next.get(), table, states * outputs);
+    std::memcpy(places.get(), at, B);
+    barred = allocate<Real>(states * output.rows());
+    for (int64_t s = 0; s < states; ++s)
+      for (int64_t v = 0; v < output.rows(); ++v) {
+        const bool may = v < outputs && table[s * outputs + v] >= 0;
+        barred[s * output.rows() + v] = may ? 0 : -std::numeric_limits<Real>::infinity();
+      }
+  }
+
   int64_t draw(int64_t wanted, int64_t* ids, const double* uniforms, const Rules& rules, int threads) override {
     const bool is_shared = output.rows() * P >= 65536;  // a smaller output layer takes less time than a barrier
     int64_t taken = 0;
@@ -161,9 +176,11 @@ template <class Real> class Stack final : public Stepper {
         if (is_shared) barrier.wait(team);
         if (me == 0) {
           for (int64_t b = 0; b < B; ++b) {
-            const int64_t id = sampler.draw(logits.get() + b * output.rows(), rules, uniforms[t * B + b]);
+            const Real* const bar = next ? barred.get() + places[b] * output.rows() : nullptr;
+            const int64_t id = sampler.draw(logits.get() + b * output.rows(), rules, bar, uniforms[t * B + b]);
             ids[(t + 1) * B + b] = id;
             finite = finite && id >= 0;
+            if (finite && bar) places[b] = std::max<int64_t>(0, next[places[b] * outputs + id]);
           }
           taken += finite;
         }
