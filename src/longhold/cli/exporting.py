@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import typer
 from longhold.cli.output import say
 from longhold.data.catalogue import KNOWN, cache_folder
 from longhold.data.corpora import PYDOC, Corpus, load_corpus
+from longhold.data.openings import common_opening
 from longhold.errors import InputError
 from longhold.export.facts import shareable
 from longhold.export.html import export_html
@@ -27,6 +29,7 @@ _ENDINGS = {"html": ".html", "onnx": ".onnx", "torch": "-torch", "hub": "-hub"}
 _FOLDERS = ("torch", "hub")
 _MOST_TOKENS = 8 * SAMPLED  # of a model that writes bytes, some of which never become characters
 _MEASURED = 20_000  # characters
+_OPENED = 1_000  # tokens, to see how its sentences begin
 _LEAST_HELD_OUT = 1_000  # characters
 
 
@@ -151,7 +154,9 @@ def _onnx(asked: Asked) -> Iterator[str]:
 
 def _torch(asked: Asked) -> Iterator[str]:
     size = export_torch(asked.network, asked.model.tokenizer, asked.place, asked.facts)
-    yield f"{asked.place}: {size:,} bytes; write with it: python {asked.place / SCRIPT} --prime 'Once'"
+    opening = common_opening("".join(asked.model.write(length=_OPENED, seed=1)))
+    prime = f" --prime {shlex.quote(opening)}" if opening else ""
+    yield f"{asked.place}: {size:,} bytes; write with it: python {asked.place / SCRIPT}{prime}"
 
 
 def _hub(asked: Asked) -> Iterator[str]:

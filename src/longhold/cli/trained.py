@@ -7,6 +7,7 @@ from longhold.cli.output import say
 from longhold.training.recipe import TrainedText
 
 _SHOWN = 400
+_WANT_TIME = ("improving", "annealed", "short")
 
 
 def tell(trained: TrainedText, source: str, path: Path) -> None:
@@ -19,7 +20,8 @@ def tell(trained: TrainedText, source: str, path: Path) -> None:
     if trained.held_out_bits is not None:
         per_byte = f"{trained.held_out_bits_per_byte:.3f} bits per byte"
         say(f"{trained.held_out_bits:.3f} bits per character on held-out text, {per_byte}")
-    if trained.diagnosis is not None and trained.diagnosis.kind == "improving":
+    if trained.diagnosis is not None and trained.diagnosis.kind in _WANT_TIME:
         same = [] if path.name == f"{Path(source).stem}.safetensors" else ["-o", str(path)]
         say(f"go on: {shlex.join(['longhold', 'train', source, '--more', '10m', *same])}")
-    say(f"saved in {path}; write with it: longhold write {shlex.quote(str(path))} --prime 'Once'")
+    prime = f" --prime {shlex.quote(trained.opening)}" if trained.opening else ""
+    say(f"saved in {path}; write with it: longhold write {shlex.quote(str(path))}{prime}")

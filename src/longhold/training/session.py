@@ -23,6 +23,7 @@ from longhold.training.batches import Batches
 from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers
+from longhold.training.divergence import EVALUATIONS, Diverged, Lost
 from longhold.training.evaluation import HeldOut, evaluate
 from longhold.training.optim import build_optimizer, clip_and_step, set_learning_rate
 from longhold.training.pace import fitted_steps
@@ -86,11 +87,12 @@ class Session:
         *,
         held_out: HeldOut | None = None,
         run: Run | None = None,
+        chance: float | None = None,
         workers: Workers | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         sample: Callable[[], str] | None = None,
     ) -> None:
-        self.model, self.config, self.held_out, self.run = model, config, held_out, run
+        self.model, self.config, self.held_out, self.run, self.chance = model, config, held_out, run, chance
         self.workers = workers or Workers()
         self.device = device_of(model)
         require_precision(config.precision, self.device)
@@ -168,7 +170,7 @@ class Session:
         """Bring in the losses of the steps since the last call.
 
         Raises:
-            InputError: a loss or a gradient is not finite; the line names the first step where that happened.
+            Diverged: a loss or a gradient is not finite; the line names the first step where that happened.
         """
         if not self._pending:
             return
@@ -179,7 +181,7 @@ class Session:
         for step, (loss, norm, taken) in enumerate(zip(losses, norms, self._pending, strict=True), start=first):
             if not math.isfinite(loss) or not math.isfinite(norm):
                 name, value = ("training loss", loss) if not math.isfinite(loss) else ("gradient norm", norm)
-                raise InputError(self._broken(f"the {name} became {value} at step {step}", taken.lr))
+                raise self._diverged(f"the {name} became {value} at step {step}", taken.lr)
             before = counters.smoothed if counters.smoothed is not None else loss
             counters.smoothed = _SMOOTHING * before + (1 - _SMOOTHING) * loss
             counters.window_loss += loss
@@ -234,7 +236,23 @@ class Session:
         counters.last_held_out = own if averaged is None else min(own, averaged)
         patience = self.config.patience
         counters.stopped_early = patience is not None and counters.evaluations_since_best >= patience
+        self._require_above_chance()
         return _Evaluated(own, averaged)
+
+    def _require_above_chance(self) -> None:
+        """`Diverged` where training and held-out loss stay above a uniform guess, or no evaluation was below it."""
+        counters, chance = self.counters, self.chance
+        if chance is None or counters.last_held_out is None or counters.smoothed is None:
+            return
+        worse = min(counters.last_held_out, counters.smoothed) > chance
+        counters.evaluations_lost = counters.evaluations_lost + 1 if worse else 0
+        never = counters.step == self.config.steps and (counters.best_held_out or 0.0) > chance
+        if never or counters.evaluations_lost >= EVALUATIONS:
+            bits, guess = (nats / math.log(2) for nats in (counters.last_held_out, chance))
+            seen = (
+                f"held-out loss is {bits:,.1f} bits per token at step {counters.step}, a uniform guess has {guess:.1f}"
+            )
+            raise self._diverged(seen, self._last[1])
 
     def _keep_to_time(self) -> None:
         self._tick()
@@ -250,7 +268,7 @@ class Session:
         columns = self.config.evaluate_columns
         nats = self.workers.from_main(lambda: evaluate(self.model, held_out, columns=columns))
         if not math.isfinite(nats):
-            raise InputError(self._broken(f"the held-out loss became {nats} at step {counters.step}", self._last[1]))
+            raise self._diverged(f"the held-out loss became {nats} at step {counters.step}", self._last[1])
         if counters.best_held_out is None or nats < counters.best_held_out:
             counters.best_held_out, counters.best_step, counters.evaluations_since_best = nats, counters.step, 0
             if self.config.keep_best:
@@ -316,13 +334,14 @@ class Session:
         """Write the checkpoint, if there is a folder for it.
 
         Raises:
-            InputError: it cannot be written, or the weights are not finite; the checkpoint before stays.
+            Diverged: the weights are not finite.
+            InputError: it cannot be written. In both cases the checkpoint before stays.
         """
         if self.run is None:
             return
         self.settle()
         if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
-            raise InputError(self._broken(f"weights are not finite after step {self.counters.step}", self._last[1]))
+            raise self._diverged(f"weights are not finite after step {self.counters.step}", self._last[1])
         self._tick()
         state = self.position.state
         shares = self.workers.gather(
@@ -345,13 +364,31 @@ class Session:
         self.counters.seconds += now - self._ticked
         self._ticked = now
 
-    def _broken(self, what: str, lr: float) -> str:
-        advice = f"{what} (learning rate {lr:g}): try a lower lr such as {lr / 10:g}, or a smaller clip_norm"
-        if self.run is None:
-            return advice
+    def _diverged(self, what: str, lr: float) -> Diverged:
+        line = Lost(what, lr).line(self.config)
+        if self.run is None or self.held_out is not None:
+            return Diverged(line)
         if self._saved_step is None:
-            return f"{advice}; no checkpoint was written yet"
-        return f"{advice}; the checkpoint of step {self._saved_step} stays in {self.run.folder}"
+            return Diverged(f"{line}; no checkpoint was written yet")
+        return Diverged(f"{line}; the checkpoint of step {self._saved_step} stays in {self.run.folder}")
+
+    def end_diverged(self) -> bool:
+        """End with the weights of the best evaluation, if they are better than chance.
+
+        Whether it did. If not, nothing is left in the folder to go on from, where held-out data has shown that nothing
+        there is of use.
+        """
+        counters, best = self.counters, self.position.best
+        useful = best is not None and (self.chance is None or (counters.best_held_out or 0.0) <= self.chance)
+        if best is None or not useful:
+            if self.run is not None and self.held_out is not None:
+                self.workers.from_main(self.run.forget)
+            return False
+        self._pending.clear()
+        self.model.load_state_dict(best)
+        counters.diverged = counters.finished = True
+        self.save()
+        return True
 
 
 def generators_kept(device: torch.device) -> contextlib.AbstractContextManager[None]:
