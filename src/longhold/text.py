@@ -356,14 +356,14 @@ def train(
         on_note: called with each sentence a person should read.
         on_trained: called at the end with all that came of it: how it went, a sample, how many of its words are known.
 
-    A training that diverges (a loss that is not finite, or that stays above a uniform guess) is stopped. If an evaluation
+    A training that diverges is stopped: a loss is not finite, or stays above that of a uniform guess. If an evaluation
     was better than a guess by how frequent each character is, or than the model that goes on, its weights are returned
-    and saved; `on_note` gets the line that says so, or without it `warnings`, and `on_trained` the diagnosis `diverged`.
+    and saved; `on_note`, or without it `warnings`, gets the line that says so, and `on_trained` the diagnosis.
 
     Raises:
         InputError: one line for whatever cannot be used.
-        Diverged: a training diverged and nothing was learnt by then; an `InputError`. Nothing is saved, and a model that
-            was to go on is as it was.
+        Diverged: a training diverged before that; an `InputError`. Nothing is saved, and a model that was to go on is
+            as it was.
         Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
     """
     if more is not None and budget is not None:

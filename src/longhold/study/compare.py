@@ -28,6 +28,7 @@ from longhold.study.row import Row, Seed, TaskValues, digest_of
 from longhold.study.store import Store
 from longhold.study.study_report import Files, write_study_report
 from longhold.study.text_task import read_text
+from longhold.training.budget import rough_duration
 from longhold.training.diagnosis import FEW_STEPS
 from longhold.training.presets import Cell, available_cores
 
@@ -271,11 +272,10 @@ def _too_short(steps: int, config: CompareConfig) -> str:
     """What to say first where models of a text get too few steps to learn from; empty where they don't."""
     if steps >= FEW_STEPS:
         return ""
-    enough = config.budget_seconds * FEW_STEPS / steps
-    longer = f"{math.ceil(enough)} s" if enough < 100 else f"{math.ceil(enough / 60)} minutes"
+    longer = rough_duration(config.budget_seconds * FEW_STEPS / steps)
     return (
-        f"Too short: {_counted(steps)} for each model of a text {'is' if steps == 1 else 'are'} too few to learn from, so "
-        f"their bits say nothing of the cells; {FEW_STEPS} would take about {longer}. "
+        f"Too short: after {_counted(steps)} a model of a text has learnt too little for its bits to say anything of "
+        f"the cells; {FEW_STEPS} would take about {longer}. "
     )
 
 

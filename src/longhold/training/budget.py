@@ -59,6 +59,11 @@ def parse_duration(text: str | float) -> float:
     return seconds
 
 
+def rough_duration(seconds: float) -> str:
+    """`45 s`, `6 minutes`: a time for people, rounded up."""
+    return f"{math.ceil(seconds)} s" if seconds < 100 else f"{math.ceil(seconds / 60):,} minutes"
+
+
 def steps_for_budget(seconds: float, probe: Callable[[], float], *, warm_up: int = 3, count: int = 15) -> int:
     """How many steps fit in `seconds`: at least 1.
 

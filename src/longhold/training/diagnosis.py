@@ -83,21 +83,22 @@ class Scale:
 def passes(steps: int, per_pass: int) -> str:
     """`1 pass`, `9.3 passes`, `247 passes`: how often a text is read in `steps` steps, at so many a pass."""
     count = steps / max(1, per_pass)
-    figure = f"{count:,.0f}" if count >= 20 else f"{count:.1f}".removesuffix(".0")
+    figure = f"{count:,.0f}" if count >= 20 else f"{count:.2g}" if count < 1 else f"{count:.1f}".removesuffix(".0")
     return f"{figure} pass" if figure == "1" else f"{figure} passes"
 
 
-def diagnose(readings: Sequence[Reading], scale: Scale, *, over: bool) -> Diagnosis | None:
+def diagnose(readings: Sequence[Reading], scale: Scale, *, over: bool, stopped_early: bool = False) -> Diagnosis | None:
     """What the evaluations of a run say, or None where they say nothing yet.
 
     In this order:
         overfitting     held-out loss has risen by half a percent over at least two evaluations, and training loss fell
         diverged        it is over, and both have risen since the best evaluation, over at least two
-        short           it is over after fewer than 100 steps, which is too few to judge
+        short           it is over after fewer than 100 steps, which is too few to judge, and did not stop by itself
+                        (or, if nothing before "annealed" holds, the text was not read once)
         learnt little   it is over, and held-out loss is no better than a guess by frequency
         improving       it is over, and over its last quarter the best held-out loss fell by a percent or more
         annealed        it is over, and it fell by less in the last quarter, when the learning rate was low, but by more
-                        since half of the run; or the text was not read once
+                        since half of the run
         level           it is over, and it fell by less
     """
     if not readings:
@@ -110,6 +111,8 @@ def diagnose(readings: Sequence[Reading], scale: Scale, *, over: bool) -> Diagno
             return Diagnosis("overfitting", _overfitting(best, last, scale, over))
         if over and last.loss > (1 + _RISE) * best.loss:
             return Diagnosis("diverged", _risen(best, last, scale))
+    if over and last.step < FEW_STEPS and not stopped_early:
+        return Diagnosis("short", _short(best, last, scale))
     return _end(readings, best, scale) if over else None
 
 
@@ -128,16 +131,26 @@ def _risen(best: Reading, last: Reading, scale: Scale) -> str:
     )
 
 
+def _short(best: Reading, last: Reading, scale: Scale) -> str:
+    return f"too short to judge: {_read(last, scale)}; {_held_out(best, scale)}; more time may bring more"
+
+
+def _read(last: Reading, scale: Scale) -> str:
+    steps = "1 step" if last.step == 1 else f"{last.step:,} steps"
+    return f"{steps}, {scale.passes(last.step)} over the text"
+
+
+def _held_out(best: Reading, scale: Scale) -> str:
+    return f"held-out {scale.bits(best.held_out):.2f} bits per character"
+
+
 def _from_to(best: Reading, last: Reading, scale: Scale) -> str:
     return f"{scale.bits(best.held_out):.2f} to {scale.bits(last.held_out):.2f} bits per character"
 
 
 def _end(readings: Sequence[Reading], best: Reading, scale: Scale) -> Diagnosis | None:
     """The word on a run that is over and got no worse."""
-    last, held_out = readings[-1], f"held-out {scale.bits(best.held_out):.2f} bits per character"
-    read = f"{last.step:,} steps, {scale.passes(last.step)} over the text"
-    if last.step < FEW_STEPS:
-        return Diagnosis("short", f"too short to judge: {read}; {held_out}; more time would bring more")
+    last, held_out = readings[-1], _held_out(best, scale)
     if best.held_out < scale.nats(_NOTHING):
         return Diagnosis("level", f"levelled off: {held_out}, nothing is left to learn")
     if best.held_out >= _NO_BETTER * scale.guess:
@@ -147,18 +160,14 @@ def _end(readings: Sequence[Reading], best: Reading, scale: Scale) -> Diagnosis 
     fall = _fall(readings, 0.75)
     if fall >= _STILL_FALLING:
         return Diagnosis("improving", f"still improving: {held_out}, {fall:.1%} less than a quarter of the run ago")
+    if last.step < scale.steps_per_epoch:
+        return Diagnosis("short", _short(best, last, scale))
     highest = max(reading.lr for reading in readings)
-    if last.step < scale.steps_per_epoch or (last.lr < _LOW * highest and _fall(readings, 0.5) >= _STILL_FALLING):
-        return Diagnosis(
-            "annealed",
-            f"the learning rate had reached its end ({last.lr:.2g} of {highest:.2g}) after {read}: {held_out}, "
-            f"{max(fall, 0):.1%} less than a quarter of the run ago; a longer training may bring more",
-        )
-    return Diagnosis(
-        "level",
-        f"levelled off: {held_out}, {max(fall, 0):.1%} less than a quarter of the run ago; a larger model or more "
-        "text would bring more than time",
-    )
+    less = f"{held_out}, {max(fall, 0):.1%} less than a quarter of the run ago"
+    if last.lr < _LOW * highest and _fall(readings, 0.5) >= _STILL_FALLING:
+        end = f"the learning rate had reached its end ({last.lr:.2g} of {highest:.2g}) after {_read(last, scale)}"
+        return Diagnosis("annealed", f"{end}: {less}; a longer training may bring more")
+    return Diagnosis("level", f"levelled off: {less}; a larger model or more text would bring more than time")
 
 
 def _learnt_little(readings: Sequence[Reading], held_out: str, scale: Scale) -> str:
@@ -166,8 +175,8 @@ def _learnt_little(readings: Sequence[Reading], held_out: str, scale: Scale) -> 
     flat = "" if _fall(readings, 0.75) >= _STILL_FALLING else "levelled off at "
     return (
         f"learnt little: {flat}{held_out}, no better than how frequent each character is "
-        f"({scale.bits(scale.guess):.2f}); the text may have no other pattern, or the learning rate of {highest:.2g} "
-        "does not suit it"
+        f"({scale.bits(scale.guess):.2f}); the text may have no other pattern, or the settings (learning rate "
+        f"{highest:.2g}) do not suit it"
     )
 
 
@@ -225,10 +234,10 @@ class Watch:
                 )
             )
 
-    def end(self) -> Diagnosis | None:
-        """The last word on a run that is over; said, unless the last evaluation said it already."""
+    def end(self, *, stopped_early: bool = False) -> Diagnosis | None:
+        """The last word on a run that is over, perhaps by itself; said, unless the last evaluation said it already."""
         self._take_earlier(None)
-        found = diagnose(self.readings, self.scale, over=True)
+        found = diagnose(self.readings, self.scale, over=True, stopped_early=stopped_early)
         if found is not None and (found.kind, self.readings[-1].step) != (self._said, self._said_at):
             self._on_note(found.sentence)
         return found

@@ -23,7 +23,7 @@ from longhold.models.config import Config
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.training.another_plan import refusal
 from longhold.training.batches import fitted_config, text_batches
-from longhold.training.budget import with_budget
+from longhold.training.budget import rough_duration, with_budget
 from longhold.training.choice import Settings, Trial, model_facts
 from longhold.training.config import TrainConfig, checked
 from longhold.training.diagnosis import FEW_STEPS, Scale, passes
@@ -214,12 +214,8 @@ def _budget_sentence(seconds: float, steps: int, suited: int, per_pass: int) -> 
     said = f"{seconds:g} s are about {counted} here, {passes(steps, per_pass)} over the text"
     if steps < min(FEW_STEPS, suited):
         enough = min(suited, _ENOUGH_STEPS)
-        return f"{said}: too few to learn much; {enough} would take about {_duration(seconds * enough / steps)}"
+        return f"{said}: too few to learn much; {enough} would take about {rough_duration(seconds * enough / steps)}"
     return said if steps >= per_pass else f"{said}, so some of it is never read"
-
-
-def _duration(seconds: float) -> str:
-    return f"{math.ceil(seconds)} s" if seconds < 100 else f"{math.ceil(seconds / 60)} minutes"
 
 
 def _candidates(options: TextOptions, characters: int, device: torch.device) -> tuple[Candidate, ...]:

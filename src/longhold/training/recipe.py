@@ -122,7 +122,7 @@ def train_text(
         plan.model.load_state_dict(before[0])
         note(f"more time brought nothing: held-out {scale.bits(before[1]):.3f} bits per character, as before")
         return _trained(plan, result, before[1], scale, improved=False)
-    return _trained(plan, result, result.held_out, scale, diagnosis=watch.end())
+    return _trained(plan, result, result.held_out, scale, diagnosis=watch.end(stopped_early=result.stopped_early))
 
 
 def _train(

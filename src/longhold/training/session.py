@@ -23,7 +23,7 @@ from longhold.training.batches import Batches
 from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers
-from longhold.training.divergence import EVALUATIONS, Diverged, Lost
+from longhold.training.divergence import EVALUATIONS, Diverged, divergence
 from longhold.training.evaluation import HeldOut, evaluate
 from longhold.training.optim import build_optimizer, clip_and_step, set_learning_rate
 from longhold.training.pace import fitted_steps
@@ -33,6 +33,7 @@ from longhold.training.schedule import learning_rate
 
 _SMOOTHING = 0.95
 _REPORT_SECONDS = 0.25
+_LARGE = 1e6  # bits, which are no longer written out
 
 
 class _Taken(NamedTuple):
@@ -181,7 +182,7 @@ class Session:
         for step, (loss, norm, taken) in enumerate(zip(losses, norms, self._pending, strict=True), start=first):
             if not math.isfinite(loss) or not math.isfinite(norm):
                 name, value = ("training loss", loss) if not math.isfinite(loss) else ("gradient norm", norm)
-                raise self._diverged(f"the {name} became {value} at step {step}", taken.lr)
+                raise self._diverged(f"the {name} became {value} at step {step}")
             before = counters.smoothed if counters.smoothed is not None else loss
             counters.smoothed = _SMOOTHING * before + (1 - _SMOOTHING) * loss
             counters.window_loss += loss
@@ -249,10 +250,10 @@ class Session:
         never = counters.step == self.config.steps and (counters.best_held_out or 0.0) > chance
         if never or counters.evaluations_lost >= EVALUATIONS:
             bits, guess = (nats / math.log(2) for nats in (counters.last_held_out, chance))
-            seen = (
-                f"held-out loss is {bits:,.1f} bits per token at step {counters.step}, a uniform guess has {guess:.1f}"
+            figure = f"{bits:,.1f}" if bits < _LARGE else f"{bits:.2g}"
+            raise self._diverged(
+                f"held-out loss is {figure} bits per token at step {counters.step}, a uniform guess has {guess:.1f}"
             )
-            raise self._diverged(seen, self._last[1])
 
     def _keep_to_time(self) -> None:
         self._tick()
@@ -268,7 +269,7 @@ class Session:
         columns = self.config.evaluate_columns
         nats = self.workers.from_main(lambda: evaluate(self.model, held_out, columns=columns))
         if not math.isfinite(nats):
-            raise self._diverged(f"the held-out loss became {nats} at step {counters.step}", self._last[1])
+            raise self._diverged(f"the held-out loss became {nats} at step {counters.step}")
         if counters.best_held_out is None or nats < counters.best_held_out:
             counters.best_held_out, counters.best_step, counters.evaluations_since_best = nats, counters.step, 0
             if self.config.keep_best:
@@ -341,7 +342,7 @@ class Session:
             return
         self.settle()
         if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
-            raise self._diverged(f"weights are not finite after step {self.counters.step}", self._last[1])
+            raise self._diverged(f"weights are not finite after step {self.counters.step}")
         self._tick()
         state = self.position.state
         shares = self.workers.gather(
@@ -364,8 +365,8 @@ class Session:
         self.counters.seconds += now - self._ticked
         self._ticked = now
 
-    def _diverged(self, what: str, lr: float) -> Diverged:
-        line = Lost(what, lr).line(self.config)
+    def _diverged(self, what: str) -> Diverged:
+        line = divergence(what, self.config)
         if self.run is None or self.held_out is not None:
             return Diverged(line)
         if self._saved_step is None:
