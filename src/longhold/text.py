@@ -356,8 +356,8 @@ def train(
         on_note: called with each sentence a person should read.
         on_trained: called at the end with all that came of it: how it went, a sample, how many of its words are known.
 
-    A training that diverges is stopped: a loss is not finite, or stays above that of a uniform guess. If an evaluation
-    was better than a guess by how frequent each character is, or than the model that goes on, its weights are returned
+    A training that diverges is stopped: a loss is not finite or stays far above a uniform guess. If an evaluation was
+    better than a guess by how frequent each character is, or than the model that goes on, its weights are returned
     and saved; `on_note`, or without it `warnings`, gets the line that says so, and `on_trained` the diagnosis.
 
     Raises:

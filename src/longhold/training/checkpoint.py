@@ -56,7 +56,7 @@ class Counters:
     steps: int | None = None
     """Steps in the whole run where a time budget has moved its end; None: those of the plan."""
     evaluations_lost: int = 0
-    """Evaluations in a row in which training and held-out loss were above those of a uniform guess."""
+    """Evaluations in a row in which training and held-out loss were far above chance."""
     diverged: bool = False
     """Whether it is over because it diverged; the weights are then those of the best evaluation."""
 

@@ -62,8 +62,8 @@ def train(
     end the step under way, save, and raise `Interrupted`. Under `torchrun` each worker calls this with the same model
     and the same `batches` of the whole batch; gradients are averaged, and the main worker alone writes and reports.
 
-    A run diverges where a loss, a gradient or a weight is not finite, or where training and held-out loss stay above
-    `chance`. It then ends with the weights of its best evaluation, and `TrainResult.diverged` says why.
+    A run diverges where a loss, a gradient or a weight is not finite, or where training and held-out loss stay far
+    above `chance`. It then ends with the weights of its best evaluation, and `TrainResult.diverged` says why.
 
     torch's global generators are seeded from `config.seed` inside, and are left as they were found.
 

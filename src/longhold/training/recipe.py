@@ -15,7 +15,7 @@ from longhold.models.language_model import LanguageModel
 from longhold.training.batches import Batches, text_batches
 from longhold.training.diagnosis import Diagnosis, Reading, Scale, Watch
 from longhold.training.distributed import local_device
-from longhold.training.divergence import Diverged
+from longhold.training.divergence import FAR, Diverged
 from longhold.training.evaluation import evaluate
 from longhold.training.loop import TrainResult, train
 from longhold.training.plan import Begun, Spent, TextOptions, TextPlan, plan_text, within_budget
@@ -204,11 +204,11 @@ def _trained(
 
 def _stopped(plan: TextPlan, scale: Scale, before: tuple[dict[str, Tensor], float] | None) -> TrainedText | None:
     """What a stopped run would end with now; None where a model that went on is not better than it was, or where one
-    that begins is worse than chance."""
+    that begins is far from chance."""
     if plan.run is None:
         return None
     weights, counters = plan.run.kept()
-    if counters.best_held_out is not None and counters.best_held_out > scale.chance:
+    if counters.best_held_out is not None and counters.best_held_out > FAR * scale.chance:
         return None
     if before is not None and (counters.best_held_out is None or counters.best_held_out > before[1]):
         return None

@@ -23,7 +23,7 @@ from longhold.training.batches import Batches
 from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers
-from longhold.training.divergence import EVALUATIONS, Diverged, divergence
+from longhold.training.divergence import EVALUATIONS, FAR, Diverged, divergence
 from longhold.training.evaluation import HeldOut, evaluate
 from longhold.training.optim import build_optimizer, clip_and_step, set_learning_rate
 from longhold.training.pace import fitted_steps
@@ -241,13 +241,13 @@ class Session:
         return _Evaluated(own, averaged)
 
     def _require_above_chance(self) -> None:
-        """`Diverged` where training and held-out loss stay above a uniform guess, or no evaluation was below it."""
+        """`Diverged` where training and held-out loss stay far above chance, or no evaluation was anywhere near it."""
         counters, chance = self.counters, self.chance
         if chance is None or counters.last_held_out is None or counters.smoothed is None:
             return
-        worse = min(counters.last_held_out, counters.smoothed) > chance
+        worse = min(counters.last_held_out, counters.smoothed) > FAR * chance
         counters.evaluations_lost = counters.evaluations_lost + 1 if worse else 0
-        never = counters.step == self.config.steps and (counters.best_held_out or 0.0) > chance
+        never = counters.step == self.config.steps and (counters.best_held_out or 0.0) > FAR * chance
         if never or counters.evaluations_lost >= EVALUATIONS:
             bits, guess = (nats / math.log(2) for nats in (counters.last_held_out, chance))
             figure = f"{bits:,.1f}" if bits < _LARGE else f"{bits:.2g}"
