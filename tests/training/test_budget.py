@@ -189,10 +189,11 @@ def test_a_budget_is_measured_once_and_then_read_from_the_plan(tmp_path: Path) -
 
 
 def test_what_is_gone_and_a_part_kept_back_come_off_the_budget(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longhold.training.budget.step_probe", lambda *_: Probe(clock, 0.25))
     for spent, left in ((0, 95), (20, 75), (80, 50)):  # half of it in any case
+        probe = Probe(clock, 0.25)
+        monkeypatch.setattr("longhold.training.budget.step_probe", lambda *_, probe=probe: probe)
         planned = with_budget(config(), 100, model(), text_batches(tokens(), config()), spent=spent)
-        assert planned.steps * 0.25 + 13 * 0.25 == pytest.approx(left, abs=0.25)
+        assert (planned.steps + probe.calls) * 0.25 == pytest.approx(left, abs=0.25)
 
 
 def test_evaluations_are_paid_from_the_budget(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
