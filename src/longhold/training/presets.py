@@ -77,7 +77,7 @@ class _WithTime:
 # third, 2.27 of 512 units that forget less. On tiny Shakespeare in ten minutes of two cores 2.06 of the second, 2.16 of
 # one layer of 512 units with dropout 0.2, 2.18 of that with 0.4 and weight dropout of 0.3.
 _WITH_TIME = (
-    _WithTime(512, "awd", 12, 3e-3, 50_000),
+    _WithTime(512, "awd", 24, 3e-3, 50_000),
     _WithTime(256, "standard", 8, 4e-3, 500_000, num_layers=2, dropout=0.35),
     _WithTime(256, "awd", 12, 5e-3),
 )
@@ -189,8 +189,8 @@ def candidates(
     """What a time budget may be spent on, what needs most time first. The first is taken whose steps fit.
 
     A short text and much time want a network that forgets more, and a wider one. So before `preset`'s own settings come
-    richer ones, each with the steps of 12 passes over the text (8 for two layers that are regularised as usual), and no
-    fewer than `preset` takes. A long text and little time want small batches: the last are those of few cores.
+    richer ones, each with the steps of 12 passes over the text (24 for 512 units, 8 for two layers that are regularised
+    as usual), and no fewer than `preset` takes. A long text and little time want small batches: the last are those of few cores.
 
     Args:
         characters: as of `preset`, and so the other arguments.

@@ -18,6 +18,7 @@ from longhold.models.contract import (
     map_state,
     state_leaves,
 )
+from longhold.sampling.sampler import NOT_FINITE
 from longhold.training.average import in_place, take_into
 from longhold.training.batches import Batches
 from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
@@ -328,8 +329,13 @@ class Session:
     def _written(self) -> str | None:
         if self._sample is None:
             return None
-        with generators_kept(self.device), evaluation_mode(self.model), torch.no_grad():
-            return self._sample()
+        try:
+            with generators_kept(self.device), evaluation_mode(self.model), torch.no_grad():
+                return self._sample()
+        except InputError as error:
+            if str(error) != NOT_FINITE:
+                raise
+            return None  # all workers see it in the loss of the next step
 
     def save(self) -> None:
         """Write the checkpoint, if there is a folder for it.
