@@ -1,6 +1,7 @@
 """`TextModel`: a model, its tokenizer and the facts of its training in one hand."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -370,8 +371,14 @@ def train(
         on_note: called with each sentence a person should read.
         on_trained: called at the end with all that came of it: how it went, a sample, how many of its words are known.
 
+    A training that diverges is stopped: a loss is not finite or stays far above a uniform guess. If an evaluation was
+    better than a guess by how frequent each character is, or than the model that goes on, its weights are returned
+    and saved; `on_note`, or without it `warnings`, gets the line that says so, and `on_trained` the diagnosis.
+
     Raises:
         InputError: one line for whatever cannot be used.
+        Diverged: a training diverged before that; an `InputError`. Nothing is saved, and a model that was to go on is
+            as it was.
         Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
     """
     if more is not None and budget is not None:
@@ -423,6 +430,8 @@ def train(
         on_stop=stop,
     )
     made = keep(trained)
+    if on_note is None and trained.diagnosis is not None and trained.diagnosis.kind == "diverged":
+        warnings.warn(trained.diagnosis.sentence, stacklevel=2)
     if on_trained is not None:
         on_trained(trained)
     return made

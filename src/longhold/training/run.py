@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, final
 
@@ -20,6 +20,9 @@ from longhold.training.metrics import Entry, JsonLines, TensorBoard
 
 Saved: TypeAlias = tuple[dict[str, Tensor], dict[str, Any]]
 """A checkpoint as it is in its file: tensors by name and the document beside them."""
+
+Flat: TypeAlias = Mapping[str, Any]
+"""A plan as one table, with names such as `training.lr`."""
 
 _MODEL_SUFFIX = ".safetensors"
 
@@ -64,7 +67,12 @@ class Run:
     """
 
     def __init__(
-        self, folder: str | Path, facts: Mapping[str, JsonValue] | None = None, *, tensorboard: bool = False
+        self,
+        folder: str | Path,
+        facts: Mapping[str, JsonValue] | None = None,
+        *,
+        tensorboard: bool = False,
+        refusal: Callable[[Path, Flat, Flat], str] | None = None,
     ) -> None:
         """Name a folder that exists or will.
 
@@ -72,10 +80,13 @@ class Run:
             folder: where the run lives.
             facts: what else decides the numbers and must be the same on resume: data digest, model configuration ...
             tensorboard: also write event files.
+            refusal: gives the line for a folder with another plan, from the plan there and the one here; None: one
+                that names what differs.
         """
         self.folder = Path(folder)
         self.facts = dict(facts or {})
         self.tensorboard = tensorboard
+        self._refusal = refusal or _other_plan
         self._metrics: JsonLines | None = None
         self._board: TensorBoard | None = None
         self._plan_digest = ""
@@ -192,6 +203,10 @@ class Run:
             for path in (self.checkpoint_path, self.metrics_path, self.plan_path):
                 path.unlink(missing_ok=True)
 
+    def forget(self) -> None:
+        """Take the checkpoint away, so that nothing binds the next run in the folder; the run must be open."""
+        self.checkpoint_path.unlink(missing_ok=True)
+
     def log(self, entry: Entry) -> None:
         """Append one log event to the metrics; the run must be open."""
         if self._metrics is None:
@@ -219,14 +234,17 @@ class Run:
         stored = self.stored_plan()
         if stored is None and self.checkpoint_path.exists():
             raise InputError(f"{self.folder} has a checkpoint but no plan.json: start over in another folder")
+        other = stored is not None and digest(stored) != self._plan_digest
+        if other and self._diverged():
+            self.forget()
         if stored is None or not self.checkpoint_path.exists():  # a plan that nothing was saved for binds no one
             written = (json.dumps(plan, indent=2, ensure_ascii=False) + "\n").encode()
             write_file(self.plan_path, written, _PLAN)
-        elif digest(stored) != self._plan_digest:
-            raise InputError(
-                f"{self.folder} holds a run with another plan: {_differences(stored, plan)}; "
-                "give the same settings to go on, or start over in another folder (or delete this one)"
-            )
+        elif other:
+            raise InputError(self._refusal(self.folder, _flat(stored), _flat(plan)))
+
+    def _diverged(self) -> bool:
+        return self.checkpoint_path.exists() and counters_of(read_model(self.checkpoint_path)[1]).diverged
 
     def _check(self, saved: Saved) -> None:
         document = saved[1]
@@ -247,14 +265,17 @@ def _plan(text: bytes) -> dict[str, Any] | None:
     return plan if whole else None
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    before, now = _flat(there), _flat(here)
-    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    told = [f"{name} is {_show(before, name)} there and {_show(now, name)} here" for name in names[:4]]
-    return ", ".join(told) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+def _other_plan(folder: Path, there: Flat, here: Flat) -> str:
+    names = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
+    shown = [f"{name} is {_show(there, name)} there and {_show(here, name)} here" for name in names[:4]]
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return (
+        f"{folder} holds a run with another plan: {', '.join(shown)}{more}; "
+        "give the same settings to go on, or start over in another folder (or delete this one)"
+    )
 
 
-def _show(plan: Mapping[str, Any], name: str) -> str:
+def _show(plan: Flat, name: str) -> str:
     text = json.dumps(plan[name], ensure_ascii=True) if name in plan else "absent"
     return text if len(text) <= 40 else text[:37] + "..."
 

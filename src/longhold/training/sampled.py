@@ -10,13 +10,12 @@ import torch
 
 from longhold.data.held_text import HeldText, seamed
 from longhold.data.tokenizers import Tokenizer
+from longhold.data.words import WORD, is_spaced
 from longhold.models.contract import SequenceModel, device_of
 from longhold.sampling import SamplingConfig, generate
 
 _PRIME = 24
 _PRIME_WITHOUT_SPACES = 8
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-_SPACED = 20  # letters to a space at most, in text that is written in words
 _JUDGED = 4  # pieces of a million characters in which letters and spaces are counted
 
 
@@ -75,14 +74,10 @@ class KnownWords:
 def known_words(sample: str, text: str | HeldText) -> KnownWords:
     """Count the words of `sample` and those of them that occur in `text`, whatever their case.
 
-    A word is letters of any script, with apostrophes between them. In a text with fewer than one space to 20 letters,
-    as Chinese or Thai, two neighbouring characters take its place.
+    A word is letters of any script, with apostrophes between them. In a text without spaces between its
+    words, as Chinese or Thai, two neighbouring characters take its place.
     """
-    letters = spaces = 0
-    for part in islice(seamed(text), _JUDGED):
-        letters += sum(map(len, _WORD.findall(part)))
-        spaces += sum(map(part.count, " \n"))
-    unit = "words" if letters <= _SPACED * spaces else "pairs of characters"
+    unit = "words" if is_spaced(islice(seamed(text), _JUDGED)) else "pairs of characters"
     split = _words if unit == "words" else _pairs
     written = split(sample)[:-1]
     unseen = set(written)
@@ -94,7 +89,7 @@ def known_words(sample: str, text: str | HeldText) -> KnownWords:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
+    return WORD.findall(text.casefold())
 
 
 def _pairs(text: str) -> list[str]:
