@@ -1,6 +1,5 @@
 """What a model writes while it trains and when it is done, and how many of its words are words of the text."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
