@@ -27,7 +27,7 @@ def tell(trained: TrainedText, source: str, path: Path, flags: Mapping[str, obje
     if trained.diagnosis is not None and trained.diagnosis.kind == "improving":
         piped = ", with the same text on standard input" if source == "-" else ""
         say(f"go on{piped}: {going_on(source, path, flags)}")
-    say(f"saved in {path}; write with it: longhold write {argument(path)} --prime 'Once'")
+    say(f"saved in {argument(path)}; write with it: longhold write {argument(path)} --prime 'Once'")
 
 
 def going_on(source: str, path: Path, flags: Mapping[str, object]) -> str:

@@ -21,6 +21,9 @@ from longhold.files import Source
 PYDOC = "pydoc"
 """The name of the English text that every Python carries."""
 
+STANDARD_INPUT = "standard input"
+"""What the text of `-` is called."""
+
 _DEMO_SECONDS = 5.0
 
 
@@ -125,7 +128,7 @@ def _of_file(path: Path, encoding: str | None) -> Corpus:
 
 
 def _standard_input(stdin: BinaryIO, encoding: str | None) -> Corpus:
-    name = "standard input"
+    name = STANDARD_INPUT
     return replace(_single(name, decode(stdin.read(), name=name, encoding=encoding)), sources=open_number(stdin))
 
 
