@@ -217,7 +217,13 @@ def named_beside(folder: StrPath, name: str) -> Path | None:
 def argument(value: StrPath) -> str:
     """A path or name as a word of a command that a person may copy: quoted, and never read as an option."""
     word = os.fspath(value)
-    return shlex.quote(f".{os.sep}{word}" if word.startswith("-") and word != "-" else word)
+    word = f".{os.sep}{word}" if word.startswith("-") and word != "-" else word
+    if word.isprintable():
+        return shlex.quote(word)
+    plain = {
+        byte for byte in range(0x20, 0x7F) if chr(byte) not in "'\\"
+    }  # the rest as bash, zsh and POSIX 2024 read it
+    return "$'" + "".join(chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(word)) + "'"
 
 
 def quoted(path: StrPath) -> str:

@@ -416,7 +416,7 @@ def train(
     def stop(trained: TrainedText) -> None:
         keep(trained)
         if output is not None and on_note is not None:
-            on_note(f"the model so far is saved in {os.fspath(output)}: longhold write {argument(output)}")
+            on_note(f"the model so far is saved in {argument(output)}: longhold write {argument(output)}")
 
     trained = train_text(
         corpus,

@@ -42,6 +42,28 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Here:
     return here
 
 
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("standard input", "-"),
+        ("/home/me/-x.txt", "./-x.txt"),
+        ("my notes/*.md", "'*.md'"),
+        ("it's.txt", "'it'\"'\"'s.txt'"),
+    ],
+)
+def test_the_command_in_the_page_can_be_run(name: str, word: str) -> None:
+    assert comparing._command([made_up(name)], TINY).startswith(f"longhold compare {word} --cells ")
+
+
+def test_files_of_somebody_elses_are_kept_and_no_run_begins(tmp_path: Path, pool: Here) -> None:
+    for name in ("index.html", "report.md", "rows.csv", "rows.jsonl", "study.sqlite"):
+        (tmp_path / name).write_text("forty years")
+        with pytest.raises(InputError, match=name):
+            compare([made_up()], tmp_path, TINY)
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "forty years")]
+        (tmp_path / name).unlink()
+
+
 def results(made: Compared) -> list[dict[str, object]]:
     return [row.result() for row in made.rows]
 

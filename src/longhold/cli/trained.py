@@ -29,7 +29,7 @@ def tell(trained: TrainedText, source: str, path: Path, flags: Mapping[str, obje
         piped = ", with the same text on standard input" if source == "-" else ""
         say(f"go on{piped}: {going_on(source, path, flags)}")
     prime = f" --prime {shlex.quote(trained.opening)}" if trained.opening else ""
-    say(f"saved in {path}; write with it: longhold write {argument(path)}{prime}")
+    say(f"saved in {argument(path)}; write with it: longhold write {argument(path)}{prime}")
 
 
 def going_on(source: str, path: Path, flags: Mapping[str, object]) -> str:

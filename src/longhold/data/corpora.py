@@ -23,6 +23,9 @@ from longhold.files import Source
 PYDOC = "pydoc"
 """The name of the English text that every Python carries."""
 
+STANDARD_INPUT = "standard input"
+"""What the text of `-` is called."""
+
 _DEMO = "timemachine"
 _Text = TypeVar("_Text", str, HeldText)
 
@@ -146,8 +149,8 @@ def _of_file(path: Path, encoding: str | None) -> Corpus:
 
 
 def _standard_input(stdin: BinaryIO, encoding: str | None) -> Corpus:
-    name = "standard input"
-    return _single(name, decode(stdin.read(), name=name, encoding=encoding), sources=open_number(stdin))
+    decoded = decode(stdin.read(), name=STANDARD_INPUT, encoding=encoding)
+    return _single(STANDARD_INPUT, decoded, sources=open_number(stdin))
 
 
 def _of_folder(folder: Path, encoding: str | None, leave_out: Sequence[str | Path]) -> Corpus:

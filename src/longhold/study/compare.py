@@ -11,6 +11,7 @@ from typing import Annotated, Self, final
 from pydantic import Field, model_validator
 
 from longhold.data import Corpus, require_length
+from longhold.data.corpora import STANDARD_INPUT
 from longhold.errors import InputError
 from longhold.files import argument, require_folder
 from longhold.models.budget import parameter_count
@@ -307,7 +308,7 @@ def _counted(steps: int) -> str:
 
 def _command(corpora: Sequence[Corpus], config: CompareConfig) -> str:
     """As it was given, with the last part of each text's name."""
-    names = [argument(Path(corpus.name).name) for corpus in corpora]
+    names = ["-" if corpus.name == STANDARD_INPUT else argument(Path(corpus.name).name) for corpus in corpora]
     words = ["longhold", "compare", *names, "--cells", ",".join(config.cells)]
     words += ["--budget", f"{config.budget_seconds:g}s"]
     words += [] if config.parameters is None else ["--parameters", str(config.parameters)]
