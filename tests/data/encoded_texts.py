@@ -268,7 +268,7 @@ def short_trials() -> Iterator[Trial]:
             if len(part) == size and not (raw.isascii() and b"\0" not in raw and b"\x1b" not in raw):
                 yield Trial(f"{language} {encoding} {size}", part, raw)
     for sign in _SIGNS:
-        text = sign + _AROUND[:30]
+        text = (sign + _AROUND)[:70]
         yield Trial(f"English cp1252 {sign}", text, text.encode("cp1252"))
 
 

@@ -67,6 +67,9 @@ def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
     for mark, marked in _MARKS:
         if raw.startswith(mark):
             return _marked(raw, name, marked)
+    escaped = _seven_bits(raw)
+    if escaped is not None:
+        return escaped
     padded = _control_share(raw) > _MOST_CONTROL
     if padded and not _is_padded(raw):
         found = [one for one in wide_candidates(raw) if _writing(one.text[:_LOOKED_AT]) >= _LEAST_WRITING]
@@ -74,7 +77,7 @@ def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
     error = first_error(raw)
     if error is None:
         note = f"read as utf-8, with NUL bytes in it: {raw.count(0):,}" if padded else None
-        return _seven_bits(raw) or Decoded(transcoded(raw, "utf-8"), "utf-8", note)
+        return Decoded(transcoded(raw, "utf-8"), "utf-8", note)
     if not _is_hopeless(raw, error.start):
         mended, broken, beyond = _mended(raw, "utf-8", error.start)
         if broken <= _MOST_BROKEN * beyond:

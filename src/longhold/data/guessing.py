@@ -16,28 +16,28 @@ from longhold.data.plausibility import Reading, best_reading
 _RARITY = {
     "cp1252": 0.0,
     "utf-8": 0.0,
-    "iso8859_15": 2.0,
-    "mac_roman": 6.0,
-    "cp850": 6.0,
-    "cp437": 6.5,
-    "cp858": 8.0,
+    "iso8859_15": 3.0,
+    "mac_roman": 8.0,
+    "cp850": 8.0,
+    "cp437": 8.5,
+    "cp858": 9.0,
     "cp1250": 2.0,
     "iso8859_2": 3.0,
-    "cp852": 6.0,
-    "mac_latin2": 8.0,
+    "cp852": 8.0,
+    "mac_latin2": 9.0,
     "iso8859_16": 6.0,
     "cp1251": 1.0,
     "koi8_r": 2.0,
     "koi8_u": 2.5,
     "cp866": 3.0,
     "iso8859_5": 4.0,
-    "mac_cyrillic": 7.0,
-    "cp855": 6.0,
+    "mac_cyrillic": 6.0,
+    "cp855": 7.0,
     "cp1253": 2.0,
     "iso8859_7": 2.5,
     "cp737": 6.0,
     "cp1254": 2.5,
-    "cp857": 6.5,
+    "cp857": 8.5,
     "cp1255": 2.0,
     "iso8859_8": 3.0,
     "cp862": 6.0,
@@ -47,7 +47,7 @@ _RARITY = {
     "cp1257": 3.0,
     "iso8859_4": 6.0,
     "iso8859_13": 4.0,
-    "cp775": 7.0,
+    "cp775": 8.5,
     "cp1258": 4.0,
     "cp874": 2.0,
     "gb18030": 1.0,
@@ -66,7 +66,7 @@ _FOREIGN = (
     *("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "mac_cyrillic", "cp855", "cp1253", "iso8859_7", "cp737"),
     *("cp1255", "iso8859_8", "cp862", "cp1256", "iso8859_6", "cp720", "cp874"),
 )
-_OF_ANOTHER_SCRIPT = 3.0
+_OF_ANOTHER_SCRIPT = 6.0
 _UNKNOWN = 8.0  # of an encoding that charset-normalizer names and the table does not
 _TWO_BYTES = ("utf-16-le", "utf-16-be")
 _FOUR_BYTES = ("utf-32-le", "utf-32-be")
@@ -77,7 +77,7 @@ _BEYOND = bytes(range(0x80, 0x100))
 _SAMPLE = 4096
 _WINDOWS = 24
 _WINDOW = _SAMPLE // _WINDOWS
-_LOOK_BACK = 1024
+_LOOK_BACK = 1 << 16
 _SHORTEST_CUT = 20  # bytes
 
 
@@ -165,12 +165,13 @@ def narrow_sample(raw: bytes) -> list[bytes]:
     if len(raw) <= _SAMPLE:
         return [raw]
     data = np.frombuffer(raw, np.uint8)
-    parts, end = [], 0
+    parts = []
     for first, last in _stretches(len(raw)):
         place = first + int(np.argmax(data[first:last] > 0x7F))
-        start = max(end, _after_white_space(raw, place))
-        end = max(start, place + _WINDOW)
-        parts.append(raw[start:end])
+        start = _after_white_space(raw, place)
+        if place - start > _WINDOW and max(raw[start : start + _WINDOW]) < 0x80:
+            start = place
+        parts.append(raw[start : max(place + 1, start + _WINDOW)])
     return parts
 
 
@@ -189,7 +190,8 @@ def _stretches(size: int) -> list[tuple[int, int]]:
 def _after_white_space(raw: bytes, place: int) -> int:
     # No encoding of several bytes has a line break or a space as one of them.
     begin = max(0, place - _LOOK_BACK)
-    return begin + 1 + max(raw.rfind(b"\n", begin, place), raw.rfind(b" ", begin, place)) - begin if begin else 0
+    found = max(raw.rfind(b"\n", begin, place), raw.rfind(b" ", begin, place))
+    return begin if found < 0 else found + 1
 
 
 def _narrow(parts: list[bytes], encoding: str, cost: float) -> Candidate | None:

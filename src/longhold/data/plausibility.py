@@ -27,7 +27,7 @@ _BROKEN = -10.0
 _WORD = 2.0
 _SCRIPT = -1.0  # how expected a text is in a script of thousands of characters, as the rarity of a language
 _PLAIN, _MOST_PLAIN = 0.5, 400  # the weight of a letter from a to z, and how many count: neighbours are not independent
-_LONELY = math.log(0.05)  # an opening quotation mark in a text without a closing one
+_LONELY = math.log(0.1)  # an opening quotation mark in a text without a closing one
 _CONTROLS = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f]")
 _WORDS = re.compile(r"[^\W\d_]+")
 
@@ -37,8 +37,8 @@ _SHARES = {
     **dict.fromkeys("«»„\xa0", 0.04),
     **dict.fromkeys("€°•№", 0.03),
     **dict.fromkeys("£©®™§·¡¿´", 0.015),
-    **dict.fromkeys("½²³±×ºªµ¼¾‹›‚¥", 0.004),
-    **dict.fromkeys("¢÷†‡‰¶\xad₪", 0.0015),
+    **dict.fromkeys("½²³±×ºªµ¼¾‹›‚¥¢", 0.004),
+    **dict.fromkeys("÷†‡‰¶\xad₪", 0.0015),
     **dict.fromkeys("¤¦¨¬¯¸¹ƒˆ˜ﬁﬂ∞≤≥≠∑∂∏π∫Ω√≈∆◊‗■", 0.0003),
 }
 _OPENING, _CLOSING, _DASHES = "“‘„«‹‚¿¡", "”’»›´", "–—"
@@ -233,7 +233,7 @@ def _sign_fit(before: str, character: str, after: str) -> float:
     if character in "·\xad-":
         return 1.0 if inside or before == after == "s" else 0.1
     if inside:
-        return 0.3 if character in _DASHES + "\xa0" else 0.1 if character in _MARKS + _CURRENCIES + "…" else 0.003
+        return 0.3 if character in _DASHES + "\xa0" else 0.1 if character in _MARKS + _CURRENCIES + "…•" else 0.003
     if character == "\xa0":
         return 0.1 if "s" in (before, after) else 1.0
     if character in _OPENING:
@@ -249,6 +249,6 @@ def _sign_fit(before: str, character: str, after: str) -> float:
         return 1.0 if before == "d" else 0.05 if before == "L" else 0.002
     if character in _RAISED:
         return 1.0 if before in "ds" else 0.2 if before in letters else 0.1
-    if character == "…":
-        return 1.0 if before in letters else 0.5
+    if character in "…•":
+        return 1.0 if before in letters and character == "…" else 0.5 if before not in letters else 0.05
     return 1.0 if before not in letters and after not in letters else 0.03 if character not in _DASHES else 0.2
