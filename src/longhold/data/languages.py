@@ -44,7 +44,8 @@ def _language(name: str, usual: str, letters: str, words: str, rarity: float) ->
 
 
 def _latin(name: str, usual: str, plain: str, letters: str, words: str, rarity: float) -> Language:
-    shares = {letter: int(count) / 1000 for letter, count in zip(ascii_lowercase, plain.split(), strict=True)}
+    counts = list(map(int, plain.split()))
+    shares = {letter: count / sum(counts) for letter, count in zip(ascii_lowercase, counts, strict=True)}
     return replace(_language(name, usual, letters, words, rarity), plain=shares)
 
 

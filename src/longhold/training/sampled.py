@@ -17,7 +17,7 @@ _PRIME = 24
 _PRIME_WITHOUT_SPACES = 8
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SPACED = 20  # letters to a space at most, in text that is written in words
-_JUDGED = 4  # pieces of a million characters in which letters and spaces are counted
+_JUDGED = 16  # pieces of a quarter of a million characters in which letters and spaces are counted
 
 
 def prime_of(text: str) -> str:
