@@ -15,7 +15,7 @@ from longhold.sampling import SamplingConfig, generate
 
 _PRIME = 24
 _PRIME_WITHOUT_SPACES = 8
-_JUDGED = 4  # pieces of a million characters in which letters and spaces are counted
+_JUDGED = 16  # pieces of a quarter of a million characters in which letters and spaces are counted
 
 
 def prime_of(text: str) -> str:
