@@ -17,7 +17,10 @@ from longhold.data.openings import common_opening
         ("- -x --y\n-z -z", "x"),
         ("12 34\n56", ""),
         ("'; rm -rf ~\n'; rm -rf ~", "rm"),
-        ("a" * 300, "aa"),
+        ("今天下雨，明天不下。\n" * 9, "今天"),
+        ("apple\npear\npear\n", "pear"),
+        ("แมวกินปลา\nแมวนอน\n", "แม"),
+        ("a" * 300, ""),
         ("", ""),
     ],
 )

@@ -40,7 +40,8 @@ def test_only_what_was_changed_is_named() -> None:
     assert said(set(), training__steps=9) == "steps: 200 there, 9 here"
     assert said({"budget_seconds"}, training__budget_seconds=30.0) == "budget: none there, 30.0 here"
     text = {"facts__text_sha256": "2" * 64, "facts__tokenizer_sha256": "3" * 64}
-    assert said(set(), **text) == "the text is another one, the tokenizer is another one"
+    assert said(set(), **text) == "the text is another one"
+    assert said({"tokenizer"}, facts__tokenizer_sha256="3" * 64) == "the tokenizer is another one"
 
 
 def test_of_many_three_are_named() -> None:

@@ -23,6 +23,11 @@ def common_opening(text: str | HeldText) -> str:
     """
     read = str(text[:_READ])
     spaced = is_spaced([read])
-    starts = Counter(start if spaced else start[:_PAIR] for start in _START.findall(read))
+    starts = Counter(start if spaced or _has_case(start) else start[:_PAIR] for start in _START.findall(read))
     found = [start for start, _ in starts.most_common() if len(start) <= _LONGEST]
     return found[0] if found else ""
+
+
+def _has_case(word: str) -> bool:
+    """Whether it is of a script that has capitals, and so writes words."""
+    return word.lower() != word.upper()

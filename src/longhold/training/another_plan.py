@@ -4,13 +4,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+_TEXT, _TOKENIZER = "facts.text_sha256", "facts.tokenizer_sha256"
 _ROOTS = {
-    "facts.text_sha256": "the text",
-    "facts.tokenizer_sha256": "the tokenizer",
+    _TEXT: "the text",
+    _TOKENIZER: "the tokenizer",
     "facts.model.cell": "cell",
     "training.budget_seconds": "budget",
 }
-"""What follows from nothing else, and what people call it; the rest may follow from these."""
+"""What follows from nothing else but the tokenizer from the text, and what people call it; the rest may follow."""
 
 _FOLLOWS = {"training.steps", "training.run_seconds", "training.warmup_steps", "training.evaluate_every"}
 _SHOWN = 3
@@ -26,8 +27,8 @@ def refusal(given: Collection[str], folder: Path, there: Mapping[str, Any], here
         here: the plan that was to be run.
     """
     other = [name for name in sorted(there.keys() | here.keys()) if there.get(name) != here.get(name)]
-    changed = [name for name in _ROOTS if name in other]
-    changed += [name for name in other if name.rpartition(".")[2] in given and name not in changed]
+    changed = [name for name in _ROOTS if name in other and not (name == _TOKENIZER and _TEXT in other)]
+    changed += [name for name in other if name.rpartition(".")[2] in given and name not in _ROOTS]
     changed = changed or [name for name in other if name not in _FOLLOWS] or other
     shown = ", ".join(_difference(name, there, here) for name in changed[:_SHOWN])
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""

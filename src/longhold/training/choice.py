@@ -19,7 +19,7 @@ from longhold.training.distributed import join
 from longhold.training.presets import Candidate, Preset
 from longhold.training.run import Run
 
-_FILLED = 0.75  # of a budget, what steps take; evaluations, samples and files take the rest
+_FILLED = 0.85  # of a budget, what steps take; evaluations, samples and files take the rest
 _BY_BUDGET = {"steps", "budget_seconds", "run_seconds", "warmup_steps", "evaluate_every"}
 
 # Fields that models had not at first; a plan that does without them says nothing of them, as plans from before.

@@ -190,7 +190,8 @@ def candidates(
 
     A short text and much time want a network that forgets more, and a wider one. So before `preset`'s own settings come
     richer ones, each with the steps of 12 passes over the text (24 for 512 units, 8 for two layers that are regularised
-    as usual), and no fewer than `preset` takes. A long text and little time want small batches: the last are those of few cores.
+    as usual), and no fewer than `preset` takes. A long text and little time want small batches: the last are those of
+    few cores.
 
     Args:
         characters: as of `preset`, and so the other arguments.
