@@ -5,7 +5,7 @@ from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled
 from longhold.kernels import operators
-from longhold.kernels.call import StackCall, StackResult
+from longhold.kernels.call import StackCall, StackResult, check_call
 from longhold.kernels.chunked import in_chunks
 from longhold.kernels.extended import is_extended, run_extended
 from longhold.kernels.extension import why_missing
@@ -16,7 +16,7 @@ from longhold.kernels.reference import run_layers, with_one_hot, without_padding
 def cpu_refusal(call: StackCall) -> str | None:
     """Why the extension cannot do what is asked, or None."""
     p, data = call.parameters[0], call.data
-    if data.device.type != "cpu":
+    if not data.is_cpu:
         return f"it runs on the CPU, not on {data.device.type}"
     dtype = p.weight_ih.dtype if is_ids(data) else data.dtype
     if dtype not in operators.DTYPES:
@@ -30,7 +30,10 @@ def cpu_refusal(call: StackCall) -> str | None:
 
 def run_cpu(call: StackCall) -> StackResult:
     """Run the stack by the extension. Differentiable to any order; beyond the first by the reference loop."""
-    if is_extended(call):  # its products over all steps read the padding
+    extended = is_extended(call)
+    if call.data is not call.input or (extended and (call.lengths is not None or is_ids(call.data))):
+        check_call(call)  # torch's operators read it first
+    if extended:  # its products over all steps read the padding
         call = with_one_hot(without_padding(call))
     return run_layers(call, _run_direction)
 

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import Recurrence
 from longhold.kernels import Choice, DirectionNoise, DirectionParameters, StackCall, StackResult, choose, run
+from longhold.kernels.addresses import check_memory
 from longhold.kernels.lookup import is_ids
 from longhold.layers.inputs import Prepared, prepare, restore
 from longhold.layers.masks import LayerMasks, Masks, keep_mask, zone_mask
@@ -138,6 +139,7 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
     def _drop_weights(parameters: DirectionParameters, masks: LayerMasks) -> DirectionParameters:
         if masks.weight_dropout is None:
             return parameters
+        check_memory([parameters.weight_hh, masks.weight_dropout])
         return replace(parameters, weight_hh=parameters.weight_hh * masks.weight_dropout)
 
     @abstractmethod
@@ -306,7 +308,11 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
     def _learned_fields(self, batch: int, like: Tensor) -> tuple[Tensor, ...]:
         learned = []
         for name in self.recurrence.state_names:
-            stack = torch.stack([cast(Tensor, getattr(self, f"{name}_0{suffix}")) for suffix in self._suffixes()])
+            rows = [cast(Tensor, getattr(self, f"{name}_0{suffix}")) for suffix in self._suffixes()]
+            check_memory(rows)
+            stack = torch.stack(rows)
+            if stack.is_complex():
+                raise RuntimeError(f"the initial state should be real, got {stack.dtype}")
             learned.append(stack.to(like.dtype).unsqueeze(1).expand(-1, batch, -1).contiguous())
         return tuple(learned)
 

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.files import Kind, StrPath, quoted, reason, write_file
+from longhold.kernels.addresses import memory_of
 from longhold.models.header import DEEPEST, LONGEST, Header, deeper_than, parse_json, read_header, read_metadata
 
 FORMAT_VERSION = 1
@@ -144,7 +145,7 @@ def _shared_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
         tensor = tensors[name]
         if tensor.numel() == 0:
             continue
-        memory = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+        memory = memory_of(tensor)
         if first.setdefault(memory, name) != name:
             shared[name] = first[memory]
     return shared

@@ -256,7 +256,7 @@ template <class Real> class Stack final : public Stepper {
       const V_ d = first<Real>(load(v + i) - mean, H - i % Hp);
       squares += d * d;
     }
-    const Real scale = 1 / std::sqrt(total(squares) / (gates * H) + Real(1e-5));
+    const Real scale = norm_scale(mean, total(squares) / (gates * H), gates * H);
     for (int64_t i = 0; i < gates * Hp; i += W) {
       const V_ d = (load(v + i) - mean) * scale * load(gain + i);
       store(v + i, bias ? d + load(bias + i) : d);
