@@ -75,7 +75,7 @@ class StackCall:
     learned: tuple[Tensor, ...] | None = None
     """initial state, which a reset restores, each field (L*D, B, .); None for zeros"""
     lengths: Tensor | None = None
-    """(B,) int64, 1 to T"""
+    """(B,) int64, 0 to T; a row of length 0 ends in the state that it began with"""
     reset: Tensor | None = None
     """(T, B) bool, false beyond a row's length"""
     dropout: float = 0.0
