@@ -17,6 +17,7 @@ from torch import Tensor
 from longhold._version import __version__
 from longhold.errors import InputError
 from longhold.kernels import DirectionParameters
+from longhold.kernels.exported import ONNX_BLOCKS, ONNX_PEEPHOLES
 from longhold.layers import GRU, LSTM, RNN
 from longhold.models.file import StrPath, atomic_write_bytes
 from longhold.models.language_model import LanguageModel
@@ -38,15 +39,6 @@ _NONE: Attributes = {}
 _IR_VERSION = 8  # the newest that runtimes of the operator set's time read
 _LARGEST = 2**31 - 2**20  # bytes; a protobuf message ends at 2 GiB
 _FLOAT, _IDS, _LENGTH = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64, onnx.TensorProto.INT32
-
-# ONNX's blocks of rows, as places in torch's order; None is a block that is there and never read.
-_BLOCKS: dict[str, tuple[int | None, ...]] = {
-    "RNN": (0,),
-    "GRU": (1, 0, 2),  # z r h of r z n
-    "LSTM": (0, 3, 1, 2),  # i o f c of i f g o
-    "coupled LSTM": (0, 2, None, 1),  # of i g o
-}
-_PEEPHOLES: dict[str, tuple[int | None, ...]] = {"LSTM": (0, 2, 1), "coupled LSTM": (0, 1, None)}
 
 
 def export_layer(layer: Layer, *, lengths: bool = False) -> onnx.ModelProto:
@@ -214,7 +206,7 @@ def _one_layer(graph: _Graph, layer: Layer, index: int, features: str, ends: str
     names = [f"{name}_l{index}" for name in ("Y", *(f"Y_{state}" for state in layer.recurrence.state_names))]
     inputs = [features, *_weights(graph, layer, index), ends, *states]
     if isinstance(layer, LSTM) and layer.peephole:
-        inputs.append(graph.hold(f"P_l{index}", _rows(layer, index, "weight_peephole", _PEEPHOLES[_order(layer)])))
+        inputs.append(graph.hold(f"P_l{index}", _rows(layer, index, "weight_peephole", ONNX_PEEPHOLES[_order(layer)])))
     output, *last = graph.add_many(operator, inputs, names, _attributes(layer))
     by_row = graph.add("Transpose", [output], {"perm": [0, 2, 1, 3]})  # (T, B, D, H)
     flat = graph.hold(f"shape_l{index}", np.array([0, 0, layer.directions * layer.hidden_size], np.int64))
@@ -234,7 +226,7 @@ def _attributes(layer: Layer) -> dict[str, Any]:
 
 
 def _weights(graph: _Graph, layer: Layer, index: int) -> list[str]:
-    blocks = _BLOCKS[_order(layer)]
+    blocks = ONNX_BLOCKS[_order(layer)]
     names = [
         graph.hold(f"W_l{index}", _rows(layer, index, "weight_ih", blocks)),
         graph.hold(f"R_l{index}", _rows(layer, index, "weight_hh", blocks)),

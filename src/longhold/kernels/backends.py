@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from longhold.kernels.call import StackCall, StackResult
+from longhold.kernels.exported import is_onnx, is_written, run_written
 from longhold.kernels.fused import run_torch, step_torch, torch_refusal
 from longhold.kernels.locked import in_turn
 from longhold.kernels.native import cpu_refusal, run_cpu
@@ -113,6 +114,10 @@ def run(call: StackCall) -> StackResult:
     """Run the call on the backend that `choose` names."""
     if call.between:
         return in_turn(call, run)
+    if is_written() and _requested.name != "reference":
+        written = run_written(call)
+        if written is not None:
+            return written
     if _requested.name is None and _transform() is None and cpu_refusal(call) is None:
         return run_cpu(call)  # most calls, and small ones feel every microsecond
     choice = choose(call)
@@ -123,6 +128,8 @@ def run(call: StackCall) -> StackResult:
 
 def run_step(call: StackCall) -> tuple[Tensor, ...]:
     """One step of one layer, `call.input` being (1, B, I): the next state, each field (B, .)."""
+    if is_onnx():
+        return step_reference(call)  # one step has no loop, so any operator will do, and these ONNX has
     return _STEPPERS[choose(call, step=True).backend](call)
 
 
