@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from longhold.kernels.call import StackCall, StackResult
-from longhold.kernels.exported import is_onnx, is_written, run_written
+from longhold.kernels.exported import is_onnx, is_written, run_written, step_written
 from longhold.kernels.fused import run_torch, step_torch, torch_refusal
 from longhold.kernels.locked import in_turn
 from longhold.kernels.native import cpu_refusal, run_cpu
@@ -129,7 +129,7 @@ def run(call: StackCall) -> StackResult:
 def run_step(call: StackCall) -> tuple[Tensor, ...]:
     """One step of one layer, `call.input` being (1, B, I): the next state, each field (B, .)."""
     if is_onnx():
-        return step_reference(call)  # one step has no loop, so any operator will do, and these ONNX has
+        return step_written(call)
     return _STEPPERS[choose(call, step=True).backend](call)
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
@@ -105,7 +107,7 @@ class StackCall:
     @property
     def batch(self) -> int:
         """Rows."""
-        return int(self.input.batch_sizes[0]) if isinstance(self.input, PackedSequence) else self.input.shape[1]
+        return packed_rows(self.input) if isinstance(self.input, PackedSequence) else self.input.shape[1]
 
     @property
     def initial(self) -> tuple[Tensor, ...]:
@@ -150,6 +152,12 @@ class StackCall:
             dropout=0.0,
             between=(),
         )
+
+
+def packed_rows(packed: PackedSequence) -> int:
+    """Rows of a packed sequence; while torch.jit.trace looks on a tensor, by which they stay free."""
+    rows: Any = packed.batch_sizes[0]
+    return rows if torch._C._get_tracing_state() is not None else int(rows)
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.compiler import is_exporting
-from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled
 from longhold.errors import InputError
 from longhold.kernels.call import DirectionParameters, StackCall, StackResult
 from longhold.kernels.fused import run_torch, torch_refusal
-from longhold.kernels.reference import run_layers, with_one_hot, without_padding
+from longhold.kernels.reference import run_layers, step_reference, with_one_hot, without_padding
 
 ONNX_BLOCKS: dict[str, tuple[int | None, ...]] = {
     "RNN": (0,),
@@ -32,7 +31,7 @@ ONNX_PEEPHOLES: dict[str, tuple[int | None, ...]] = {"LSTM": (0, 2, 1), "coupled
 
 _tracing_state = torch._C._get_tracing_state
 _OPSET = 14  # the newest version of the three operators that every runtime has
-_WAYS_OUT = 'longhold.use_backend("reference") writes the steps out one by one, for one number of them'
+_WAY_OUT = 'dynamo=True within longhold.use_backend("reference") writes out the steps, for one number of them'
 
 
 def is_written() -> bool:
@@ -42,7 +41,12 @@ def is_written() -> bool:
 
 def is_onnx() -> bool:
     """Whether it is torch.onnx.export."""
-    return is_written() and torch.onnx.is_in_onnx_export()
+    return is_written() and _is_onnx()
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _is_onnx() -> bool:  # dynamo, which an exporter falls back to, holds torch's own function for False
+    return torch.onnx.is_in_onnx_export()
 
 
 def run_written(call: StackCall) -> StackResult | None:
@@ -52,7 +56,7 @@ def run_written(call: StackCall) -> StackResult | None:
         InputError: ONNX has no form for it.
     """
     call = replace(call, checkpoint_every=None)  # which is about the memory of a backward pass
-    if torch.onnx.is_in_onnx_export():
+    if _is_onnx():
         _refuse(_beyond_onnx(call))
         if is_exporting():
             return run_layers(with_one_hot(without_padding(call)), _node)
@@ -61,6 +65,23 @@ def run_written(call: StackCall) -> StackResult | None:
     if is_exporting() or call.reset is not None or torch_refusal(call) is not None:
         return None
     return run_torch(call)
+
+
+def check_packed() -> None:
+    """Before a PackedSequence is looked into, InputError where an exporter cannot write it."""
+    if is_exporting() and _is_onnx():
+        _refuse(": a PackedSequence has no form there; pass padded rows with lengths=")
+
+
+def step_written(call: StackCall) -> tuple[Tensor, ...]:
+    """One step of a cell for ONNX: it has no loop, so any operators will do.
+
+    Raises:
+        InputError: torch's exporter by TorchScript does not take it.
+    """
+    if not is_exporting() and call.parameters[0].weight_norm_ih is not None:
+        _refuse(" with dynamo=False: torch's exporter takes no layer norm of a cell; dynamo=True does it")
+    return step_reference(call)
 
 
 def _refuse(reason: str | None) -> None:
@@ -81,9 +102,8 @@ def _beyond_onnx(call: StackCall) -> str | None:
     }
     for option, asked in lacking.items():
         if asked:
-            return f": its {_operator(call.recurrence)} has no {option}; {_WAYS_OUT}"
-    packed = isinstance(call.input, PackedSequence) and is_exporting()
-    return ": a PackedSequence has no form there; pass padded rows with lengths=" if packed else None
+            return f": its {_operator(call.recurrence)} has no {option}; {_WAY_OUT}"
+    return None
 
 
 def _beyond_torchscript(call: StackCall) -> str | None:
