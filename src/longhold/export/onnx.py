@@ -1,7 +1,7 @@
 """Layers and language models as ONNX graphs, their nodes written from the weights.
 
-torch's own exporter fixes the number of steps of a recurrent layer to that of the example; here time and batch stay
-free. The recurrences are ONNX's operators `RNN`, `GRU` and `LSTM`, so any runtime that has them runs the file.
+These need no exporter of torch's, which takes longhold's layers too (docs/export.md). Time and batch are free. The
+recurrences are ONNX's operators `RNN`, `GRU` and `LSTM`, so any runtime that has them runs the file.
 """
 
 import json
