@@ -286,7 +286,6 @@ def test_the_local_page_reads_all_of_them(browser: Any, served: str, all_trained
         text = trained.case.text[:80]
         tab.select_option("#model", str(index))
         tab.fill("#text", text)
-        tab.wait_for_timeout(300)  # typing has to pause before it reads
         until(tab, "document.getElementById('readings').getAttribute('aria-busy') === 'false'")
         marks = tab.locator("#readings .mark").evaluate_all("(all) => all.map((mark) => mark.textContent)")
         assert re.sub("⟨202[BC]⟩|[↵\n]", "", "".join(marks)) == re.sub("[\u202b\u202c\n]", "", text), trained.name

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 import random
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from longhold import text
 from longhold.data import Corpus
 from longhold.data.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from longhold.errors import InputError
@@ -308,7 +310,7 @@ def edited(path: Path, change: Any) -> None:
     tensors, document = read_model(path)
     document = copy.deepcopy(document)
     change(document, tensors)
-    write_model(path, tensors, document)
+    write_model(path, tensors, document, overwrite=True)
 
 
 @pytest.mark.parametrize(
@@ -438,6 +440,140 @@ def test_more_finds_the_text_of_a_model_file(diary: Path, tmp_path: Path) -> Non
     diary.unlink()
     with pytest.raises(InputError, match=r"its text 'diary.txt' is not beside .*m.safetensors'"):
         train(path, more="1s")
+
+
+def stranger(folder: Path, corpus: str) -> Path:
+    """A sound model file that says it was trained on a corpus of that name."""
+    made = text_model()
+    path = folder / "m.safetensors"
+    made.save(path)
+    tensors, document = read_model(path)
+    write_model(path, tensors, {**document, "facts": {**document["facts"], "corpus": corpus}})
+    return path
+
+
+SECRET = "my secret, which nobody may learn. " * 40
+
+
+PLAIN_NOWHERE = (
+    "",
+    ".",
+    "..",
+    "/",
+    "~",
+    "~root",
+    "-",
+    "*",
+    "*.txt",
+    "?",
+    "a/../..",
+    "..\\..",
+    "a\\..",
+    "C:",
+    "C:x",
+    "sub",
+)
+STRANGE_NAMES = ("nul\0", "two\nlines", "\x1b[31mred", "\u202etxt", "x" * 300)
+STRANGE_FILES = ("sub", "sub/s.txt", "link", "link to a folder", "FIFO", ".hidden", "gone")
+
+
+@pytest.mark.parametrize("name", [*PLAIN_NOWHERE, *STRANGE_NAMES, *STRANGE_FILES])
+def test_a_strangers_model_leads_to_no_text_but_a_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    here = tmp_path / "here"
+    (here / "sub").mkdir(parents=True)
+    for place in ("../above.txt", "other.txt", "sub/s.txt", ".hidden", "\x1b[31mred"):
+        (here / place).write_text(SECRET)
+    (here / "link").symlink_to("../above.txt")
+    (here / "link to a folder").symlink_to("..")
+    (here / "gone").symlink_to("nowhere")
+    for shipped in ("~", "-", "*", "?"):
+        (here / shipped).mkdir()
+    os.mkfifo(here / "FIFO")
+    path = stranger(here, name)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    read = []
+    monkeypatch.setattr("longhold.data.corpora._read", read.append)
+    notes: list[str] = []
+    for source in (path, "m.safetensors"):
+        with pytest.raises(InputError, match="is not beside") as caught:
+            train(source, more="1s", on_note=notes.append)
+        assert str(caught.value).isprintable()
+    assert read == notes == []
+
+
+@pytest.mark.parametrize("name", ["diary.txt", "日记 1.txt", "~tilde-is-refused-below"])
+def test_the_text_beside_a_model_is_named_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).write_text(STORY)
+    path = stranger(tmp_path, name)
+    happened: list[str] = []
+    monkeypatch.setattr("longhold.text.load_corpus", lambda place, **options: happened.append(f"read {place}"))
+    with pytest.raises((AttributeError, InputError)):
+        train(path, more="1s", on_note=happened.append)
+    if name.startswith("~"):
+        assert happened == []
+    else:
+        assert happened == [
+            f"reads the text {name!r}, which lies beside {str(path)!r} and which the model names",
+            f"read {tmp_path / name}",
+        ]
+
+
+def test_a_known_text_that_a_model_names_is_that_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pydoc").mkdir()
+    (tmp_path / "pydoc" / "secret.txt").write_text(SECRET)
+    notes: list[str] = []
+    corpus = text._corpus("m.safetensors", load(stranger(tmp_path, "pydoc")), None, (), notes.append)
+    assert notes == ["reads the text pydoc, which the model names"]
+    assert "secret" not in corpus.text[:10_000]
+    assert corpus.sources == ()
+
+
+def test_what_train_may_not_write_is_known_before_it_trains(
+    diary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(*arguments: object, **options: object) -> None:
+        raise AssertionError("it trained")
+
+    monkeypatch.setattr("longhold.text.train_text", trained)
+    (tmp_path / "thesis").write_text("forty years")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "diary.txt").hardlink_to(diary)
+    for output, folder, line in (
+        (tmp_path / "thesis", None, "is not a language model that longhold wrote"),
+        (diary, None, "it is what is read"),
+        (tmp_path / "sub" / "diary.txt", None, "it is what is read"),
+        (None, tmp_path / "thesis", "what is there is no folder"),
+    ):
+        with pytest.raises(InputError, match=line):
+            train(diary, output=output, folder=folder)
+    for source in (tmp_path / "sub", str(tmp_path / "s*" / "*.txt")):
+        with pytest.raises(InputError, match="it is what is read"):
+            train(source, output=diary, overwrite=True)
+    monkeypatch.setattr(sys, "stdin", open(diary, encoding="utf-8"))  # noqa: SIM115 - closed below
+    with pytest.raises(InputError, match="it is what is read"):
+        train("-", output=diary, overwrite=True)
+    sys.stdin.close()
+    with pytest.raises(AssertionError, match="it trained"):
+        train(diary, output=tmp_path / "thesis", overwrite=True)
+    assert diary.read_text(encoding="utf-8") == STORY
+
+
+def test_save_replaces_a_model_and_nothing_else(tmp_path: Path) -> None:
+    made = text_model()
+    for _ in range(2):
+        made.save(tmp_path / "m")
+    (tmp_path / "thesis.docx").write_text("forty years")
+    with pytest.raises(InputError, match=r"thesis\.docx' is there already"):
+        made.save(tmp_path / "thesis.docx")
+    assert (tmp_path / "thesis.docx").read_text() == "forty years"
+    made.save(tmp_path / "thesis.docx", overwrite=True)
+    assert load(tmp_path / "thesis.docx").facts == made.facts
 
 
 @pytest.mark.parametrize(

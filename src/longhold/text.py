@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from longhold._version import __version__
-from longhold.data.corpora import Corpus, known_names, load_corpus
+from longhold.data.corpora import Corpus, known_names, load_corpus, load_known
 from longhold.data.tokenizers import Tokenizer, start_token, tokenizer_from_dict
 from longhold.errors import InputError
+from longhold.files import Source, StrPath, argument, make_folder, named_beside, quoted, require_output
 from longhold.inspection.text_trace import TextTrace, trace_text
 from longhold.models.config import Config
 from longhold.models.contract import SequenceModel, device_of
-from longhold.models.file import StrPath, read_model, write_model
+from longhold.models.file import file_kind, read_model, write_model
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.sampling import (
     DynamicConfig,
@@ -31,7 +32,7 @@ from longhold.sampling import (
 )
 from longhold.sampling.scores import Score as Score
 from longhold.sampling.scores import Surprises, by_place
-from longhold.training import Progress, is_main, parse_duration
+from longhold.training import Progress, Run, is_main, parse_duration
 from longhold.training.plan import Begun, Spent, TextOptions
 from longhold.training.recipe import TrainedText, train_text
 
@@ -71,6 +72,9 @@ class Facts(Config):
 
 KIND: Final = "language_model"
 """What a model file says that it holds."""
+
+FILE: Final = file_kind(KIND)
+"""What a model file is known by."""
 
 
 class _Document(Config):
@@ -219,11 +223,16 @@ class TextModel:
             on_step=on_step,
         )
 
-    def save(self, path: StrPath) -> None:
+    def save(self, path: StrPath, *, overwrite: bool = False) -> None:
         """Write everything to one `.safetensors` file, atomically.
 
+        Args:
+            path: the file; a language model of longhold that is there is replaced, with its mode and owner.
+            overwrite: whether any other file that is there is replaced too.
+
         Raises:
-            InputError: the file cannot be written, or the model is one that has no file form (an n-gram).
+            InputError: the file cannot be written, is there and is no such model, or the model is one that has no file
+                form (an n-gram).
         """
         if not isinstance(self.model, LanguageModel):
             raise InputError(f"only a LanguageModel can be saved, not a {type(self.model).__name__}")
@@ -233,7 +242,7 @@ class TextModel:
             "tokenizer": self.tokenizer.to_dict(),
             "facts": self.facts.model_dump(mode="json"),
         }
-        write_model(path, self.model.state_dict(), document)
+        write_model(path, self.model.state_dict(), document, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: StrPath, device: torch.device | str | None = None) -> Self:
@@ -310,6 +319,7 @@ def train(
     device: str = "cpu",
     output: StrPath | None = None,
     folder: StrPath | None = None,
+    overwrite: bool = False,
     tensorboard: bool = False,
     model: Mapping[str, object] | None = None,
     training: Mapping[str, object] | None = None,
@@ -346,8 +356,10 @@ def train(
         encoding: of the text; None: UTF-8, else detected and said.
         seed: decides the first weights, the batches and the dropout.
         device: where to train.
-        output: the file to save the model in, at the end and when the training is stopped by Ctrl-C; None: nowhere.
+        output: the file to save the model in, at the end and when the training is stopped by Ctrl-C; None: nowhere. A
+            model of longhold that is there is replaced; whether it can be written is known before the training.
         folder: where the run is saved as it goes; the same call again goes on where it stands. None: nowhere.
+        overwrite: whether `output` may also replace a file that is no model of longhold; never one that is read.
         tensorboard: also write event files into the folder.
         model: fields of `longhold.models.LanguageModelConfig` that win over the preset, such as `weight_dropout`.
         training: fields of `longhold.training.TrainConfig` that win over the preset.
@@ -377,19 +389,23 @@ def train(
         model=dict(model or {}),
         training=dict(training or {}),
     )
+    _require_places(output, folder, () if isinstance(source, Corpus) or _is_model(source) else (source,), overwrite)
     start = _start(source, begin, output, options) if more is not None else None
-    corpus = source if isinstance(source, Corpus) else load_corpus(_text_source(source, start), encoding=encoding)
+    corpus = _corpus(source, start, encoding, () if folder is None else (folder,), on_note)
+    _require_places(output, folder, corpus.sources, overwrite)
+    if folder is not None and output is not None and os.path.exists(output):
+        make_folder(folder, like=output)  # a checkpoint has the same weights
 
     def keep(trained: TrainedText) -> TextModel:
         made = TextModel(trained.model, trained.tokenizer, _facts(corpus.name, trained, seed, start))
         if output is not None and is_main():
-            made.save(output)
+            made.save(output, overwrite=overwrite)
         return made
 
     def stop(trained: TrainedText) -> None:
         keep(trained)
         if output is not None and on_note is not None:
-            on_note(f"the model so far is saved in {os.fspath(output)}: longhold write {os.fspath(output)}")
+            on_note(f"the model so far is saved in {os.fspath(output)}: longhold write {argument(output)}")
 
     trained = train_text(
         corpus,
@@ -408,6 +424,14 @@ def train(
     return made
 
 
+def _require_places(output: StrPath | None, folder: StrPath | None, read: Sequence[Source], overwrite: bool) -> None:
+    """Refuse, before anything is trained, what could not be written at the end."""
+    if output is not None:
+        require_output(output, FILE, inputs=read, overwrite=overwrite)
+    if folder is not None:
+        Run(Path(folder)).require_ours()
+
+
 def _start(
     source: StrPath | Corpus, begin: TextModel | StrPath | None, output: StrPath | None, options: TextOptions
 ) -> TextModel:
@@ -416,8 +440,8 @@ def _start(
         begin = source if _is_model(source) else output
     if begin is None:
         raise InputError("more: expected begin= or output=, the model that is to go on")
-    if not isinstance(begin, TextModel) and not Path(begin).exists():
-        raise InputError(f"more: there is no model {os.fspath(begin)!r} to go on from; train one first, without it")
+    if not isinstance(begin, TextModel) and not os.path.exists(begin):
+        raise InputError(f"more: there is no model {quoted(begin)} to go on from; train one first, without it")
     start = begin if isinstance(begin, TextModel) else load(begin)
     fixed = options.of_a_new_model()
     if fixed:
@@ -433,24 +457,35 @@ def _begun(start: TextModel) -> Begun:
     return Begun(start.model, start.tokenizer, facts.characters, spent)
 
 
-def _text_source(source: StrPath, start: TextModel | None) -> str:
-    """Where the text is: for a model file what is beside it, or known, by the name of its corpus."""
+def _corpus(
+    source: StrPath | Corpus,
+    start: TextModel | None,
+    encoding: str | None,
+    leave_out: Sequence[StrPath],
+    on_note: Callable[[str], None] | None,
+) -> Corpus:
+    """The text: for a model file what is beside it, or known, by the name of its corpus, which is said first."""
+    if isinstance(source, Corpus):
+        return source
     if not _is_model(source):
-        return os.fspath(source)
+        return load_corpus(os.fspath(source), encoding=encoding, leave_out=[Path(place) for place in leave_out])
     if start is None:
-        raise InputError(f"{os.fspath(source)!r} is a model, expected a text; --more 10m goes on with a model")
+        raise InputError(f"{quoted(source)} is a model, expected a text; --more 10m goes on with a model")
+    note = on_note or (lambda sentence: None)
     name = start.facts.corpus
-    beside = None if name is None else Path(source).parent / name
-    if beside is not None and beside.exists():
-        return os.fspath(beside)
-    if name in known_names():
-        return str(name)
+    beside = None if name is None else named_beside(Path(source).parent, name)
+    if beside is not None:
+        note(f"reads the text {quoted(beside.name)}, which lies beside {quoted(source)} and which the model names")
+        return load_corpus(beside, encoding=encoding)
+    if name is not None and name in known_names():
+        note(f"reads the text {name}, which the model names")
+        return load_known(name, encoding=encoding)
     wanted = "its text" if name is None else f"its text {name!r:.60}"
-    raise InputError(f"{wanted} is not beside {os.fspath(source)!r}: give the text, and the model with --output")
+    raise InputError(f"{wanted} is not beside {quoted(source)}: give the text, and the model with --output")
 
 
 def _is_model(source: StrPath | Corpus) -> TypeGuard[StrPath]:
-    return not isinstance(source, Corpus) and os.fspath(source).endswith(".safetensors") and Path(source).is_file()
+    return not isinstance(source, Corpus) and os.fspath(source).endswith(".safetensors") and os.path.isfile(source)
 
 
 def _facts(name: str, trained: TrainedText, seed: int, start: TextModel | None) -> Facts:

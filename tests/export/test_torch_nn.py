@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from longhold import InputError, TextModel
 from longhold.data.tokenizers import (
@@ -25,7 +26,7 @@ from longhold.data.tokenizers import (
     tokenizer_from_dict,
 )
 from longhold.export import standalone
-from longhold.export.torch_nn import export_torch
+from longhold.export.torch_nn import SCRIPT, export_torch
 from longhold.models import LanguageModel, LanguageModelConfig
 
 TEXT = "The Time Traveller (for so it will be convenient to speak of him) was expounding.\n我能吞下玻璃 42 × ½ don't\n"
@@ -203,8 +204,24 @@ def test_an_earlier_export_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match=r"thesis\.txt"):
         export_torch(model, tokenizer, tmp_path / "out")
-    with pytest.raises(InputError, match="cannot export to the folder"):
+    with pytest.raises(InputError, match="cannot make the folder"):
         export_torch(model, tokenizer, tmp_path / "no" / "such")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", SCRIPT])
+def test_a_file_of_another_tool_is_kept(tmp_path: Path, name: str) -> None:
+    tokenizer = TOKENIZERS["byte"]
+    model = language_model("gru", tokenizer)
+    export_torch(model, tokenizer, tmp_path)
+    save_file({"weight": torch.zeros(3)}, tmp_path / "foreign", {"format": "pt"})
+    foreign = (tmp_path / "foreign").read_bytes() if name == "model.safetensors" else b'{"version": "1.0"}'
+    (tmp_path / "foreign").unlink()
+    (tmp_path / name).write_bytes(foreign)
+    with pytest.raises(InputError, match=f"{name}' is there already and is not"):
+        export_torch(model, tokenizer, tmp_path)
+    assert (tmp_path / name).read_bytes() == foreign
+    export_torch(model, tokenizer, tmp_path, overwrite=True)
+    assert (tmp_path / name).read_bytes() != foreign
 
 
 def test_facts_that_are_nobodys_business_stay_out(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_metrics_that_were_cut(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot make the run folder"):
+    with pytest.raises(InputError, match="cannot make the folder"):
         trained_in(tmp_path / "file" / "run")
 
 

@@ -189,6 +189,9 @@ def test_events_add_up_and_are_said_in_words() -> None:
     assert (best, training, count) == ([30, 3.25], 2.5, 4)
 
 
+DONE = {"state": "done", "model": 1, "best": 3.25, "words": 0.5, "early": False}
+
+
 @needs_node
 @pytest.mark.parametrize(
     ("last", "language", "expected"),
@@ -197,11 +200,13 @@ def test_events_add_up_and_are_said_in_words() -> None:
         ({"state": "stopped"}, "zh-Hans", "还没有可保留的模型"),
         ({"state": "failed", "error": "no disk"}, "en", "It failed: no disk"),
         (
-            {"state": "done", "model": 1, "best": 3.25, "words": 0.5, "early": True, "diagnosis": "learnt little"},
+            {**DONE, "words_unit": "words", "early": True, "diagnosis": "learnt little"},
             "en",
-            "Done in 61 s: 3.25 bits per character on text it never saw. 50 % of the words it writes are words of the "
+            "Done in 61 s: 3.25 bits per character on text it never saw. 50 % of the words it writes occur in the "
             "text. It ended early, since held-out bits no longer fell. It has learnt little",
         ),
+        ({**DONE, "words_unit": "pairs of characters"}, "en", "50 % of the pairs of characters it writes occur"),
+        ({**DONE, "words_unit": "pairs of characters"}, "zh-Hans", "它写出的相邻两字有 50 % 在文本中出现过。"),
     ],
 )
 def test_the_end_is_said_in_words(last: dict[str, Any], language: str, expected: str) -> None:

@@ -11,11 +11,13 @@ import torch
 from starlette.testclient import TestClient
 from torch.nn import functional as F
 
+from longhold.data.tokenizers import CharTokenizer
 from longhold.errors import InputError
 from longhold.inspection import text_properties, time_constants, unit_scores
 from longhold.inspection.calibration import DelayLine
+from longhold.models import LanguageModelConfig
 from longhold.text import TextModel
-from longhold.web.studio import KEPT, LONGEST_TEXT, Studio, numeral
+from longhold.web.studio import KEPT, LONGEST_TEXT, OWN_SAMPLE, SAMPLES, Studio, numeral
 from tests.web.small import OWN, TEXT, ask, client_of, refused, text_model
 
 
@@ -47,6 +49,27 @@ def test_what_is_there(client: TestClient) -> None:
         ("model 2", "RNN", 2, 8),
     ]
     assert told["models"][0]["parameters"] == sum(p.numel() for p in text_model().model.parameters())
+
+
+def model_of(text: str) -> TextModel:
+    tokenizer = CharTokenizer.train(text)
+    return TextModel(LanguageModelConfig(cell="gru", hidden_size=4, vocab_size=tokenizer.vocab_size).build(), tokenizer)
+
+
+def test_the_text_to_open_with_is_one_that_the_model_can_spell() -> None:
+    def samples(model: TextModel) -> dict[str, str]:
+        found = Studio([("it", model)]).about()["models"][0]["samples"]
+        assert found.keys() == SAMPLES.keys()
+        return dict(found)
+
+    english, chinese = (model_of(SAMPLES[language] * 3) for language in ("en", "zh-Hans"))
+    assert set(samples(english).values()) == {SAMPLES["en"]}
+    assert set(samples(chinese).values()) == {SAMPLES["zh-Hans"]}
+    assert samples(model_of("".join(SAMPLES.values()) * 3)) == SAMPLES
+    russian = model_of("На берегу пустынных волн стоял он, дум великих полн. " * 3)
+    own = set(samples(russian).values())
+    assert own == {"".join(russian.write(length=OWN_SAMPLE, seed=0))}
+    assert own.isdisjoint(SAMPLES.values())
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])

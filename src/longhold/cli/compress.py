@@ -21,9 +21,9 @@ def compress(
     from longhold.text import load
 
     target = output or ("-" if file == "-" else f"{file}.lhtx")
-    no_clash(target, force)
+    no_clash(target, file, model, force)
     text_model, data = load(model), bytes_from(file)
     with progress("compressing") as on_progress:
         archive = compressed(text_model, data, on_progress=on_progress)
-    write_bytes(target, archive)
+    write_bytes(target, archive, force)
     say(summary(len(data), len(archive), as_text(data)))

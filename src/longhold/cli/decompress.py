@@ -24,9 +24,9 @@ def decompress(
     from longhold.text import load
 
     target = output or unpacked_name(archive)
-    no_clash(target, force)
+    no_clash(target, archive, model, force)
     text_model, packed = load(model), bytes_from(archive)
     with progress("decompressing") as on_progress:
         data = decompressed(text_model, packed, on_progress=on_progress)
-    write_bytes(target, data)
+    write_bytes(target, data, force)
     say(f"{len(data):,} bytes, as they were")

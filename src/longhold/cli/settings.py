@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from longhold.errors import InputError
+from longhold.files import UNKNOWN, require_output
 from longhold.models import LanguageModelConfig
 from longhold.training import read_toml
 
@@ -48,18 +49,15 @@ def _value(text: str) -> object:
         return text
 
 
-def model_path(source: str, output: Path | None) -> Path:
-    """Where the model goes: as told, else the source's name in the current folder; a model file stays where it is.
+def require_apart(output: Path, config: Path | None) -> None:
+    """Refuse the settings' file as the place of the model."""
+    if config is not None:
+        require_output(output, UNKNOWN, inputs=[config], overwrite=True)
 
-    Raises:
-        InputError: the place is a folder, or its folder is missing.
-    """
+
+def model_path(source: str, output: Path | None) -> Path:
+    """Where the model goes: as told, else the source's name in the current folder; a model file stays where it is."""
     if output is None and source.endswith(".safetensors"):
         output = Path(source)
     stem = re.sub(r"[^\w.-]+", "-", Path(source).stem).strip("-.") or "model"
-    path = Path(f"{stem}.safetensors") if output is None else output
-    if path.is_dir():
-        raise InputError(f"cannot save the model as {path}: that is a folder, expected a file name")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot save the model as {path}: there is no folder {path.parent}")
-    return path
+    return Path(f"{stem}.safetensors") if output is None else output

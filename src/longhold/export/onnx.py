@@ -16,10 +16,11 @@ from torch import Tensor
 
 from longhold._version import __version__
 from longhold.errors import InputError
+from longhold.export.onnx_file import KIND
+from longhold.files import StrPath, write_file
 from longhold.kernels import DirectionParameters
 from longhold.kernels.exported import ONNX_BLOCKS, ONNX_PEEPHOLES
 from longhold.layers import GRU, LSTM, RNN
-from longhold.models.file import StrPath, atomic_write_bytes
 from longhold.models.language_model import LanguageModel
 
 try:
@@ -96,15 +97,20 @@ def export_model(
     return graph.model(f"longhold {model.config.cell} language model", {**_initial(layer), **(metadata or {})})
 
 
-def save_onnx(model: onnx.ModelProto, path: StrPath) -> int:
+def save_onnx(model: onnx.ModelProto, path: StrPath, *, overwrite: bool = False) -> int:
     """Check the model and write it, whole or not at all; returns the number of bytes.
+
+    Args:
+        model: what `export_layer` or `export_model` made.
+        path: the file; an ONNX file of longhold that is there is replaced.
+        overwrite: whether any other file is replaced too.
 
     Raises:
         InputError: the file cannot be written.
     """
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
-    atomic_write_bytes(path, data)
+    write_file(path, data, KIND, overwrite=overwrite)
     return len(data)
 
 

@@ -188,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write text with the recurrent network beside this file.")
     parser.add_argument("--prime", default="", help="text to begin with")
     parser.add_argument("--length", type=int, default=500, help="tokens to write")
-    parser.add_argument("--temperature", type=float, default=0.8, help="below 1 bolder, above 1 wilder; 0: likeliest")
+    parser.add_argument("--temperature", type=float, default=0.8, help="lower: more predictable, higher: more varied")
     parser.add_argument("--seed", type=int, help="the same seed writes the same text")
     given = parser.parse_args()
     if given.length < 0 or not 0 <= given.temperature < float("inf"):

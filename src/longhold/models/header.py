@@ -49,6 +49,25 @@ def read_header(file: BinaryIO) -> Header:
     Raises:
         InputError: it is no such file, or damaged, truncated or longer than it says.
     """
+    header, left = _header(file)
+    metadata = _metadata(header.pop("__metadata__", {}))
+    spans = {name: _span(entry) for name, entry in header.items()}
+    _require_gapless(list(spans.values()), left)
+    return Header(metadata, {name: tuple(entry["shape"]) for name, entry in header.items()})
+
+
+def read_metadata(file: BinaryIO) -> tuple[dict[str, str], set[str]]:
+    """The writer's own texts and the tensors' names; the rest of the file may be damaged.
+
+    Raises:
+        InputError: it is no such file, or the header is damaged.
+    """
+    header, _ = _header(file)
+    return _metadata(header.pop("__metadata__", {})), set(header)
+
+
+def _header(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """The JSON of a header, and how many bytes follow it."""
     size = os.fstat(file.fileno()).st_size
     if size == 0:
         raise InputError("the file is empty")
@@ -60,10 +79,7 @@ def read_header(file: BinaryIO) -> Header:
     header = parse_json(file.read(length), "it is not a safetensors file, or it is damaged")
     if not isinstance(header, dict):
         raise InputError("it is not a safetensors file, or it is damaged")
-    metadata = _metadata(header.pop("__metadata__", {}))
-    spans = {name: _span(entry) for name, entry in header.items()}
-    _require_gapless(list(spans.values()), size - 8 - length)
-    return Header(metadata, {name: tuple(entry["shape"]) for name, entry in header.items()})
+    return header, size - 8 - length
 
 
 def parse_json(text: bytes | str, complaint: str) -> Any:

@@ -4,13 +4,15 @@ import contextlib
 import csv
 import io
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, BinaryIO, Self, final
 
 from longhold.errors import InputError
+from longhold.files import UNKNOWN, Kind, Source, require_output
 from longhold.study.row import Row, Stage
 
 FORMAT = 1
@@ -32,6 +34,14 @@ CREATE VIEW IF NOT EXISTS results AS SELECT {_COLUMNS} FROM rows;
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {FORMAT};
 """
+
+
+def _is_store(file: BinaryIO) -> bool:
+    head = file.read(72)
+    return head.startswith(b"SQLite format 3\0") and head[68:] == _APPLICATION.to_bytes(4, "big")
+
+
+_STORE = Kind("a study of longhold", _is_store)
 
 
 @final
@@ -62,6 +72,18 @@ class Store:
             self._connection.close()
             self._connection = None
 
+    def require_writable(self, inputs: Iterable[Source] = ()) -> None:
+        """Refuse a place where rows could not be kept, before any run.
+
+        Args:
+            inputs: what is read besides.
+
+        Raises:
+            InputError: something else than a study is there, or no file can be written.
+        """
+        require_output(self.path, _STORE, inputs=inputs)
+        require_output(f"{self.path}-journal", UNKNOWN, overwrite=True)  # SQLite's, while it writes
+
     def write(self, row: Row) -> None:
         """Keep a row. One that is there already stays as it is, since it says the same.
 
@@ -88,7 +110,7 @@ class Store:
         Raises:
             InputError: the file is damaged, newer than this longhold, or no store. A file that is missing has no rows.
         """
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             return ()
         with self._told():
             found = self._open().execute("SELECT row FROM rows WHERE plan = ? OR ? IS NULL", (plan, plan)).fetchall()
@@ -97,7 +119,7 @@ class Store:
 
     def plans(self) -> tuple[str, ...]:
         """The plans that have rows."""
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             return ()
         with self._told():
             return tuple(name for (name,) in self._open().execute("SELECT DISTINCT plan FROM rows ORDER BY plan"))
@@ -110,6 +132,8 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
+            if os.path.exists(self.path) and not os.path.isfile(self.path):
+                raise InputError(f"{self.path}: not a file, expected a study")
             self._connection = sqlite3.connect(self.path, timeout=60)
             self._prepare(self._connection)
         return self._connection

@@ -6,16 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field, JsonValue
 
+from longhold.data.batching import Tokens
 from longhold.data.corpora import Corpus, split
-from longhold.data.frequencies import log_frequencies
+from longhold.data.frequencies import log_frequencies, token_counts
+from longhold.data.held_text import HeldText
 from longhold.data.overlap import cautions
 from longhold.data.tokenizers import CharTokenizer, Tokenizer, train_tokenizer
-from longhold.data.tokenizers.char import rare_count
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
@@ -30,6 +29,8 @@ from longhold.training.sampled import Writer, prime_of
 
 SMALL_TEXT = 50_000
 """Characters below which a person should not expect much."""
+
+_BEGINNING = 1 << 20  # characters of the held-out text that a prime is looked for in
 
 _GENTLER = 0.5  # the share of the preset's learning rate with which a trained model goes on
 
@@ -106,26 +107,27 @@ class TextPlan:
     tokenizer: Tokenizer
     model: LanguageModel
     config: TrainConfig
-    head: str
-    tail: str
-    tokens: NDArray[np.int64]
-    held_tokens: NDArray[np.int64]
+    head: HeldText
+    tail: HeldText
+    tokens: Tokens
+    held_tokens: Tokens
     run: Run | None
     before: Spent
 
     def scale(self) -> Scale:
         """Measured on the held-out text, which the figures are of."""
-        guess = -log_frequencies(self.tokens, self.tokenizer.vocab_size)[self.held_tokens].mean()
+        size = self.tokenizer.vocab_size
+        guess = -log_frequencies(self.tokens, size) @ token_counts(self.held_tokens, size) / len(self.held_tokens)
         return Scale(
             characters_per_token=len(self.tail) / len(self.held_tokens),
-            bytes_per_token=len(self.tail.encode()) / len(self.held_tokens),
+            bytes_per_token=self.tail.size / len(self.held_tokens),
             steps_per_epoch=text_batches(self.tokens, self.config).per_epoch,
             guess=float(guess),
         )
 
     def writer(self) -> Writer:
         """What writes samples, from words of the held-out text."""
-        return Writer(self.model, self.tokenizer, prime_of(self.tail))
+        return Writer(self.model, self.tokenizer, prime_of(str(self.tail[:_BEGINNING])))
 
 
 def plan_text(
@@ -151,13 +153,13 @@ def plan_text(
     Raises:
         InputError: an option cannot be used, or the text is too short for a batch.
     """
-    head, tail = split(corpus.text, options.held_out)
+    head, tail = split(corpus.held, options.held_out)
     for sentence in corpus.notes:
         note(f"{corpus.name}: {sentence}")
     for sentence in (*_size(head), *cautions(head, tail)):
         note(sentence)
     tokenizer = _tokenizer(head, options) if begun is None else begun.tokenizer
-    tokens, held_tokens = tokenizer.encode(head), tokenizer.encode(tail)
+    tokens, held_tokens = tokenizer.encode_held(head), tokenizer.encode_held(tail)
     chosen = _preset(options, begun, len(head), device, tokenizer.vocab_size)
     config = fitted_config(_config(chosen, options, gentler=begun is not None), tokens)
     if begun is None:
@@ -201,22 +203,22 @@ def _preset(options: TextOptions, begun: Begun | None, characters: int, device: 
     return preset(characters, device, cores, options.cell, options.recipe, seconds, ids, options.hidden_size)
 
 
-def _begin_with_frequencies(model: LanguageModel, tokens: NDArray[np.int64]) -> LanguageModel:
+def _begin_with_frequencies(model: LanguageModel, tokens: Tokens) -> LanguageModel:
     """The model with an output bias that knows how frequent each id is, which the first steps would else go to."""
     with torch.no_grad():
         model.output.bias.add_(torch.from_numpy(log_frequencies(tokens, model.config.vocab_size)))
     return model
 
 
-def _size(head: str) -> tuple[str, ...]:
+def _size(head: HeldText) -> tuple[str, ...]:
     if len(head) >= SMALL_TEXT:
         return ()
     return (f"{len(head):,} characters are little to learn from: expect imitation of style, not sense",)
 
 
-def _tokenizer(head: str, options: TextOptions) -> Tokenizer:
+def _tokenizer(head: HeldText, options: TextOptions) -> Tokenizer:
     if options.tokenizer == "char" and options.vocab_size is None:
-        return CharTokenizer.train(head, least_count=rare_count(head))
+        return CharTokenizer.without_rare(head)
     return train_tokenizer(options.tokenizer, head, options.vocab_size)
 
 
@@ -242,7 +244,7 @@ def _run(
     """The folder's run; a model that goes on takes the place of the run before, and goes on where it was stopped."""
     unused = {name for name in _ADDED_LATER if getattr(model_config, name) == _default(name)}
     facts: dict[str, JsonValue] = {
-        "text_sha256": hashlib.sha256(corpus.text.encode("utf-8", "surrogatepass")).hexdigest(),
+        "text_sha256": hashlib.sha256(corpus.held.utf8).hexdigest(),
         "tokenizer_sha256": hashlib.sha256(repr(tokenizer.to_dict()).encode()).hexdigest(),
         "model": model_config.model_dump(mode="json", exclude=unused),
     }
@@ -292,7 +294,7 @@ def _sentence(
     return f"{_shape(model_config)}, {_count(model):,} parameters; {_steps(config)}"
 
 
-def _going_on(begun: Begun, config: TrainConfig, head: str) -> str:
+def _going_on(begun: Begun, config: TrainConfig, head: HeldText) -> str:
     other = begun.characters is not None and begun.characters != len(head)
     text = (
         f"; this is another text ({len(head):,} characters to train on, {begun.characters:,} before), so held-out "

@@ -12,13 +12,42 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.models.file import atomic_write_bytes, read_model, write_model
+from longhold.files import TEMPORARY, Kind, StrPath, beginning, make_folder, require_folder, write_file
+from longhold.models.file import file_kind, read_model, write_model
 from longhold.training.checkpoint import Counters, counters_of
 from longhold.training.config import TrainConfig, digest
 from longhold.training.metrics import Entry, JsonLines, TensorBoard
 
 Saved: TypeAlias = tuple[dict[str, Tensor], dict[str, Any]]
 """A checkpoint as it is in its file: tensors by name and the document beside them."""
+
+_MODEL_SUFFIX = ".safetensors"
+
+
+def run_folder(output: StrPath) -> Path:
+    """Where the run of a model file lives, beside it and of no other: `NAME.run` for `NAME.safetensors`, `NAME-run` for
+    any other `NAME`."""
+    path = Path(output)
+    stem = path.name.removesuffix(_MODEL_SUFFIX)
+    return path.parent / (f"{stem}.run" if stem not in ("", path.name) else f"{path.name}-run")
+
+
+def _is_plan(file: BinaryIO) -> bool:
+    return _plan(file.read()) is not None
+
+
+def _is_lock(file: BinaryIO) -> bool:
+    number = file.read(_LONGEST_NUMBER + 1)
+    return number.isdigit() and len(number) <= _LONGEST_NUMBER
+
+
+_LONGEST_NUMBER = 20  # digits of a process id
+_KINDS = {
+    "checkpoint.safetensors": file_kind("checkpoint"),
+    "metrics.jsonl": beginning("metrics of a run of longhold", b'{"step": '),
+    "lock": Kind("the lock of a run of longhold", _is_lock),
+}
+_PLAN = Kind("the plan of a run of longhold", _is_plan)
 
 
 @final
@@ -73,16 +102,24 @@ class Run:
             InputError: the file cannot be read or is not a plan.
         """
         try:
-            plan = json.loads(self.plan_path.read_text(encoding="utf-8"))
+            plan = _plan(self.plan_path.read_bytes())
         except FileNotFoundError:
             return None
         except OSError as error:
             raise InputError(f"cannot read {self.plan_path}: {error.strerror or error}") from None
-        except ValueError:
-            plan = None
-        if not isinstance(plan, dict) or not all(isinstance(plan.get(key), dict) for key in ("facts", "training")):
+        if plan is None:
             raise InputError(f"{self.plan_path} is not a plan: it was edited; start over in another folder")
         return plan
+
+    def require_ours(self) -> None:
+        """Refuse a folder that a run could not be written in, or whose files are not those of a run.
+
+        Raises:
+            InputError: one line with the reason.
+        """
+        require_folder(self.folder, {self.plan_path.name: _PLAN}, overwrite=True)
+        self.stored_plan()
+        require_folder(self.folder, _KINDS)
 
     @contextlib.contextmanager
     def opened(self, config: TrainConfig) -> Iterator[Saved | None]:
@@ -91,12 +128,10 @@ class Run:
         Raises:
             InputError: another process works here, the folder holds a run with another plan, or a file is damaged.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the run folder {self.folder}: {error.strerror or error}") from None
+        self.require_ours()
+        make_folder(self.folder)
         with _locked(self.folder / "lock"):
-            for left in self.folder.glob(".longhold-*.tmp"):  # of a process killed while it was writing
+            for left in self.folder.glob(TEMPORARY):  # of a process killed while it was writing
                 left.unlink()
             self._agree(config)
             saved = read_model(self.checkpoint_path) if self.checkpoint_path.exists() else None
@@ -182,7 +217,8 @@ class Run:
         if stored is None and self.checkpoint_path.exists():
             raise InputError(f"{self.folder} has a checkpoint but no plan.json: start over in another folder")
         if stored is None or not self.checkpoint_path.exists():  # a plan that nothing was saved for binds no one
-            atomic_write_bytes(self.plan_path, (json.dumps(plan, indent=2, ensure_ascii=False) + "\n").encode())
+            written = (json.dumps(plan, indent=2, ensure_ascii=False) + "\n").encode()
+            write_file(self.plan_path, written, _PLAN)
         elif digest(stored) != self._plan_digest:
             raise InputError(
                 f"{self.folder} holds a run with another plan: {_differences(stored, plan)}; "
@@ -196,6 +232,16 @@ class Run:
         position = document.get("metrics_bytes")
         if type(position) is not int or position < 0:
             raise InputError(f"{self.checkpoint_path} was edited: metrics_bytes is {position!r:.40}")
+
+
+def _plan(text: bytes) -> dict[str, Any] | None:
+    """A stored plan; None for what is none."""
+    try:
+        plan = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(plan, dict) and all(isinstance(plan.get(key), dict) for key in ("facts", "training"))
+    return plan if whole else None
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
@@ -255,5 +301,5 @@ else:
 
 
 def _holder(path: Path) -> str:
-    text = path.read_bytes()[:20].decode("ascii", "replace")
+    text = path.read_bytes()[:_LONGEST_NUMBER].decode("ascii", "replace")
     return f" (process {text})" if text.isdigit() else ""

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import final
 
 import torch
 
+from longhold.data.held_text import HeldText, seamed
 from longhold.data.tokenizers import Tokenizer
 from longhold.models.contract import SequenceModel, device_of
 from longhold.sampling import SamplingConfig, generate
@@ -15,6 +17,7 @@ _PRIME = 24
 _PRIME_WITHOUT_SPACES = 8
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SPACED = 20  # letters to a space at most, in text that is written in words
+_JUDGED = 4  # pieces of a million characters in which letters and spaces are counted
 
 
 def prime_of(text: str) -> str:
@@ -69,17 +72,25 @@ class KnownWords:
         return self.known / self.total if self.total else 0.0
 
 
-def known_words(sample: str, text: str) -> KnownWords:
+def known_words(sample: str, text: str | HeldText) -> KnownWords:
     """Count the words of `sample` and those of them that occur in `text`, whatever their case.
 
     A word is letters of any script, with apostrophes between them. In a text with fewer than one space to 20 letters,
     as Chinese or Thai, two neighbouring characters take its place.
     """
-    letters = sum(map(len, _WORD.findall(text)))
-    unit = "words" if letters <= _SPACED * sum(map(text.count, " \n")) else "pairs of characters"
+    letters = spaces = 0
+    for part in islice(seamed(text), _JUDGED):
+        letters += sum(map(len, _WORD.findall(part)))
+        spaces += sum(map(part.count, " \n"))
+    unit = "words" if letters <= _SPACED * spaces else "pairs of characters"
     split = _words if unit == "words" else _pairs
-    written, there = split(sample)[:-1], set(split(text))
-    return KnownWords(sum(word in there for word in written), len(written), unit)
+    written = split(sample)[:-1]
+    unseen = set(written)
+    for part in seamed(text):
+        folded = part.casefold()
+        if any(word in folded for word in unseen):  # to look for them costs less than to split a long text
+            unseen.difference_update(split(part))
+    return KnownWords(sum(word not in unseen for word in written), len(written), unit)
 
 
 def _words(text: str) -> list[str]:

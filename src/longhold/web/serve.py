@@ -14,6 +14,7 @@ import uvicorn
 from pydantic import Field
 
 from longhold.errors import InputError
+from longhold.files import make_folder, require_folder
 from longhold.models.config import Config
 from longhold.text import TextModel
 from longhold.web.app import application
@@ -149,12 +150,10 @@ def bind(address: str, port: int) -> socket.socket:
 
 def _writable(folder: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot keep models in {folder}: {(error.strerror or str(error)).lower()}") from None
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"cannot keep models in {folder}: it may not be written to")
-    return folder.resolve()
+        require_folder(folder, {})
+        return make_folder(folder).resolve()
+    except InputError as error:
+        raise InputError(f"cannot keep models in {folder}: {error}") from None
 
 
 def _address(config: ServeConfig) -> str:

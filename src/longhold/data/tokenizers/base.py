@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import codecs
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longhold.data.held_text import HeldText, pieces
 from longhold.errors import InputError
 
 Ids = NDArray[np.int64]
+SmallIds = NDArray[np.integer[Any]]
 
 
 class Tokenizer(ABC):
@@ -34,6 +36,21 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode(self, text: str) -> Ids:
         """The ids of `text`, shape `(N,)`, int64."""
+
+    def encode_held(self, text: HeldText) -> SmallIds:
+        """The ids of a text of any length, in the smallest of uint8, uint16 and int32 that holds them all.
+
+        The same ids as `encode` gives, without the text as one `str` and without eight bytes an id.
+        """
+        small = smallest_type(self.vocab_size)
+        ids = bytearray()
+        for piece in unicode_pieces(self._encodable(text)):
+            ids += self.encode(piece).astype(small).data
+        return np.frombuffer(ids, small)
+
+    def _encodable(self, text: HeldText) -> Iterator[str]:
+        """`text` in pieces whose ids, one piece after the other, are those of the whole."""
+        return pieces(text)
 
     @abstractmethod
     def token_bytes(self, token: int) -> bytes:
@@ -97,15 +114,34 @@ def integers(ids: Iterable[int]) -> list[int]:
     return values
 
 
-def utf8(text: str) -> bytes:
-    """`text` in UTF-8; `InputError` where a lone surrogate stands."""
+def smallest_type(vocab_size: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:
+    """The integer type of the fewest bytes that holds the ids `0 .. vocab_size - 1`."""
+    if vocab_size <= 1 << 8:
+        return np.uint8
+    return np.uint16 if vocab_size <= 1 << 16 else np.int32
+
+
+def utf8(text: str, begins: int = 0) -> bytes:
+    """`text` in UTF-8; `InputError` where a lone surrogate stands.
+
+    `begins` characters stood before it in the text that the error speaks of.
+    """
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        position = error.start
+        lone, position = ord(text[error.start]), begins + error.start
         raise InputError(
-            f"text must be valid Unicode, got the lone surrogate U+{ord(text[position]):04X} at position {position}"
+            f"text must be valid Unicode, got the lone surrogate U+{lone:04X} at position {position}"
         ) from None
+
+
+def unicode_pieces(parts: Iterable[str]) -> Iterator[str]:
+    """The parts of a text as they are; `InputError` at the first lone surrogate."""
+    begins = 0
+    for part in parts:
+        utf8(part, begins)
+        yield part
+        begins += len(part)
 
 
 def require_id(token: int, vocab_size: int) -> None:

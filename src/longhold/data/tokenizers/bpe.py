@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, ClassVar, final
 
@@ -12,11 +11,11 @@ import numpy as np
 import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
-from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, utf8
+from longhold.data.held_text import HeldText, seamed
+from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, unicode_pieces, utf8
 from longhold.errors import InputError
 
 _CHUNK = 1 << 16
-_SEAM = re.compile(r"(?<=\S\n)(?=\S)")
 
 
 @final
@@ -40,12 +39,11 @@ class BPETokenizer(Tokenizer):
         self._engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
 
     @classmethod
-    def train(cls, text: str, vocab_size: int | None = None) -> BPETokenizer:
+    def train(cls, text: str | HeldText, vocab_size: int | None = None) -> BPETokenizer:
         """Merges of `text` up to `vocab_size` ids (default 2,000; the 256 bytes count). A short text may give fewer."""
         size = 2_000 if vocab_size is None else vocab_size
         if size < 256:
             raise InputError(f"vocab_size of bpe must be at least 256, got {vocab_size}")
-        utf8(text)
         engine = tokenizers.Tokenizer(models.BPE())
         engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         trainer = trainers.BpeTrainer(
@@ -54,7 +52,7 @@ class BPETokenizer(Tokenizer):
             special_tokens=[],
             show_progress=False,
         )
-        engine.train_from_iterator(_chunks(text), trainer)
+        engine.train_from_iterator(unicode_pieces(seamed(text, _CHUNK)), trainer)
         trained = json.loads(engine.to_str())["model"]
         form = _form(trained["vocab"], trained["merges"])
         return cls(json.dumps(form, ensure_ascii=False, separators=(",", ":")))
@@ -65,8 +63,11 @@ class BPETokenizer(Tokenizer):
 
     def encode(self, text: str) -> Ids:
         utf8(text)
-        ids = (self._engine.encode(chunk, add_special_tokens=False).ids for chunk in _chunks(text))
+        ids = (self._engine.encode(chunk, add_special_tokens=False).ids for chunk in seamed(text, _CHUNK))
         return np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64)
+
+    def _encodable(self, text: HeldText) -> Iterator[str]:
+        return seamed(text)
 
     def token_bytes(self, token: int) -> bytes:
         require_id(token, self.vocab_size)
@@ -154,19 +155,6 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a name stands twice")
     return found
-
-
-def _chunks(text: str) -> Iterator[str]:
-    """Cuts `text` where the library's own split has a seam in any case, so that the pieces are the same as uncut.
-
-    A single line break between two characters that are not white space is such a place.
-    """
-    start = 0
-    while start < len(text):
-        seam = _SEAM.search(text, start + _CHUNK)
-        end = seam.start() if seam else len(text)
-        yield text[start:end]
-        start = end
 
 
 def _byte_names() -> dict[str, int]:

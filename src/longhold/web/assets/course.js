@@ -57,10 +57,10 @@ function sentences(say, ...said) {
 }
 
 function doneWords(course, say) {
-  const { best, words, early, seconds } = course;
+  const { best, words, words_unit: unit, early, seconds } = course;
   const time = say.time(seconds);
   const figures = { time, best: say.number(best, 2), words: say.percent(words ?? 0) };
-  const said = best === null || words === null ? say("course_done_plain", { time }) : say("course_done", figures);
+  const said = best === null || words === null ? say("course_done_plain", { time }) : say(unit === "words" ? "course_done" : "course_done_pairs", figures);
   return sentences(say, said, early ? say("course_early") : "");
 }
 
