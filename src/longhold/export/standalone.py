@@ -164,6 +164,7 @@ def write(
     else:
         generator.manual_seed(seed)
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    prime = prime.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")  # as the model's training read it
     ids, state = torch.tensor(tokenizer.encode(prime) or [tokenizer.start()])[:, None], None
     for _ in range(length):
         logits, state = model(ids, state)

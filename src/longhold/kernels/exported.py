@@ -44,9 +44,13 @@ def is_onnx() -> bool:
     return is_written() and _is_onnx()
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _is_onnx() -> bool:  # dynamo, which an exporter falls back to, holds torch's own function for False
+def _is_onnx() -> bool:
     return torch.onnx.is_in_onnx_export()
+
+
+# Dynamo, which an exporter falls back to, holds torch's function for False, but calls what is marked so. It is what
+# torch.compiler.assume_constant_result does, which imports the whole of it.
+_is_onnx._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def run_written(call: StackCall) -> StackResult | None:

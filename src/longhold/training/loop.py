@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from longhold.models.contract import SequenceModel, device_of
+from longhold.errors import InputError
+from longhold.models.contract import SequenceModel, device_of, able_to_learn
 from longhold.training.batches import Batches
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import join
@@ -37,6 +38,7 @@ class TrainResult:
     """All time spent, over all processes that worked on the run."""
 
 
+@able_to_learn()
 def train(
     model: SequenceModel,
     batches: Batches,
@@ -58,6 +60,8 @@ def train(
     end the step under way, save, and raise `Interrupted`. Under `torchrun` each worker calls this with the same model
     and the same `batches` of the whole batch; gradients are averaged, and the main worker alone writes and reports.
 
+    A caller's `torch.no_grad()` or `torch.inference_mode()` does not hold inside.
+
     torch's global generators are seeded from `config.seed` inside, and are left as they were found.
 
     Args:
@@ -75,6 +79,7 @@ def train(
             cannot be written, a precision that the device has not.
         Interrupted: after Ctrl-C or SIGTERM, with the checkpoint written.
     """
+    _require_batches(batches)
     workers = join()
     with contextlib.ExitStack() as stack:
         stack.enter_context(generators_kept(device_of(model)))
@@ -100,6 +105,13 @@ def train(
                     signal,
                 )
     return _result(session)
+
+
+def _require_batches(batches: object) -> None:
+    if not isinstance(batches, Batches):
+        raise InputError(
+            f"batches should be addressed by step, such as text_batches(tokens, config), got {type(batches).__name__}"
+        )
 
 
 def _result(session: Session) -> TrainResult:

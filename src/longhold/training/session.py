@@ -94,6 +94,7 @@ class Session:
         self.workers = workers or Workers()
         self.device = device_of(model)
         require_precision(config.precision, self.device)
+        _require_trainable(model)
         self.batches = batches.shard(self.workers.rank, self.workers.world) if self.workers.world > 1 else batches
         learned = any(leaf.requires_grad for leaf in state_leaves(model.initial_state(1)))
         self.objective = self.workers.wrap(_Objective(model), some_unused=learned)
@@ -352,6 +353,17 @@ class Session:
         if self._saved_step is None:
             return f"{advice}; no checkpoint was written yet"
         return f"{advice}; the checkpoint of step {self._saved_step} stays in {self.run.folder}"
+
+
+def _require_trainable(model: SequenceModel) -> None:
+    """Refuse a model that autograd cannot reach; InputError says why."""
+    name, parameters = type(model).__name__, list(model.parameters())
+    if not any(parameter.requires_grad for parameter in parameters):
+        raise InputError(f"{name} has no parameter to train: expected one with requires_grad=True at least")
+    if any(parameter.is_inference() for parameter in parameters):
+        raise InputError(f"{name} was made under torch.inference_mode(), so it cannot be trained: make it outside")
+    if any(parameter.is_meta for parameter in parameters):
+        raise InputError(f"{name} is on the meta device, which holds no numbers to train")
 
 
 def generators_kept(device: torch.device) -> contextlib.AbstractContextManager[None]:
