@@ -438,7 +438,9 @@ def train(
 
 def _require_arguments(source: object, paths: Mapping[str, object]) -> None:
     """Refuse a text or a path that is of another type."""
-    if not isinstance(source, Corpus | str | os.PathLike) or isinstance(source, os.PathLike) and not _is_named(source):
+    if not isinstance(source, Corpus | str | os.PathLike) or (
+        isinstance(source, os.PathLike) and not _is_named(source)
+    ):
         raise InputError(
             "a text should be a path, a pattern, a known name or '-' for standard input, or one that is at hand as "
             f"longhold.data.Corpus(name, text), got {type(source).__name__}"

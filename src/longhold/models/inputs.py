@@ -1,4 +1,4 @@
-"""What may come into a model and what it may be asked for: token ids or feature vectors, never the one for the other."""
+"""What may come into a model, token ids or feature vectors, never the one for the other, and what it may be asked."""
 
 import torch
 from torch import Tensor
@@ -46,8 +46,8 @@ def read_targets(targets: Tensor, steps_and_rows: tuple[int, ...], size: int) ->
     """The targets as a cross-entropy takes them, `(T, B)` int64; integers of any type come in.
 
     Raises:
-        InputError: there are none, they are no integers, not one for each step and row, or, where that can be looked at (on the CPU,
-            outside of traced programs), one is neither from 0 to `size` - 1 nor `NOT_ASKED`.
+        InputError: there are none, they are no integers, not one for each step and row, or, where that can be looked at
+            (on the CPU, outside of traced programs), one is neither from 0 to `size` - 1 nor `NOT_ASKED`.
     """
     if targets.dtype not in _WHOLE or targets.numel() == 0 or tuple(targets.shape) != tuple(steps_and_rows):
         expected = f"({', '.join(map(str, steps_and_rows))})"

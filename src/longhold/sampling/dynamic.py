@@ -12,7 +12,7 @@ from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.models.config import Config
-from longhold.models.contract import SequenceModel, State, device_of, evaluation_mode, able_to_learn
+from longhold.models.contract import SequenceModel, State, able_to_learn, device_of, evaluation_mode
 
 
 @final

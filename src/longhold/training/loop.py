@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from longhold.errors import InputError
-from longhold.models.contract import SequenceModel, device_of, able_to_learn
+from longhold.models.contract import SequenceModel, able_to_learn, device_of
 from longhold.training.batches import Batches
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import join
@@ -79,7 +79,7 @@ def train(
             cannot be written, a precision that the device has not.
         Interrupted: after Ctrl-C or SIGTERM, with the checkpoint written.
     """
-    _require_batches(batches)
+    _require_arguments(model, batches, config)
     workers = join()
     with contextlib.ExitStack() as stack:
         stack.enter_context(generators_kept(device_of(model)))
@@ -107,7 +107,11 @@ def train(
     return _result(session)
 
 
-def _require_batches(batches: object) -> None:
+def _require_arguments(model: object, batches: object, config: object) -> None:
+    if not isinstance(model, SequenceModel):
+        raise InputError(f"the model should be a longhold.models.SequenceModel, got {type(model).__name__}")
+    if not isinstance(config, TrainConfig):
+        raise InputError(f"the settings should be a longhold.training.TrainConfig, got {type(config).__name__}")
     if not isinstance(batches, Batches):
         raise InputError(
             f"batches should be addressed by step, such as text_batches(tokens, config), got {type(batches).__name__}"

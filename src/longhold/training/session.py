@@ -18,6 +18,7 @@ from longhold.models.contract import (
     map_state,
     state_leaves,
 )
+from longhold.models.inputs import NOT_ASKED
 from longhold.training.average import in_place, take_into
 from longhold.training.batches import Batches
 from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
@@ -147,8 +148,8 @@ class Session:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             loss, self.position.state = self.objective(
-                batch.inputs.to(self.device),
-                batch.targets.to(self.device),
+                torch.as_tensor(batch.inputs, device=self.device),
+                torch.as_tensor(batch.targets, device=self.device),
                 None if batch.fresh else self.position.state,
             )
         loss.backward()
@@ -156,7 +157,7 @@ class Session:
         self._pending.append(_Taken(lr, loss.detach(), norm))
         counters.step += 1
         self._take_into_average()
-        counters.tokens += batch.targets.numel() * self.workers.world
+        counters.tokens += torch.as_tensor(batch.targets).numel() * self.workers.world
         counters.step_seconds += time.perf_counter() - began
 
     def _take_into_average(self) -> None:
@@ -179,6 +180,7 @@ class Session:
         first = counters.step - len(losses) + 1
         for step, (loss, norm, taken) in enumerate(zip(losses, norms, self._pending, strict=True), start=first):
             if not math.isfinite(loss) or not math.isfinite(norm):
+                self._require_asked(step)
                 name, value = ("training loss", loss) if not math.isfinite(loss) else ("gradient norm", norm)
                 raise InputError(self._broken(f"the {name} became {value} at step {step}", taken.lr))
             before = counters.smoothed if counters.smoothed is not None else loss
@@ -188,6 +190,11 @@ class Session:
             self._last = loss, taken.lr, norm
         self._pending.clear()
         counters.step_seconds += time.perf_counter() - began
+
+    def _require_asked(self, step: int) -> None:
+        """InputError where it is the batch that makes the loss of a step no number."""
+        if bool((torch.as_tensor(self.batches.at(step - 1).targets) == NOT_ASKED).all()):
+            raise InputError(f"the batch of step {step} asks for nothing: all its targets are {NOT_ASKED}")
 
     def follow_up(self, signal: int | None) -> int:
         """Do what is due after a step: evaluate, log, report, save. Gives the signal that any worker received, or 0."""
