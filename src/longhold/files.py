@@ -71,6 +71,18 @@ UNKNOWN: Final = Kind("", lambda file: False)
 """What is never known again, so that it is never replaced unless the caller says so."""
 
 
+def as_path(path: object, what: str) -> str:
+    """A path as a `str`.
+
+    Raises:
+        InputError: it is none; the line calls it `what`.
+    """
+    found = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(found, str):
+        raise InputError(f"{what} should be a path, as str or pathlib.Path, got {type(path).__name__}")
+    return found
+
+
 def require_output(path: StrPath, kind: Kind, *, inputs: Iterable[Source] = (), overwrite: bool = False) -> None:
     """Refuse a file that could not be written at the end, or whose writing would lose something.
 

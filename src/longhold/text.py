@@ -14,9 +14,10 @@ from pydantic import BeforeValidator, Field
 
 from longhold._version import __version__
 from longhold.data.corpora import Corpus, known_names, load_corpus, load_known
+from longhold.data.lines import as_read
 from longhold.data.tokenizers import Tokenizer, start_token, tokenizer_from_dict
 from longhold.errors import InputError
-from longhold.files import Source, StrPath, argument, make_folder, named_beside, quoted, require_output
+from longhold.files import Source, StrPath, argument, as_path, make_folder, named_beside, quoted, require_output
 from longhold.inspection.text_trace import TextTrace, trace_text
 from longhold.models.config import Config
 from longhold.models.contract import SequenceModel, device_of
@@ -89,6 +90,8 @@ class _Document(Config):
 class TextModel:
     """A model of text that can write, score and be saved.
 
+    Every text that it is given is read as training reads one: a line feed for every CR LF and CR, no byte order mark.
+
     Where there is no text to begin from, it begins after the **start token**: the newline, else the space, else id 0,
     the first of them that the vocabulary has.
 
@@ -117,7 +120,7 @@ class TextModel:
         With a tokenizer that falls back to bytes they go in all the same, as bytes the model has hardly met; with a
         closed vocabulary `write` and `score` refuse them.
         """
-        return self.tokenizer.unknown(text)
+        return self.tokenizer.unknown(as_read(text))
 
     def write(
         self,
@@ -170,7 +173,7 @@ class TextModel:
         rule = self.tokenizer.continuations
         pieces = self._pieces(generate(self.model, tokens, length, config, seed=seed, continuations=rule))
         written = until_stop(pieces, stop_texts(stop))
-        return chain([prompt], written) if echo and prompt else written
+        return chain([as_read(prompt)], written) if echo and prompt else written
 
     def _pieces(self, ids: Iterator[int]) -> Iterator[str]:
         stream = self.tokenizer.stream()
@@ -178,7 +181,8 @@ class TextModel:
 
     def prompt_ids(self, prompt: str) -> NDArray[np.int64]:
         """The ids the model reads before it writes: those of the prompt, or the start token for an empty one."""
-        return self.tokenizer.encode(prompt) if prompt else np.array([start_token(self.tokenizer)])
+        read = as_read(prompt, "the prompt")
+        return self.tokenizer.encode(read) if read else np.array([start_token(self.tokenizer)])
 
     def score(self, text: str, *, dynamic: DynamicConfig | None = None) -> Score:
         """How well the model predicts `text`, read once with the state carried, begun after the start token.
@@ -199,6 +203,7 @@ class TextModel:
         Example:
             >>> for place in model.surprises(text).largest(5): print(f"{place.bits:.1f} bits for {place.text!r}")
         """
+        text = as_read(text, "the text to score")
         if not text:
             raise InputError("the text to score is empty")
         ids = self.tokenizer.encode(text)
@@ -221,7 +226,7 @@ class TextModel:
         return trace_text(
             self.model,
             self.tokenizer,
-            text,
+            as_read(text, "the text to trace"),
             begin=start_token(self.tokenizer),
             likeliest=likeliest,
             on_step=on_step,
@@ -238,6 +243,7 @@ class TextModel:
             InputError: the file cannot be written, is there and is no such model, or the model is one that has no file
                 form (an n-gram).
         """
+        as_path(path, "the file")
         if not isinstance(self.model, LanguageModel):
             raise InputError(f"only a LanguageModel can be saved, not a {type(self.model).__name__}")
         document = {
@@ -249,6 +255,7 @@ class TextModel:
         write_model(path, self.model.state_dict(), document, overwrite=overwrite)
 
     @classmethod
+    @torch.inference_mode(False)  # what is loaded can be trained, wherever that was
     def load(cls, path: StrPath, device: torch.device | str | None = None) -> Self:
         """The model that `save` wrote, in evaluation mode, whatever device it was saved from.
 
@@ -260,6 +267,7 @@ class TextModel:
             InputError: see `read_model`; or the file holds something else than a language model, or one whose parts do
                 not fit; or there is no such device.
         """
+        as_path(path, "a model file")
         device = _present(torch.get_default_device() if device is None else device)
         tensors, document = read_model(path, device=device)
         kind = document["kind"]
@@ -297,10 +305,13 @@ def load(path: StrPath, device: torch.device | str | None = None) -> TextModel:
 
 def _present(device: torch.device | str) -> torch.device:
     try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:  # torch asserts when it was built without the device
+        found = torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch asserts when it was built without the device
         reason = str(error).splitlines()[0]
         raise InputError(f"device {str(device)!r} cannot be used here: {reason}") from None
+    if found.type == "meta":
+        raise InputError("device 'meta' holds no numbers: expected cpu, cuda, cuda:0, mps ...")
+    return found
 
 
 def train(
@@ -381,6 +392,7 @@ def train(
             as it was.
         Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
     """
+    _require_arguments(source, {"begin": begin, "output": output, "folder": folder})
     if more is not None and budget is not None:
         raise InputError(f"budget={budget!r} and more={more!r}: expected one of them")
     seconds = more if budget is None else budget
@@ -396,8 +408,8 @@ def train(
         held_out=held_out,
         budget_seconds=None if seconds is None else parse_duration(seconds),
         seed=seed,
-        model=dict(model or {}),
-        training=dict(training or {}),
+        model=_mapping(model, "model"),
+        training=_mapping(training, "training"),
     )
     run = None if folder is None else Run(Path(folder), tensorboard=tensorboard)
     _require_places(output, run, () if isinstance(source, Corpus) or _is_model(source) else (source,), overwrite)
@@ -435,6 +447,30 @@ def train(
     if on_trained is not None:
         on_trained(trained)
     return made
+
+
+def _require_arguments(source: object, paths: Mapping[str, object]) -> None:
+    """Refuse a text or a path that is of another type."""
+    if not isinstance(source, Corpus | str | os.PathLike) or (
+        isinstance(source, os.PathLike) and not _is_named(source)
+    ):
+        raise InputError(
+            "a text should be a path, a pattern, a known name or '-' for standard input, or one that is at hand as "
+            f"longhold.data.Corpus(name, text), got {type(source).__name__}"
+        )
+    for name, path in paths.items():
+        if path is not None and not isinstance(path, TextModel):
+            as_path(path, name)
+
+
+def _is_named(path: os.PathLike[Any]) -> bool:
+    return isinstance(os.fspath(path), str)
+
+
+def _mapping(values: object, name: str) -> dict[str, Any]:
+    if values is not None and not isinstance(values, Mapping):
+        raise InputError(f"{name}={values!r:.60}: expected a dict of settings by name")
+    return dict(values or {})
 
 
 def _require_places(output: StrPath | None, run: Run | None, read: Sequence[Source], overwrite: bool) -> None:

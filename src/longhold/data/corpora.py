@@ -16,6 +16,7 @@ from typing import IO, Any, BinaryIO, TypeVar
 from longhold.data.catalogue import KNOWN, locate, own_file, packed_text
 from longhold.data.decoding import Decoded, decode
 from longhold.data.held_text import HeldText
+from longhold.data.lines import as_read
 from longhold.data.overlap import near_twins
 from longhold.errors import InputError
 from longhold.files import Source
@@ -51,12 +52,19 @@ class Corpus:
         self,
         name: str,
         text: str | HeldText,
-        encoding: str,
-        files: int,
-        notes: tuple[str, ...],
+        encoding: str = "utf-8",
+        files: int = 0,
+        notes: tuple[str, ...] = (),
         sources: tuple[Source, ...] = (),
     ) -> None:
-        held = HeldText.of(text)
+        """A text that is at hand; a `str` is read as that of a file is (`longhold.data.lines`).
+
+        Raises:
+            InputError: name or text is no `str`.
+        """
+        if not isinstance(name, str):
+            raise InputError(f"the name of a text should be a str, got {type(name).__name__}")
+        held = text if isinstance(text, HeldText) else HeldText.of(as_read(text))
         for each, value in zip(fields(self), (name, held, encoding, files, notes, sources), strict=True):
             object.__setattr__(self, each.name, value)
 
@@ -90,6 +98,8 @@ def load_corpus(
         return load_known(asked, encoding=encoding)
     if glob.has_magic(asked):
         return _of_pattern(asked, str(path), encoding, leave_out)
+    if "\n" in asked:
+        raise InputError(f"no file {asked!r:.60}; a text itself goes as longhold.data.Corpus(name, text)")
     raise InputError(f"no file, folder or known text {asked!r:.200}; {_suggestion(asked)}")
 
 

@@ -204,6 +204,7 @@ def write(
     else:
         generator.manual_seed(seed)
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    prime = prime.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")  # as the model's training read it
     ids, state = torch.tensor(tokenizer.encode(prime) or [tokenizer.start()])[:, None], None
     following, place = torch.tensor(tokenizer.continuations()), 0
     for _ in range(length):

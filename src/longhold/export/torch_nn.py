@@ -15,6 +15,7 @@ from longhold.export.facts import shareable
 from longhold.export.folder import write_folder
 from longhold.files import Kind, StrPath, beginning
 from longhold.layers import GRU, LSTM, RNN
+from longhold.layers.to_torch import options_beyond_torch
 from longhold.models.header import read_metadata
 from longhold.models.language_model import LanguageModel
 
@@ -72,16 +73,8 @@ def export_torch(
 
 
 def _refuse_what_torch_lacks(layer: RNN | GRU | LSTM) -> None:
-    lacking = {
-        "layer_norm=True": layer.layer_norm,
-        "zoneout": any(layer.zoneout_rates),
-        "peephole=True": layer.peephole,
-        "coupled_gates=True": isinstance(layer, LSTM) and layer.coupled_gates,
-        "reset_after=False": isinstance(layer, GRU) and not layer.reset_after,
-    }
-    for option, used in lacking.items():
-        if used:
-            raise InputError(f"cannot export to torch: {option}, which torch.nn.{type(layer).__name__} does not have")
+    for option in options_beyond_torch(layer):
+        raise InputError(f"cannot export to torch: {option}, which torch.nn.{type(layer).__name__} does not have")
 
 
 def _weights(model: LanguageModel) -> dict[str, Tensor]:

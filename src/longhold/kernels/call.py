@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -108,7 +109,7 @@ class StackCall:
     @property
     def batch(self) -> int:
         """Rows."""
-        return int(self.input.batch_sizes[0]) if isinstance(self.input, PackedSequence) else self.input.shape[1]
+        return packed_rows(self.input) if isinstance(self.input, PackedSequence) else self.input.shape[1]
 
     @property
     def initial(self) -> tuple[Tensor, ...]:
@@ -213,6 +214,12 @@ def _named_tensors(call: StackCall) -> Iterator[tuple[str, Tensor | None]]:
 
 
 _parameters_of = attrgetter(*(field.name for field in fields(DirectionParameters)))
+
+
+def packed_rows(packed: PackedSequence) -> int:
+    """Rows of a packed sequence; while torch.jit.trace looks on a tensor, by which they stay free."""
+    rows: Any = packed.batch_sizes[0]
+    return rows if torch._C._get_tracing_state() is not None else int(rows)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Streams: a stack of layers that the C++ extension steps with its state carried and its weights packed once."""
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -116,6 +117,12 @@ class NativeStream:
         )
         self.quick = self.stepper.products() < QUICK
         self._pace = _Pace(self.stepper.products() >= WIDE)
+
+    def copy(self) -> "NativeStream":
+        """Another stream in the same state, with weights of its own."""
+        made = copy.copy(self)
+        made.stepper, made._pace = self.stepper.copy(), copy.copy(self._pace)
+        return made
 
     def run(self, inputs: Tensor) -> Tensor:
         """(T, B, I) of the weights' type, or (T, B) int64 ids, dense, to (T, B, P). IndexError for an id too large."""

@@ -7,6 +7,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import Recurrence
@@ -17,6 +18,7 @@ from longhold.layers.inputs import Prepared, prepare, restore
 from longhold.layers.masks import LayerMasks, Masks, keep_mask, zone_mask
 from longhold.layers.parameters import Extras, HiddenT, RecurrentModule, Shape
 from longhold.layers.stream import Stream, Weights
+from longhold.layers.to_torch import fx_leaf
 
 Lengths = Tensor | Sequence[int] | int
 TraceT = TypeVar("TraceT")
@@ -152,7 +154,6 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         self,
         input: Tensor | PackedSequence,  # noqa: A002 torch's name
         hx: HiddenT | None = None,
-        *,
         lengths: Lengths | None = None,
         reset: Tensor | None = None,
         masks: Masks | None = None,
@@ -189,6 +190,10 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             IndexError: an id is not from 0 to I - 1 (on the CPU; elsewhere torch's operators find out, or do not). Ids
                 beyond a row's length may be anything.
         """
+        given: object = input
+        if isinstance(given, Proxy):
+            rest = {"hx": hx, "lengths": lengths, "reset": reset, "masks": masks, "checkpoint_every": checkpoint_every}
+            return cast(tuple[Any, HiddenT], fx_leaf(self, given, rest))
         prepared, result = self._run(input, hx, lengths, reset, masks, checkpoint_every=checkpoint_every)
         return restore(prepared, result.output, 0), self._hidden(self._unbatch(prepared, result.state))
 

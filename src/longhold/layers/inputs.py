@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from longhold.kernels.addresses import check_memory
+from longhold.kernels.call import packed_rows
+from longhold.kernels.exported import check_packed
 
 ID_DTYPES = (torch.int64, torch.int32)
 """What token ids may be: an input of these types without a dimension for features."""
@@ -80,7 +82,8 @@ def _prepare_packed(layer: Any, packed: PackedSequence, lengths: Any, reset: Ten
         raise RuntimeError(f"Expected packed data to be 2-D, got {packed.data.dim()}-D")
     else:
         check_features(packed.data, layer.input_size, layer.weight_ih_l0.dtype)
-    steps, batch = len(packed.batch_sizes), int(packed.batch_sizes[0])
+    check_packed()
+    steps, batch = len(packed.batch_sizes), packed_rows(packed)
     return Prepared(packed, steps, batch, True, layer.batch_first, None, None)
 
 

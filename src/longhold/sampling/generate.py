@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -83,10 +84,15 @@ def _checked(
 ) -> Iterator[Tensor]:
     if 0 in prompts.shape:
         raise InputError("the prompt is empty: at least one token is needed to begin from")
-    if length < 0:
-        raise InputError(f"length={length}: expected 0 or more tokens")
+    if not is_count(length):
+        raise InputError(f"length={length!r:.40}: expected 0 or more tokens")
     following = None if rule is None else Following(rule, prompts)
     return _drawn(model, prompts, length, config, generator_from(seed, prompts.device), following)
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a number of something: an integer from 0."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 0
 
 
 def generator_from(seed: int | None, device: torch.device) -> torch.Generator:
@@ -94,10 +100,10 @@ def generator_from(seed: int | None, device: torch.device) -> torch.Generator:
     generator = torch.Generator(device)
     if seed is None:
         generator.seed()
-    elif 0 <= seed < 2**64:
+    elif is_count(seed) and seed < 2**64:
         generator.manual_seed(seed)
     else:
-        raise InputError(f"seed={seed}: expected a whole number from 0 to 2^64 - 1")
+        raise InputError(f"seed={seed!r:.40}: expected a whole number from 0 to 2^64 - 1")
     return generator
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from longhold.errors import InputError
 from longhold.models.budget import parameter_count, solve_hidden_size
-from longhold.models.contract import SequenceModel, State, evaluation_mode
+from longhold.models.contract import SequenceModel, State, able_to_learn, evaluation_mode
 from longhold.models.cost import flops_per_token, solve_hidden_size_for_flops, state_bytes
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
 from longhold.study.examination import TEST_STREAM, examined
@@ -139,7 +139,7 @@ def _alone(seed: int) -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with able_to_learn(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             yield
     finally:

@@ -12,7 +12,7 @@ from torch import Tensor
 from longhold.data.batching import ContiguousBatches
 from longhold.data.timemachine import TutorialText, time_machine_tutorial
 from longhold.errors import InputError
-from longhold.models.contract import State
+from longhold.models.contract import State, able_to_learn
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.sampling import SamplingConfig, generate
 from longhold.training.evaluation import evaluate
@@ -195,6 +195,7 @@ def tutorial_model(cell: str, vocab_size: int, hidden_size: int, seed: int) -> L
     return model
 
 
+@able_to_learn()
 def _run(
     text: TutorialText, cell: str, hidden_size: int, seed: int, epochs: int, on_epoch: Callable[[TutorialEpoch], None]
 ) -> TutorialRun:

@@ -6,10 +6,11 @@ import re
 import statistics
 import time
 from collections.abc import Callable
+from numbers import Real
 from typing import NamedTuple
 
 from longhold.errors import InputError
-from longhold.models.contract import SequenceModel
+from longhold.models.contract import SequenceModel, able_to_learn
 from longhold.training.batches import Batches
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers, join
@@ -53,7 +54,7 @@ def parse_duration(text: str | float) -> float:
             hours, minutes, rest = parts.groups() if parts else (None, None, None)
             seconds = 3600 * float(hours or 0) + 60 * float(minutes or 0) + float(rest or 0)
     else:
-        seconds = float(text)
+        seconds = _number(text)
     if not 0 < seconds <= _LONGEST:
         raise InputError(f"duration {text!r:.60}: expected a time such as 90s, 10m or 1h30m, up to a year")
     return seconds
@@ -62,6 +63,10 @@ def parse_duration(text: str | float) -> float:
 def rough_duration(seconds: float) -> str:
     """`45 s`, `6 minutes`: a time for people, rounded up."""
     return f"{math.ceil(seconds)} s" if seconds < 100 else f"{math.ceil(seconds / 60):,} minutes"
+
+
+def _number(value: object) -> float:
+    return math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
 
 
 def steps_for_budget(seconds: float, probe: Callable[[], float], *, warm_up: int = 3, count: int = 15) -> int:
@@ -92,6 +97,7 @@ def glanced_step_seconds(seconds: float, probe: Callable[[], float]) -> float:
     return statistics.median(taken[1:] or taken)
 
 
+@able_to_learn()
 def step_probe(model: SequenceModel, batches: Batches, config: TrainConfig) -> Callable[[], float]:
     """A probe for `steps_for_budget`: real training steps on a copy of the model, from the real batches.
 
@@ -100,7 +106,7 @@ def step_probe(model: SequenceModel, batches: Batches, config: TrainConfig) -> C
     session = Session(copy.deepcopy(model).train(), batches, config)
 
     def probe() -> float:
-        with generators_kept(session.device):
+        with able_to_learn(), generators_kept(session.device):
             began = time.perf_counter()
             session.advance()
             session.settle()
@@ -109,6 +115,7 @@ def step_probe(model: SequenceModel, batches: Batches, config: TrainConfig) -> C
     return probe
 
 
+@able_to_learn()
 def with_budget(
     config: TrainConfig,
     seconds: float,

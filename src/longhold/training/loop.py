@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from longhold.models.contract import SequenceModel, device_of
+from longhold.errors import InputError
+from longhold.models.contract import SequenceModel, able_to_learn, device_of
 from longhold.training.batches import Batches
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import join
@@ -40,6 +41,7 @@ class TrainResult:
     """Where it diverged and the weights of the best evaluation were kept: since when, and by which setting."""
 
 
+@able_to_learn()
 def train(
     model: SequenceModel,
     batches: Batches,
@@ -65,6 +67,8 @@ def train(
     A run diverges where a loss, a gradient or a weight is not finite, or where training and held-out loss stay far
     above `chance`. It then ends with the weights of its best evaluation, and `TrainResult.diverged` says why.
 
+    A caller's `torch.no_grad()` or `torch.inference_mode()` does not hold inside.
+
     torch's global generators are seeded from `config.seed` inside, and are left as they were found.
 
     Args:
@@ -84,6 +88,7 @@ def train(
             precision that the device has not.
         Interrupted: after Ctrl-C or SIGTERM, with the checkpoint written.
     """
+    _require_arguments(model, batches, config)
     workers, diverged = join(), None
     with contextlib.ExitStack() as stack:
         stack.enter_context(generators_kept(device_of(model)))
@@ -120,6 +125,17 @@ def _go_on(session: Session, run: Run | None, interrupts: Interrupts | None) -> 
                 "give the same command again to go on",
                 signal,
             )
+
+
+def _require_arguments(model: object, batches: object, config: object) -> None:
+    if not isinstance(model, SequenceModel):
+        raise InputError(f"the model should be a longhold.models.SequenceModel, got {type(model).__name__}")
+    if not isinstance(config, TrainConfig):
+        raise InputError(f"the settings should be a longhold.training.TrainConfig, got {type(config).__name__}")
+    if not isinstance(batches, Batches):
+        raise InputError(
+            f"batches should be addressed by step, such as text_batches(tokens, config), got {type(batches).__name__}"
+        )
 
 
 def _result(session: Session, diverged: str | None) -> TrainResult:

@@ -11,6 +11,7 @@ from torch import Tensor
 from longhold.data.corpora import Corpus, require_length
 from longhold.data.openings import common_opening
 from longhold.data.tokenizers import Tokenizer
+from longhold.models.contract import able_to_learn
 from longhold.models.language_model import LanguageModel
 from longhold.training.batches import Batches, text_batches
 from longhold.training.diagnosis import Diagnosis, Reading, Scale, Watch
@@ -58,6 +59,7 @@ class TrainedText:
     """what the training of a model that went on had taken before"""
 
 
+@able_to_learn()
 def train_text(
     corpus: Corpus,
     options: TextOptions,

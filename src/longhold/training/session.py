@@ -18,6 +18,7 @@ from longhold.models.contract import (
     map_state,
     state_leaves,
 )
+from longhold.models.inputs import NOT_ASKED
 from longhold.sampling.sampler import NOT_FINITE
 from longhold.training.average import in_place, take_into
 from longhold.training.batches import Batches
@@ -98,6 +99,7 @@ class Session:
         self.workers = workers or Workers()
         self.device = device_of(model)
         require_precision(config.precision, self.device)
+        _require_trainable(model)
         self.batches = batches.shard(self.workers.rank, self.workers.world) if self.workers.world > 1 else batches
         learned = any(leaf.requires_grad for leaf in state_leaves(model.initial_state(1)))
         self.objective = self.workers.wrap(_Objective(model), some_unused=learned)
@@ -150,8 +152,8 @@ class Session:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             loss, self.position.state = self.objective(
-                batch.inputs.to(self.device),
-                batch.targets.to(self.device),
+                torch.as_tensor(batch.inputs, device=self.device),
+                torch.as_tensor(batch.targets, device=self.device),
                 None if batch.fresh else self.position.state,
             )
         loss.backward()
@@ -159,7 +161,7 @@ class Session:
         self._pending.append(_Taken(lr, loss.detach(), norm))
         counters.step += 1
         self._take_into_average()
-        counters.tokens += batch.targets.numel() * self.workers.world
+        counters.tokens += torch.as_tensor(batch.targets).numel() * self.workers.world
         counters.step_seconds += time.perf_counter() - began
 
     def _take_into_average(self) -> None:
@@ -182,6 +184,7 @@ class Session:
         first = counters.step - len(losses) + 1
         for step, (loss, norm, taken) in enumerate(zip(losses, norms, self._pending, strict=True), start=first):
             if not math.isfinite(loss) or not math.isfinite(norm):
+                self._require_asked(step)
                 name, value = ("training loss", loss) if not math.isfinite(loss) else ("gradient norm", norm)
                 raise self._diverged(f"the {name} became {value} at step {step}")
             before = counters.smoothed if counters.smoothed is not None else loss
@@ -191,6 +194,11 @@ class Session:
             self._last = loss, taken.lr, norm
         self._pending.clear()
         counters.step_seconds += time.perf_counter() - began
+
+    def _require_asked(self, step: int) -> None:
+        """InputError where it is the batch that makes the loss of a step no number."""
+        if bool((torch.as_tensor(self.batches.at(step - 1).targets) == NOT_ASKED).all()):
+            raise InputError(f"the batch of step {step} asks for nothing: all its targets are {NOT_ASKED}")
 
     def follow_up(self, signal: int | None) -> int:
         """Do what is due after a step: evaluate, log, report, save. Gives the signal that any worker received, or 0."""
@@ -396,6 +404,17 @@ class Session:
         counters.diverged = counters.finished = True
         self.save()
         return True
+
+
+def _require_trainable(model: SequenceModel) -> None:
+    """Refuse a model that autograd cannot reach; InputError says why."""
+    name, parameters = type(model).__name__, list(model.parameters())
+    if not any(parameter.requires_grad for parameter in parameters):
+        raise InputError(f"{name} has no parameter to train: expected one with requires_grad=True at least")
+    if any(parameter.is_inference() for parameter in parameters):
+        raise InputError(f"{name} was made under torch.inference_mode(), so it cannot be trained: make it outside")
+    if any(parameter.is_meta for parameter in parameters):
+        raise InputError(f"{name} is on the meta device, which holds no numbers to train")
 
 
 def generators_kept(device: torch.device) -> contextlib.AbstractContextManager[None]:

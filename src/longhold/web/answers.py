@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, final
 
+from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,12 +15,20 @@ from longhold.models.config import Config
 from longhold.web.desk import Stopped
 
 Answer = dict[str, Any]
-AskedT = TypeVar("AskedT", bound=Config)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+class Asked(Config):
+    """What a request says. A number is a number and a text is a text: nothing is read out of the one for the other."""
+
+    model_config = ConfigDict(strict=True)
+
+
+AskedT = TypeVar("AskedT", bound=Asked)
+
+
 @final
-class Nothing(Config):
+class Nothing(Asked):
     """A request that says nothing."""
 
 
@@ -51,11 +60,24 @@ def guarded(name: str, handler: Handler) -> Handler:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise InputError("the request is not JSON") from None
+        found = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_object_of)
+    except (ValueError, RecursionError) as error:
+        raise error if isinstance(error, InputError) else InputError("the request is not JSON") from None
     if not isinstance(found, dict):
         raise InputError("the request is not a JSON object")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise InputError(f"the request is not JSON: {name} is no number there")
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InputError(f"the request says {name!r:.60} twice")
+        found[name] = value
     return found
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from longhold._version import __version__
+from longhold.data.lines import as_read
 from longhold.errors import InputError
 from longhold.inspection import (
     TextTrace,
@@ -108,7 +109,7 @@ class Studio:
         Raises:
             InputError: no such model, or a text that is empty, too long or not of its vocabulary.
         """
-        chosen = self._model(model)
+        chosen, text = self._model(model), as_read(text)
         _check_length(chosen, text)
         trace = chosen.trace(text, on_step=lambda done, total: stop.check())
         name = secrets.token_urlsafe(9)
@@ -161,6 +162,7 @@ class Studio:
         own = len(text) < OWN_WRITING // 2
         if own:
             text = "".join(_checked(stop, chosen.write(length=OWN_WRITING, temperature=0.8, seed=0)))[:OWN_WRITING]
+        text = as_read(text)
         _check_length(chosen, text)
         trace = chosen.trace(text, likeliest=1, on_step=lambda done, total: stop.check())
         ends = [piece.stop - 1 for piece in trace.pieces]
@@ -221,7 +223,7 @@ class Studio:
         chosen = self._model(model)
         # Reading hooks into the model's layer, and may go on meanwhile
         writer = TextModel(copy.deepcopy(chosen.model), chosen.tokenizer)
-        for piece in writer.write(text[-LONGEST_TEXT:], length=length, temperature=temperature):
+        for piece in writer.write(as_read(text)[-LONGEST_TEXT:], length=length, temperature=temperature):
             job.stop.check()
             job.text += piece
 

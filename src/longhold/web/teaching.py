@@ -10,10 +10,9 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.training.presets import Cell
 from longhold.training.recipe import SHORTEST_TEXT
-from longhold.web.answers import Answer, Nothing, as_json, compact, guarded, posted
+from longhold.web.answers import Answer, Asked, Nothing, as_json, compact, guarded, posted
 from longhold.web.desk import Desk
 from longhold.web.guard import LARGEST_UPLOAD, UPLOAD
 from longhold.web.texts import Encoding, Texts
@@ -30,7 +29,7 @@ _EVERY: Final = 0.25  # seconds between two looks for news
 _STILL_HERE: Final = 40  # looks without news before a line says that the stream lives
 
 
-class Planned(Config):
+class Planned(Asked):
     """What a training would be."""
 
     text: str

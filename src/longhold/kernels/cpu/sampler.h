@@ -28,6 +28,7 @@ template <class Real> class Sampler {
  public:
   Sampler() = default;
   explicit Sampler(int64_t V) : V(V), weights(allocate<Real>(V + W)), order(allocate<int32_t>(V)) {}
+  Sampler alike() const { return V ? Sampler(V) : Sampler(); }
 
   // The id, or -1 where no finite logit is the largest or no id may come. The logits, room for whole vectors, are written
   // over. `barred`, as long as they are, is 0 for the ids that may come and -inf for all others; null: any may.

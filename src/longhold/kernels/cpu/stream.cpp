@@ -20,6 +20,13 @@ template <class Real> class Stack final : public Stepper {
     Panels<Real> ih, hh, hn, hr;           // hn: the candidate's product where the reset gate comes before it
     Buffer<Real> bias_x, bias_h, bias_n, peephole, norm_ih, norm_hh, norm_c, bias_norm_c;
     Buffer<Real> h_initial, c_initial, h, c;
+
+    Layer copy() const {
+      return {
+          I, ih.copy(), hh.copy(), hn.copy(), hr.copy(),
+          copy_of(bias_x), copy_of(bias_h), copy_of(bias_n), copy_of(peephole), copy_of(norm_ih), copy_of(norm_hh), copy_of(norm_c), copy_of(bias_norm_c),
+          copy_of(h_initial), copy_of(c_initial), copy_of(h), copy_of(c)};
+    }
   };
 
   const StreamCell cell;
@@ -120,6 +127,12 @@ template <class Real> class Stack final : public Stepper {
     for (int64_t b = 0; b < B; ++b) reset(b);
   }
 
+  Stack(const Stack& from)
+      : Stepper(from.B, from.I, from.V, from.width), cell(from.cell), H(from.H), P(from.P), Hp(from.Hp), Pp(from.Pp), G(from.G), R(from.R), count(from.count), chunk(from.chunk), zoneout_h(from.zoneout_h), zoneout_c(from.zoneout_c), norm(from.norm), layers(new Layer[from.count]), gates_x(copy_of(from.gates_x)), gates_h(copy_of(from.gates_h)), shown(copy_of(from.shown)), projected(copy_of(from.projected)), between{copy_of(from.between[0]), copy_of(from.between[1])}, embedding(copy_of(from.embedding)), embedded(copy_of(from.embedded)), output_bias(copy_of(from.output_bias)), logits(copy_of(from.logits)), output(from.output.copy()), sampler(from.sampler.alike()), multiplied(from.multiplied) {
+    for (int64_t l = 0; l < count; ++l) layers[l] = from.layers[l].copy();
+  }
+
+  Stepper* copy() const override { return new Stack(*this); }
   int64_t products() const override { return multiplied; }
 
   void reset(int64_t row) override {

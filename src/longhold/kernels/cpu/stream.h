@@ -64,6 +64,7 @@ class Stepper {
   virtual void read_state(void* h, void* c) const = 0;
   virtual void write_state(const void* h, const void* c) = 0;
   virtual void reset(int64_t row) = 0;
+  virtual Stepper* copy() const = 0;                // another in the same state; the caller owns it
   virtual int64_t products() const = 0;             // multiplications in a step's matrix products
 
   const int64_t B, I, V, width;                     // width: bytes of a number

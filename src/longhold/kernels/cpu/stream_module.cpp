@@ -115,6 +115,7 @@ void bind_stream(nb::module_& m) {
       .def("read_state", [](Stepper& s, Address h, Address c) { const Turn turn(s); s.read_state(at<void>(h), at<void>(c)); })
       .def("write_state", [](Stepper& s, Address h, Address c) { const Turn turn(s); s.write_state(at<const void>(h), at<const void>(c)); })
       .def("reset", [](Stepper& s, int64_t row) { const Turn turn(s); s.reset(row); })
+      .def("copy", [](Stepper& s) { const Turn turn(s); return std::unique_ptr<Stepper>(s.copy()); })
       .def("products", &Stepper::products);
   m.def("make_stepper", &make_stepper, "layers stepped with carried state");
 }
