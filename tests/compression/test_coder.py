@@ -78,20 +78,25 @@ def test_nothing_takes_nothing_and_what_is_sure_takes_nothing() -> None:
 def test_a_decoder_goes_no_further_than_the_bytes() -> None:
     generator = np.random.default_rng(0)
     for length in (0, 1, 7, 110):
-        decoder, read = RangeDecoder(generator.bytes(length)), 0
-        with pytest.raises(ValueError, match="over"):
-            while not decoder.only_first_symbols:
-                decoder.consume(decoder.target(2**20), 1)
-                read += 20
-            raise ValueError("over")
+        read = 20 * decoded(RangeDecoder(generator.bytes(length)), 2**20)
         assert 8 * length - 20 <= read <= 8 * (length + 6 + 8) + 20
 
 
+def decoded(decoder: RangeDecoder, total: int) -> int:
+    """How many symbols of width 1 are read before the decoder knows that no more are there."""
+    count = 0
+    try:
+        while not decoder.only_first_symbols:
+            decoder.consume(decoder.target(total), 1)
+            count += 1
+    except ValueError:
+        pass
+    return count
+
+
 def test_bytes_outside_every_interval_are_refused() -> None:
-    decoder = RangeDecoder(b"\xff" * 10_000)  # nothing lies in what the division by the total leaves over
-    with pytest.raises(ValueError, match="over"):
-        for _ in range(3):
-            decoder.consume(decoder.target(2**24 + 4096), 1)
+    total = 2**24 + 4096  # nothing lies in what the division by the total leaves over
+    assert decoded(RangeDecoder(b"\xff" * 10_000), total) == 1
 
 
 def test_behind_the_bytes_all_symbols_are_the_first() -> None:

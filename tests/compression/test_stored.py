@@ -107,4 +107,3 @@ def test_it_decodes_in_javascript(bits: Any) -> None:
     assert errors[4] == "the archive is damaged"
     assert errors[5].startswith(f"the archive says that it holds {2**50} bytes, expected at most ")
     assert errors[6:] == ["the archive is truncated or damaged"] * 3
-

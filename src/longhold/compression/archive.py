@@ -115,9 +115,7 @@ class Codec:
             return _written(Header(self._bits, self._digest, len(data), 0, 0, content), data)
         return _written(Header(self._bits, self._digest, len(data), len(symbols), segments, content), coded)
 
-    def decompress(
-        self, archive: bytes, on_progress: OnProgress | None = None, *, limit: int | None = None
-    ) -> bytes:
+    def decompress(self, archive: bytes, on_progress: OnProgress | None = None, *, limit: int | None = None) -> bytes:
         """The data of an archive that a codec of the same model and width made; `limit` as in `decompress`."""
         header, payload = read_archive(archive)
         if (header.bits, header.model) != (self._bits, self._digest):
@@ -140,7 +138,9 @@ class Codec:
         except ValueError:
             raise InputError(_UNLIKE) from None
         except MemoryError:
-            raise InputError(f"the archive says that it holds {header.length:,} bytes: more memory than there is") from None
+            raise InputError(
+                f"the archive says that it holds {header.length:,} bytes: more memory than there is"
+            ) from None
 
 
 def compress(model: HasModel, data: bytes, *, bits: Bits = 16, on_progress: OnProgress | None = None) -> bytes:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from longhold.errors import InputError
 from longhold.models.config import Config
-from longhold.web.desk import Stopped
+from longhold.web.desk import Busy, Stopped
 
 Answer = dict[str, Any]
 AskedT = TypeVar("AskedT", bound=Config)
@@ -39,7 +39,7 @@ def guarded(name: str, handler: Handler) -> Handler:
         try:
             return await handler(request)
         except InputError as error:
-            return as_json({"error": str(error)}, status=422)
+            return as_json({"error": str(error)}, status=503 if isinstance(error, Busy) else 422)
         except Stopped:
             return as_json({"error": "stopped", "stopped": True}, status=409)
         except Exception:

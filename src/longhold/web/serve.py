@@ -2,10 +2,13 @@
 
 import asyncio
 import ipaddress
+import math
 import os
 import socket
 import webbrowser
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import final
@@ -17,6 +20,7 @@ from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.text import TextModel
 from longhold.web.app import application
+from longhold.web.connection import BACKLOG, Connection, Door, Limits
 from longhold.web.guard import Keys
 from longhold.web.studio import Studio
 from longhold.web.trainer import Trainer
@@ -94,20 +98,33 @@ class Server(uvicorn.Server):
         await asyncio.to_thread(self._trainer.close)
 
 
-def uvicorn_config(app: object) -> uvicorn.Config:
-    """uvicorn without sockets, proxies, logs of requests, or a name in its answers."""
+def uvicorn_config(app: object, limits: Limits | None = None) -> uvicorn.Config:
+    """uvicorn without sockets, proxies, logs of requests, or a name in its answers; with clocks on its connections."""
+    limits = _affordable(limits or Limits())
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=partial(Connection, Door(limits)),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
-        log_level="warning",
+        log_level="error",  # strangers could fill the terminal with warnings
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=64,
-        timeout_keep_alive=30,
+        backlog=BACKLOG,
+        timeout_keep_alive=math.ceil(limits.idle_seconds),
         timeout_graceful_shutdown=1,
     )
+
+
+def _affordable(limits: Limits) -> Limits:
+    """With at most half as many connections as the process may open files."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # there is none on Windows
+        return limits
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = limits.connections if files == resource.RLIM_INFINITY else min(limits.connections, files // 2)
+    return replace(limits, connections=max(1, most))
 
 
 def hosts(address: str, port: int) -> tuple[str, ...]:
@@ -137,7 +154,7 @@ def bind(address: str, port: int) -> socket.socket:
         if os.name == "posix":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((address, port))
-        bound.listen(64)
+        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         raise InputError(
