@@ -357,7 +357,7 @@ def train(
 
     Raises:
         InputError: one line for whatever cannot be used.
-        Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP, where there is a folder.
     """
     if more is not None and budget is not None:
         raise InputError(f"budget={budget!r} and more={more!r}: expected one of them")

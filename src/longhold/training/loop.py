@@ -54,9 +54,10 @@ def train(
     schedule's learning rate.
 
     With `run`, checkpoints go to its folder, and a run that is there already goes on where it stands: on the CPU, with
-    the same build and number of threads, to the very bits of a run that was never interrupted. Ctrl-C and SIGTERM then
-    end the step under way, save, and raise `Interrupted`. Under `torchrun` each worker calls this with the same model
-    and the same `batches` of the whole batch; gradients are averaged, and the main worker alone writes and reports.
+    the same build and number of threads, to the very bits of a run that was never interrupted. Ctrl-C, SIGTERM and
+    SIGHUP then end the step under way, save, and raise `Interrupted`. Under `torchrun` each worker calls this with the
+    same model and the same `batches` of the whole batch; gradients are averaged, and the main worker alone writes and
+    reports.
 
     torch's global generators are seeded from `config.seed` inside, and are left as they were found.
 
@@ -73,7 +74,7 @@ def train(
     Raises:
         InputError: a loss that is not finite, a folder with another plan or in use, a damaged checkpoint, a file that
             cannot be written, a precision that the device has not.
-        Interrupted: after Ctrl-C or SIGTERM, with the checkpoint written.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP, with the checkpoint written.
     """
     workers = join()
     with contextlib.ExitStack() as stack:

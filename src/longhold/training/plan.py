@@ -19,6 +19,7 @@ from longhold.data.tokenizers.char import rare_count
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
+from longhold.models.memory import require_memory, require_memory_to_train
 from longhold.training.batches import fitted_config, text_batches
 from longhold.training.budget import with_budget
 from longhold.training.config import TrainConfig, checked
@@ -162,11 +163,13 @@ def plan_text(
     config = fitted_config(_config(chosen, options, gentler=begun is not None), tokens)
     if begun is None:
         model_config = _model_config(chosen.model_config(tokenizer.vocab_size), options)
+        _require_memory(model_config, config, device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(options.seed)
             model = _begin_with_frequencies(model_config.build(), tokens).to(device)
         note(_sentence(chosen.sentence, model_config, model, config, options))
     else:
+        _require_memory(begun.model.config, config, device)
         model = begun.model.to(device)
         note(_going_on(begun, config, head))
     run = None if folder is None else _run(folder, corpus, tokenizer, model.config, begun, tensorboard)
@@ -255,6 +258,9 @@ def _leg(run: Run, spent: Spent | None) -> dict[str, JsonValue]:
     """What tells the run of a model that goes on from the one before it, which makes room, unless it was stopped."""
     stored = (run.stored_plan() or {}).get("facts", {})
     leg = stored.get("leg", 0)
+    before = stored.get("before", {})
+    if type(leg) is not int or leg < 0 or not _is_spent(before):
+        raise InputError(f"{run.plan_path} was edited: leg is {leg!r:.40} and before {before!r:.40}")
     if spent is None:
         if leg:
             raise InputError(
@@ -262,9 +268,31 @@ def _leg(run: Run, spent: Spent | None) -> dict[str, JsonValue]:
             )
         return {}
     if leg and run.unfinished():
-        return {"leg": leg, "before": stored["before"]}
+        return {"leg": leg, "before": before}
     run.discard()
     return {"leg": leg + 1, "before": spent._asdict()}
+
+
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+def _require_memory(model: LanguageModelConfig, config: TrainConfig, device: torch.device) -> None:
+    """Refuse a network that could not be trained here: its weights, their gradients, what the optimizer remembers, the
+    best weights and their average, and what the backward pass needs of a batch, at the very least.
+
+    Raises:
+        InputError: it takes more memory than there is.
+    """
+    copies = 3 + (2 if config.optimizer == "adamw" else config.momentum > 0) + (config.average_from is not None)
+    require_memory_to_train(model, _shape(model), copies, device)
+    kept = config.batch_size * config.sequence_length * model.num_layers * model.hidden_size * _GATES[model.cell]
+    batch = f"batch_size={config.batch_size} with sequence_length={config.sequence_length} on {_shape(model)}"
+    require_memory(4 * kept, batch, device)
+
+
+def _is_spent(value: object) -> bool:
+    numbers = value.values() if isinstance(value, dict) and value.keys() <= set(Spent._fields) else (None,)
+    return all(type(number) in (int, float) for number in numbers)
 
 
 def _default(name: str) -> object:

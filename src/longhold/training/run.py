@@ -11,11 +11,12 @@ from typing import Any, BinaryIO, TypeAlias, final
 from pydantic import JsonValue
 from torch import Tensor
 
+from longhold.documents import LONGEST, parse_json, read_text
 from longhold.errors import InputError
-from longhold.models.file import atomic_write_bytes, read_model, write_model
+from longhold.models.file import atomic_write_bytes, read_document, read_model, write_model
 from longhold.training.checkpoint import Counters, counters_of
 from longhold.training.config import TrainConfig, digest
-from longhold.training.metrics import Entry, JsonLines, TensorBoard
+from longhold.training.metrics import Entry, JsonLines, TensorBoard, entry_of
 
 Saved: TypeAlias = tuple[dict[str, Tensor], dict[str, Any]]
 """A checkpoint as it is in its file: tensors by name and the document beside them."""
@@ -72,16 +73,12 @@ class Run:
         Raises:
             InputError: the file cannot be read or is not a plan.
         """
-        try:
-            plan = json.loads(self.plan_path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not os.path.lexists(self.plan_path):
             return None
-        except OSError as error:
-            raise InputError(f"cannot read {self.plan_path}: {error.strerror or error}") from None
-        except ValueError:
-            plan = None
+        edited = f"{self.plan_path} is not a plan: it was edited; start over in another folder"
+        plan = parse_json(read_text(self.plan_path, LONGEST), edited)
         if not isinstance(plan, dict) or not all(isinstance(plan.get(key), dict) for key in ("facts", "training")):
-            raise InputError(f"{self.plan_path} is not a plan: it was edited; start over in another folder")
+            raise InputError(edited)
         return plan
 
     @contextlib.contextmanager
@@ -113,13 +110,23 @@ class Run:
                 yield saved
         self._metrics = self._board = None
 
-    def entries(self) -> list[dict[str, Any]]:
-        """What was measured so far, a line of the metrics each; a last line that was not written whole is left out."""
+    def entries(self) -> list[dict[str, float]]:
+        """What was measured up to the checkpoint, a line of the metrics each.
+
+        What was written after it, or by half, is cut off when the run goes on, and a line that is no entry tells
+        nothing: the run depends on none of them.
+        """
+        if not self.checkpoint_path.exists():
+            return []
+        position = read_document(self.checkpoint_path).get("metrics_bytes")
+        if type(position) is not int or position < 0:
+            return []
         try:
-            lines = self.metrics_path.read_text(encoding="utf-8").splitlines(keepends=True)
+            with open(self.metrics_path, "rb") as file:
+                kept = file.read(min(position, os.fstat(file.fileno()).st_size))
+            return list(filter(None, map(entry_of, kept.splitlines())))
         except OSError:
             return []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def unfinished(self) -> bool:
         """Whether the folder has a checkpoint of a run that is not over.

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from longhold.documents import parse_json
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.web.desk import Busy, Stopped
@@ -50,10 +51,7 @@ def guarded(name: str, handler: Handler) -> Handler:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise InputError("the request is not JSON") from None
+    found = parse_json(body, "the request is not JSON")
     if not isinstance(found, dict):
         raise InputError("the request is not a JSON object")
     return found

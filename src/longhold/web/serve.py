@@ -4,9 +4,12 @@ import asyncio
 import ipaddress
 import math
 import os
+import signal
 import socket
+import threading
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +20,7 @@ import uvicorn
 from pydantic import Field
 
 from longhold.errors import InputError
+from longhold.hangup import HANGUP, is_unwanted, leave_terminal
 from longhold.models.config import Config
 from longhold.text import TextModel
 from longhold.web.app import application
@@ -69,8 +73,10 @@ def serve(models: Sequence[tuple[str, TextModel]], config: ServeConfig, say: Cal
         if config.browser and not os.environ.get("SSH_CONNECTION"):
             webbrowser.open(url)
         trainer = Trainer(studio, folder, config.device)
+        server = Server(uvicorn_config(application(studio, trainer, names, keys)), trainer)
         try:
-            Server(uvicorn_config(application(studio, trainer, names, keys)), trainer).run(sockets=[bound])
+            with _ended_with_the_terminal(server):
+                server.run(sockets=[bound])
         finally:
             trainer.close()
 
@@ -92,10 +98,37 @@ class Server(uvicorn.Server):
         self._trainer.leave()
         super().handle_exit(sig, frame)
 
+    def handle_hangup(self) -> None:
+        """The terminal is gone."""
+        self._trainer.leave()
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """After the last request."""
         await super().shutdown(sockets)
         await asyncio.to_thread(self._trainer.close)
+
+
+@contextmanager
+def _ended_with_the_terminal(server: Server) -> Iterator[None]:
+    """A terminal that is closed ends the server as Ctrl-C does; uvicorn knows no such signal."""
+    if HANGUP is None or is_unwanted() or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    hung_up: list[int] = []
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        hung_up.append(number)
+        leave_terminal()
+        server.handle_hangup()
+
+    before = signal.signal(HANGUP, hang_up)
+    try:
+        yield
+    finally:
+        signal.signal(HANGUP, before)
+        if hung_up:
+            signal.raise_signal(HANGUP)
 
 
 def uvicorn_config(app: object, limits: Limits | None = None) -> uvicorn.Config:
