@@ -8,9 +8,9 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NoReturn, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias, TypeVar
 
 from longhold.errors import InputError
 
@@ -27,8 +27,7 @@ _LONG_KEY: Final = re.compile(
     rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{DEEPEST}}}""",
 )
 _DIGITS: Final = 20  # of whole numbers: 64 bits and a sign
-_UNREADABLE = (OSError, ValueError)  # ValueError: a name with NUL is no path
-
+T = TypeVar("T")
 StrPath: TypeAlias = str | Path
 
 
@@ -67,16 +66,13 @@ def read_json_lines(path: StrPath) -> Iterator[tuple[int, Any]]:
     Raises:
         InputError: as `read_json`; the line is named.
     """
-    try:
-        with open(path, "rb") as file:
-            for number, line in _lines(file):
-                try:
-                    value = _json(line)
-                except (ValueError, RecursionError) as error:
-                    raise InputError(f"{path}, line {number}: {_reason(error)}") from None
-                yield number, value
-    except OSError as error:
-        _refuse_to_read(path, error)
+    with _opened(path) as file:
+        for number, line in _lines(path, file):
+            try:
+                value = _json(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{path}, line {number}: {_reason(error)}") from None
+            yield number, value
 
 
 def read_toml(path: StrPath) -> dict[str, object]:
@@ -85,12 +81,11 @@ def read_toml(path: StrPath) -> dict[str, object]:
     Raises:
         InputError: it cannot be read, is not TOML, or goes beyond what `parse_json` takes; the file is named.
     """
-    text = read_text(path, LONGEST_TOML)
+    text = read_text(path, LONGEST_TOML, "a TOML file")
     try:
         return _toml(text)
     except (ValueError, RecursionError) as error:
-        reason = "brackets without an end" if isinstance(error, RecursionError) else str(error)
-        raise InputError(f"{path}: expected a TOML file ({reason})") from None
+        raise InputError(f"{path}: expected a TOML file ({_reason(error)})") from None
 
 
 def parse_toml_value(text: str) -> object:
@@ -106,27 +101,23 @@ def parse_toml_value(text: str) -> object:
     except tomllib.TOMLDecodeError:
         return text
     except (ValueError, RecursionError) as error:
-        reason = "brackets without an end" if isinstance(error, RecursionError) else str(error)
-        raise InputError(f"{text!r:.60}: {reason}") from None
+        raise InputError(f"{text!r:.60}: {_reason(error)}") from None
 
 
-def read_text(path: StrPath, most: int) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark.
+def read_text(path: StrPath, most: int, what: str = "text") -> str:
+    """The text of a file in UTF-8, with or without a byte order mark; `what` is expected there.
 
     Raises:
         InputError: it cannot be read, is not UTF-8, or has more than `most` bytes.
     """
-    try:
-        with open(path, "rb") as file:
-            data = file.read(most + 1)
-    except _UNREADABLE as error:
-        _refuse_to_read(path, error)
+    with _opened(path) as file:
+        data = _read(path, lambda: file.read(most + 1))
     if len(data) > most:
         raise InputError(f"{path} has more than {most:,} bytes: too long for what it should be")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{path}: expected text in UTF-8") from None
+        raise InputError(f"{path}: expected {what} in UTF-8") from None
 
 
 def deeper_than(value: Any, levels: int) -> bool:
@@ -168,12 +159,26 @@ def _require_characters(value: Any) -> None:
         raise ValueError("half of a character that takes two escapes") from None
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _opened(path: StrPath) -> BinaryIO:
+    return _read(path, lambda: open(path, "rb"))
+
+
+def _read(path: StrPath, what: Callable[[], T]) -> T:
+    """What the system gives; InputError, which names the file, where it gives nothing."""
+    try:
+        return what()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError as error:  # a name with NUL is no path
+        raise InputError(f"cannot read {str(path)!r}: {error}") from None
+
+
+def _lines(path: StrPath, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     number = 0
-    while line := file.readline(LONGEST + 1):
+    while line := _read(path, lambda: file.readline(LONGEST + 1)):
         number += 1
         if len(line) > LONGEST:
-            raise InputError(f"{file.name}, line {number}: more than {LONGEST:,} bytes")
+            raise InputError(f"{path}, line {number}: more than {LONGEST:,} bytes")
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if line.strip():
@@ -185,12 +190,9 @@ def _reason(error: ValueError | RecursionError) -> str:
         return "brackets without an end"
     if isinstance(error, UnicodeDecodeError):
         return "expected text in UTF-8"
+    if "int_max_str_digits" in str(error):
+        return "a number that is too large"
     return f"not JSON ({error.msg})" if isinstance(error, json.JSONDecodeError) else str(error)
-
-
-def _refuse_to_read(path: StrPath, error: OSError | ValueError) -> NoReturn:
-    reason = error.strerror if isinstance(error, OSError) else None
-    raise InputError(f"cannot read {path}: {(reason or str(error)).lower()}") from None
 
 
 def _refuse_constant(constant: str) -> None:

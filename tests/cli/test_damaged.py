@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sys
@@ -19,6 +20,8 @@ from longhold.cli.main import app
 from longhold.errors import InputError
 from longhold.study.plan_file import write_plan
 from longhold.study.workers import Job, Pool
+from longhold.text import train
+from longhold.training import Progress
 
 DEEP = 20_000
 TEXT = "The cat, which already ate a bunch of food, was full. " * 12
@@ -235,3 +238,23 @@ def test_what_cannot_be_opened_is_refused_in_one_line(name: str, line: str, here
         for left in here.glob("here.run/*"):
             left.unlink() if left.is_symlink() or left.is_file() else (left / "unlike.bin").unlink() or left.rmdir()
         ran(f"{name} {line}", pattern.format(f"bad{index}"), prepare, here)
+
+
+@pytest.mark.parametrize("left", ["half an object", "noise", "brackets", "null"])
+def test_what_was_written_after_the_checkpoint_does_not_block_it(left: str, here: Path) -> None:
+    """As a process leaves it that is killed, or a disk that is full."""
+    settings = {"steps": 6, "evaluate_every": 2, "log_every": 1}
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 5:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        train("text.txt", hidden_size=4, folder="m.run", training={**settings, "checkpoint_every": 4}, on_progress=stop)
+    with open(here / "m.run" / "metrics.jsonl", "ab") as metrics:
+        metrics.write(CONTENT[left])
+    flags = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    done = CliRunner().invoke(app, ["train", "text.txt", "--hidden-size", "4", *flags, "-o", "m.safetensors"])
+    assert done.exit_code == 0, done.stderr
+    lines = [json.loads(line) for line in (here / "m.run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]

@@ -46,7 +46,13 @@ def load_corpus(source: str | Path, *, encoding: str | None = None, stdin: Binar
     the order of their paths and joined by a line break; hidden files are left out, and so are files that are no text.
     `encoding` is obeyed or refused; without it see `decode`. Raises `InputError` where there is no text to be had.
     """
-    asked = str(source)
+    try:
+        return _found(str(source), encoding, stdin)
+    except OSError as error:  # of a folder that shows its names and no more, or one that is gone meanwhile
+        raise InputError(f"cannot read {error.filename or source}: {error.strerror or error}") from None
+
+
+def _found(asked: str, encoding: str | None, stdin: BinaryIO | None) -> Corpus:
     if asked == "-":
         return _standard_input(stdin or sys.stdin.buffer, encoding)
     path = Path(asked).expanduser()
