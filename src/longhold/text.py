@@ -390,7 +390,7 @@ def train(
         InputError: one line for whatever cannot be used.
         Diverged: a training diverged before that; an `InputError`. Nothing is saved, and a model that was to go on is
             as it was.
-        Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP, where there is a folder.
     """
     _require_arguments(source, {"begin": begin, "output": output, "folder": folder})
     if more is not None and budget is not None:

@@ -18,8 +18,9 @@ from longhold.data.tokenizers import CharTokenizer
 from longhold.errors import InputError
 from longhold.models.language_model import LanguageModelConfig
 from longhold.training import Diverged, Interrupted, Progress, evaluate
-from longhold.training.plan import Begun, Spent, TextOptions
+from longhold.training.plan import Begun, Spent, TextOptions, _leg
 from longhold.training.recipe import TrainedText, train_text
+from longhold.training.run import Run
 from longhold.training.session import Session
 
 WORDS = ["the", "a", "time", "traveller", "machine", "night", "day", "found", "lost", "saw", "and", "of", "in", "grey"]
@@ -326,3 +327,26 @@ def test_texts_with_nothing_or_all_to_learn_do_not_diverge(text: str, bits: floa
 def test_a_prompt_in_the_words_of_the_text() -> None:
     found, _, _ = trained("今天下雨，我在家。今天不去，明天再说。" * 60)
     assert found.opening == "今天"
+
+
+def test_a_network_beyond_the_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    for values in ({"hidden_size": 16_000_000}, {"num_layers": 1000, "hidden_size": 50_000},
+                   {"model": {"embedding_size": 16_000_000}, "hidden_size": 4096}):  # fmt: skip
+        with pytest.raises(InputError, match=r"parameters, takes at least [0-9,.]+ GB of memory, and there are"):
+            trained(**values)
+    monkeypatch.setattr("longhold.models.memory.free_memory", lambda device: 800_000)
+    with pytest.raises(InputError, match=r"batch_size=64 with sequence_length=32 on LSTM, 1 x 32 units takes at least"):
+        trained(
+            hidden_size=32, training={"batch_size": 64, "sequence_length": 32, "optimizer": "sgd", "weight_decay": 0}
+        )
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"leg": "1"}, {"leg": True}, {"leg": -1}, {"leg": 1.5}, {"leg": 1, "before": 3}, {"leg": 1, "before": {"a": 1}},
+     {"leg": 1, "before": {"steps": "x"}}, {"leg": 1, "before": [1]}],
+)  # fmt: skip
+def test_a_plan_that_was_edited_does_not_go_on(facts: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps({"facts": facts, "training": {}}))
+    with pytest.raises(InputError, match="was edited"):
+        _leg(Run(tmp_path), Spent())

@@ -88,7 +88,13 @@ def load_corpus(
     and whatever lies in a folder of `leave_out`, where something is about to be written. `encoding` is obeyed or
     refused; without it see `decode`. Raises `InputError` where there is no text to be had.
     """
-    asked = str(source)
+    try:
+        return _found(str(source), encoding, stdin, leave_out)
+    except OSError as error:  # of a folder that shows its names and no more, or one that is gone meanwhile
+        raise InputError(f"cannot read {error.filename or source}: {error.strerror or error}") from None
+
+
+def _found(asked: str, encoding: str | None, stdin: BinaryIO | None, leave_out: Sequence[str | Path]) -> Corpus:
     if asked == "-":
         return _standard_input(stdin or sys.stdin.buffer, encoding)
     path = Path(asked).expanduser()

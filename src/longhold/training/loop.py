@@ -60,9 +60,10 @@ def train(
     schedule's learning rate.
 
     With `run`, checkpoints go to its folder, and a run that is there already goes on where it stands: on the CPU, with
-    the same build and number of threads, to the very bits of a run that was never interrupted. Ctrl-C and SIGTERM then
-    end the step under way, save, and raise `Interrupted`. Under `torchrun` each worker calls this with the same model
-    and the same `batches` of the whole batch; gradients are averaged, and the main worker alone writes and reports.
+    the same build and number of threads, to the very bits of a run that was never interrupted. Ctrl-C, SIGTERM and
+    SIGHUP then end the step under way, save, and raise `Interrupted`. Under `torchrun` each worker calls this with the
+    same model and the same `batches` of the whole batch; gradients are averaged, and the main worker alone writes and
+    reports.
 
     A run diverges where a loss, a gradient or a weight is not finite, or where training and held-out loss stay far
     above `chance`. It then ends with the weights of its best evaluation, and `TrainResult.diverged` says why.
@@ -86,7 +87,7 @@ def train(
         Diverged: the run diverged before any evaluation was better than chance; an `InputError`.
         InputError: a folder with another plan or in use, a damaged checkpoint, a file that cannot be written, a
             precision that the device has not.
-        Interrupted: after Ctrl-C or SIGTERM, with the checkpoint written.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP, with the checkpoint written.
     """
     _require_arguments(model, batches, config)
     workers, diverged = join(), None

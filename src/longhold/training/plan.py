@@ -20,6 +20,7 @@ from longhold.data.tokenizers import CharTokenizer, Tokenizer, train_tokenizer
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
+from longhold.models.memory import require_memory, require_memory_to_train
 from longhold.training.another_plan import refusal
 from longhold.training.batches import fitted_config, text_batches
 from longhold.training.budget import rough_duration, with_budget
@@ -175,7 +176,9 @@ def plan_text(
     tokenizer = _tokenizer(head, options) if begun is None else begun.tokenizer
     tokens, held_tokens = tokenizer.encode_held(head), tokenizer.encode_held(tail)
     if begun is None:
-        trial = Trial(tokens, device, options.seed, lambda one: _settings(one, options, tokens, tokenizer.vocab_size))
+        trial = Trial(
+            tokens, device, options.seed, lambda one: _settings(one, options, tokens, tokenizer.vocab_size, device)
+        )
         chosen = trial.chosen(_candidates(options, len(head), device), options.budget_seconds, folder)
         model_config, config = trial.settings(chosen)
         model = trial.model(model_config)
@@ -183,6 +186,7 @@ def plan_text(
     else:
         chosen = _preset_of(begun.model.config, len(head), device)
         config = fitted_config(_config(chosen, options, gentler=True), tokens)
+        _require_memory(begun.model.config, config, device)
         model = begun.model.to(device)
         note(_going_on(begun, config, head))
     run = None if folder is None else _run(folder, corpus, tokenizer, model.config, begun, tensorboard, options)
@@ -229,9 +233,11 @@ def _candidates(options: TextOptions, characters: int, device: torch.device) -> 
     return candidates(characters, device, cores, cell, recipe, width, sized=sized)
 
 
-def _settings(chosen: Preset, options: TextOptions, tokens: Tokens, ids: int) -> Settings:
+def _settings(chosen: Preset, options: TextOptions, tokens: Tokens, ids: int, device: torch.device) -> Settings:
     config = fitted_config(_config(chosen, options, gentler=False), tokens)
-    return Settings(_model_config(chosen.model_config(ids), options), config)
+    model = _model_config(chosen.model_config(ids), options)
+    _require_memory(model, config, device)
+    return Settings(model, config)
 
 
 def _preset_of(model: LanguageModelConfig, characters: int, device: torch.device) -> Preset:
@@ -287,6 +293,9 @@ def _leg(run: Run, spent: Spent | None) -> dict[str, JsonValue]:
     """What tells the run of a model that goes on from the one before it, which makes room, unless it was stopped."""
     stored = (run.stored_plan() or {}).get("facts", {})
     leg = stored.get("leg", 0)
+    before = stored.get("before", {})
+    if type(leg) is not int or leg < 0 or not _is_spent(before):
+        raise InputError(f"{run.plan_path} was edited: leg is {leg!r:.40} and before {before!r:.40}")
     if spent is None:
         if leg:
             raise InputError(
@@ -294,9 +303,31 @@ def _leg(run: Run, spent: Spent | None) -> dict[str, JsonValue]:
             )
         return {}
     if leg and run.unfinished():
-        return {"leg": leg, "before": stored["before"]}
+        return {"leg": leg, "before": before}
     run.discard()
     return {"leg": leg + 1, "before": spent._asdict()}
+
+
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+def _require_memory(model: LanguageModelConfig, config: TrainConfig, device: torch.device) -> None:
+    """Refuse a network that could not be trained here: its weights, their gradients, what the optimizer remembers, the
+    best weights and their average, and what the backward pass needs of a batch, at the very least.
+
+    Raises:
+        InputError: it takes more memory than there is.
+    """
+    copies = 3 + (2 if config.optimizer == "adamw" else config.momentum > 0) + (config.average_from is not None)
+    require_memory_to_train(model, _shape(model), copies, device)
+    kept = config.batch_size * config.sequence_length * model.num_layers * model.hidden_size * _GATES[model.cell]
+    batch = f"batch_size={config.batch_size} with sequence_length={config.sequence_length} on {_shape(model)}"
+    require_memory(4 * kept, batch, device)
+
+
+def _is_spent(value: object) -> bool:
+    numbers = value.values() if isinstance(value, dict) and value.keys() <= set(Spent._fields) else (None,)
+    return all(type(number) in (int, float) for number in numbers)
 
 
 def _model_config(chosen: LanguageModelConfig, options: TextOptions) -> LanguageModelConfig:

@@ -96,7 +96,7 @@ def train_text(
         Diverged: the training diverged before it was better than a guess by how frequent each token is, or than a
             model that goes on, which is then as it was; an `InputError`.
         InputError: the text is too short, an option cannot be used, or what `train` raises.
-        Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP, where there is a folder.
     """
     began = time.perf_counter()
     note = on_note or (lambda sentence: None)
@@ -167,10 +167,13 @@ def _standing(plan: TextPlan) -> tuple[dict[str, Tensor], float]:
 
 def _readings(run: Run | None) -> list[Reading]:
     """The evaluations of a run that goes on."""
-    lines = [] if run is None else [line for line in run.entries() if "held_out" in line]
+    lines = [] if run is None else [line for line in run.entries() if {"held_out", "smoothed", "lr"} <= line.keys()]
     return [
         Reading(
-            line["step"], line["smoothed"], min(line["held_out"], line.get("held_out_average", math.inf)), line["lr"]
+            int(line["step"]),
+            line["smoothed"],
+            min(line["held_out"], line.get("held_out_average", math.inf)),
+            line["lr"],
         )
         for line in lines
     ]

@@ -11,12 +11,13 @@ from typing import Any, BinaryIO, TypeAlias, final
 from pydantic import JsonValue
 from torch import Tensor
 
+from longhold.documents import LONGEST, parse_json, read_text
 from longhold.errors import InputError
 from longhold.files import TEMPORARY, Kind, StrPath, beginning, make_folder, require_folder, write_file
-from longhold.models.file import file_kind, read_model, write_model
+from longhold.models.file import file_kind, read_document, read_model, write_model
 from longhold.training.checkpoint import Counters, counters_of
 from longhold.training.config import TrainConfig, digest
-from longhold.training.metrics import Entry, JsonLines, TensorBoard
+from longhold.training.metrics import Entry, JsonLines, TensorBoard, entry_of
 
 Saved: TypeAlias = tuple[dict[str, Tensor], dict[str, Any]]
 """A checkpoint as it is in its file: tensors by name and the document beside them."""
@@ -112,12 +113,9 @@ class Run:
         Raises:
             InputError: the file cannot be read or is not a plan.
         """
-        try:
-            plan = _plan(self.plan_path.read_bytes())
-        except FileNotFoundError:
+        if not os.path.lexists(self.plan_path):
             return None
-        except OSError as error:
-            raise InputError(f"cannot read {self.plan_path}: {error.strerror or error}") from None
+        plan = _plan(read_text(self.plan_path, LONGEST))
         if plan is None:
             raise InputError(f"{self.plan_path} is not a plan: it was edited; start over in another folder")
         return plan
@@ -162,13 +160,23 @@ class Run:
                 yield saved
         self._metrics = self._board = None
 
-    def entries(self) -> list[dict[str, Any]]:
-        """What was measured so far, a line of the metrics each; a last line that was not written whole is left out."""
+    def entries(self) -> list[dict[str, float]]:
+        """What was measured up to the checkpoint, a line of the metrics each.
+
+        What was written after it, or by half, is cut off when the run goes on, and a line that is no entry tells
+        nothing: the run depends on none of them.
+        """
+        if not self.checkpoint_path.exists():
+            return []
+        position = read_document(self.checkpoint_path).get("metrics_bytes")
+        if type(position) is not int or position < 0:
+            return []
         try:
-            lines = self.metrics_path.read_text(encoding="utf-8").splitlines(keepends=True)
+            with open(self.metrics_path, "rb") as file:
+                kept = file.read(min(position, os.fstat(file.fileno()).st_size))
+            return list(filter(None, map(entry_of, kept.splitlines())))
         except OSError:
             return []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def unfinished(self) -> bool:
         """Whether the folder has a checkpoint of a run that is not over.
@@ -255,11 +263,11 @@ class Run:
             raise InputError(f"{self.checkpoint_path} was edited: metrics_bytes is {position!r:.40}")
 
 
-def _plan(text: bytes) -> dict[str, Any] | None:
+def _plan(text: bytes | str) -> dict[str, Any] | None:
     """A stored plan; None for what is none."""
     try:
-        plan = json.loads(text)
-    except (ValueError, RecursionError):
+        plan = parse_json(text, "no plan")
+    except InputError:
         return None
     whole = isinstance(plan, dict) and all(isinstance(plan.get(key), dict) for key in ("facts", "training"))
     return plan if whole else None
