@@ -128,7 +128,7 @@ template <class Real> class Stack final : public Stepper {
   }
 
   Stack(const Stack& from)
-      : Stepper(from.B, from.I, from.V, from.width), cell(from.cell), H(from.H), P(from.P), Hp(from.Hp), Pp(from.Pp), G(from.G), R(from.R), count(from.count), chunk(from.chunk), zoneout_h(from.zoneout_h), zoneout_c(from.zoneout_c), norm(from.norm), layers(new Layer[from.count]), gates_x(copy_of(from.gates_x)), gates_h(copy_of(from.gates_h)), shown(copy_of(from.shown)), projected(copy_of(from.projected)), between{copy_of(from.between[0]), copy_of(from.between[1])}, embedding(copy_of(from.embedding)), embedded(copy_of(from.embedded)), output_bias(copy_of(from.output_bias)), logits(copy_of(from.logits)), output(from.output.copy()), sampler(from.sampler.alike()), multiplied(from.multiplied) {
+      : Stepper(from.B, from.I, from.V, from.width), cell(from.cell), H(from.H), P(from.P), Hp(from.Hp), Pp(from.Pp), G(from.G), R(from.R), count(from.count), chunk(from.chunk), outputs(from.outputs), zoneout_h(from.zoneout_h), zoneout_c(from.zoneout_c), norm(from.norm), layers(new Layer[from.count]), gates_x(copy_of(from.gates_x)), gates_h(copy_of(from.gates_h)), shown(copy_of(from.shown)), projected(copy_of(from.projected)), between{copy_of(from.between[0]), copy_of(from.between[1])}, embedding(copy_of(from.embedding)), embedded(copy_of(from.embedded)), output_bias(copy_of(from.output_bias)), logits(copy_of(from.logits)), output(from.output.copy()), sampler(from.sampler.alike()), next(copy_of(from.next)), places(copy_of(from.places)), barred(copy_of(from.barred)), multiplied(from.multiplied) {
     for (int64_t l = 0; l < count; ++l) layers[l] = from.layers[l].copy();
   }
 
