@@ -669,3 +669,144 @@ def test_a_text_that_was_read_already_trains_as_its_file_does(diary: Path) -> No
         assert torch.equal(tensor, second.model.state_dict()[name]), name
     with pytest.raises(InputError, match="begin= or output="):
         train(given, more="1s")
+
+
+WINDOWS, MAC = "\ufeff" + TEXT.replace("\n", "\r\n"), TEXT.replace("\n", "\r")
+
+
+@pytest.mark.parametrize("other", [WINDOWS, MAC], ids=["windows", "mac"])
+@pytest.mark.parametrize("tokenizer", ["char", "byte", "word", "bpe"])
+def test_a_text_is_read_with_its_line_ends_as_training_reads_them(tokenizer: str, other: str) -> None:
+    made = text_model(tokenizer)
+    assert made.score(other) == made.score(TEXT)
+    assert np.array_equal(made.surprises(other).starts, made.surprises(TEXT).starts)
+    assert made.surprises(other).text == TEXT
+    assert torch.equal(made.trace(other).bits, made.trace(TEXT).bits)
+    assert made.trace(other).text == TEXT
+    assert made.unknown(other) == made.unknown(TEXT)
+    assert np.array_equal(made.prompt_ids(other), made.prompt_ids(TEXT))
+    assert list(made.write(other, length=20, seed=1, echo=True)) == list(made.write(TEXT, length=20, seed=1, echo=True))
+
+
+def test_a_prompt_of_nothing_but_a_mark_is_an_empty_one_and_stops_are_read_too() -> None:
+    made = TextModel(Parrot(6), CharTokenizer("ab\ncde", fallback=False))
+    assert np.array_equal(made.prompt_ids("\ufeff"), made.prompt_ids(""))
+    assert "".join(made.write("a", length=5, stop="e\r\n")) == "bcd"
+    with pytest.raises(InputError, match="the text to score is empty"):
+        made.score("\ufeff")
+
+
+def test_training_reads_a_corpus_at_hand_as_it_reads_a_file(tmp_path: Path) -> None:
+    story = "The cat sat on the mat.\n" * 40
+    (tmp_path / "story.txt").write_bytes(story.replace("\n", "\r\n").encode())
+    options: dict[str, Any] = {"hidden_size": 4, "num_layers": 1, "training": {"steps": 2, "warmup_steps": 0}}
+    trained = [train(tmp_path / "story.txt", **options)]
+    trained += [train(Corpus("story", story.replace("\n", end)), **options) for end in ("\n", "\r\n", "\r")]
+    assert len({made.score(story).nats for made in trained}) == 1
+    assert len({str(made.tokenizer.to_dict()) for made in trained}) == 1
+
+
+WRONG_SOURCES: list[Any] = [
+    np.zeros(3),
+    torch.zeros(3),
+    ["a.txt"],
+    ("a",),
+    None,
+    {},
+    b"a.txt",
+    5,
+    1.5,
+    True,
+    set(),
+    open,
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_SOURCES, ids=lambda value: type(value).__name__)
+def test_what_is_no_text_to_train_on_is_refused_with_what_is(wrong: Any) -> None:
+    with pytest.raises(InputError, match=rf"Corpus\(name, text\), got {type(wrong).__name__}$") as refusal:
+        train(wrong)
+    assert "a path, a pattern, a known name or '-'" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_path_that_is_none_and_a_text_in_the_place_of_a_path() -> None:
+    with pytest.raises(InputError, match=r"^no file, folder or known text '/nowhere/at all\.txt'"):
+        train(Path("/nowhere/at all.txt"))
+    with pytest.raises(
+        InputError, match=r"^no file 'Once upon\\n.*a text itself goes as longhold.data.Corpus\(name, te"
+    ):
+        train("Once upon\n" * 300)
+
+
+CORPUS = Corpus("t", "The cat sat on the mat. " * 100)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"output": 5}, "output should be a path, as str or pathlib.Path, got int"),
+        ({"output": b"a"}, "output should be a path.* got bytes"),
+        ({"folder": ["a"]}, "folder should be a path.* got list"),
+        ({"begin": {}, "more": 1}, "begin should be a path.* got dict"),
+        ({"budget": []}, r"duration \[\]: expected a time"),
+        ({"budget": True}, "duration True: expected a time"),
+        ({"more": {}}, r"duration \{\}: expected a time"),
+        ({"model": "x"}, "model='x': expected a dict"),
+        ({"training": 5}, "training=5: expected a dict"),
+        ({"device": None}, "device None: expected cpu"),
+        ({"device": "meta"}, "device 'meta' holds no numbers to train"),
+    ],
+)
+def test_options_of_another_type_are_refused(options: Any, named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        train(CORPUS, **options)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"x", ["a"]], ids=repr)
+def test_texts_and_paths_of_another_type_are_refused(wrong: Any) -> None:
+    made, kind = text_model(), type(wrong).__name__
+    for read in (made.score, made.surprises, made.trace, made.unknown, made.write, made.prompt_ids):
+        with pytest.raises(InputError, match=f"should be a str, got {kind}"):
+            read(wrong)
+    for place in (made.save, load, TextModel.load):
+        with pytest.raises(InputError, match=f"file should be a path, as str or pathlib.Path, got {kind}"):
+            place(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["3", 3.5, None, True, -1], ids=repr)
+def test_lengths_and_seeds_that_are_none_are_refused(wrong: Any) -> None:
+    with pytest.raises(InputError, match=r"^length=.*: expected 0 or more tokens"):
+        text_model().write("t", length=wrong)
+    if wrong is not None:
+        with pytest.raises(InputError, match=r"^seed=.*: expected a whole number"):
+            text_model().write("t", seed=wrong)
+
+
+SMALL_AND_QUICK: dict[str, Any] = {"hidden_size": 4, "num_layers": 1, "training": {"steps": 3, "warmup_steps": 0}}
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, lambda: torch.device("meta")])
+def test_training_goes_on_under_whatever_the_caller_has_turned_off(mode: Any, tmp_path: Path) -> None:
+    expected = train(CORPUS, **SMALL_AND_QUICK)
+    with mode():
+        found = train(CORPUS, **SMALL_AND_QUICK, output=tmp_path / "m.safetensors")
+        assert train(CORPUS, **SMALL_AND_QUICK, budget=0.2).facts.steps
+        more = train(CORPUS, more=0.2, begin=load(tmp_path / "m.safetensors", device="cpu"))
+    for name, tensor in expected.model.state_dict().items():
+        assert torch.equal(found.model.state_dict()[name], tensor)
+    assert math.isfinite(more.score("The cat").nats)
+
+
+def test_training_in_double_precision_and_with_deterministic_algorithms() -> None:
+    expected = train(CORPUS, **SMALL_AND_QUICK).score("The cat").nats
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert train(CORPUS, **SMALL_AND_QUICK).score("The cat").nats == expected
+    finally:
+        torch.use_deterministic_algorithms(False)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert next(train(CORPUS, **SMALL_AND_QUICK).model.parameters()).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)

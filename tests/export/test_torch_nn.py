@@ -147,7 +147,7 @@ def test_the_script_begins_and_goes_on_as_longhold_does(tmp_path: Path) -> None:
     for name, tokenizer in TOKENIZERS.items():
         model = TextModel(language_model("lstm", tokenizer), tokenizer)
         export_torch(model.model, tokenizer, tmp_path)
-        for prime in ("", "The 玻"):
+        for prime in ("", "The 玻", "\ufeffThe\r\n", "The\r"):
             pieces = standalone.write(*standalone.load(tmp_path), prime, 40, 0.0, None)
             assert "".join(pieces) == "".join(model.write(prime, length=40, greedy=True)), name
 

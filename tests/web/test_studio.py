@@ -11,6 +11,7 @@ import torch
 from starlette.testclient import TestClient
 from torch.nn import functional as F
 
+from longhold.data.lines import as_read
 from longhold.data.tokenizers import CharTokenizer
 from longhold.errors import InputError
 from longhold.inspection import text_properties, time_constants, unit_scores
@@ -85,6 +86,13 @@ def test_a_trace_has_the_pieces_and_their_surprise(client: TestClient, index: in
     assert told["bits_per_character"] == near(float(expected.bits.sum()) / len(text))
     assert told["bits_per_byte"] == near(float(expected.bits.sum()) / len(text.encode()))
     assert told["unknown"] == ["Ω", "🙂", "é"]
+
+
+def test_line_ends_are_read_as_training_reads_them(client: TestClient) -> None:
+    plain, other = TEXT * 120, TEXT.replace("\n", "\r\n") * 120
+    traces = [ask(client, "trace", model=0, text=text) for text in (plain, other)]
+    assert {**traces[0], "trace": ""} == {**traces[1], "trace": ""}
+    assert ask(client, "units", model=0, text=plain) == ask(client, "units", model=0, text=other)
 
 
 def test_a_step_has_the_odds_before_and_after_and_every_number(
@@ -306,7 +314,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_read_like_any_other(client: TestClient, text: str) -> None:
     told = ask(client, "trace", model=0, text=text)
-    assert "".join(told["pieces"]) == text
+    assert "".join(told["pieces"]) == as_read(text)
     ask(client, "step", trace=told["trace"], place=told["tokens"] - 1)
 
 
