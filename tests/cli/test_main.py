@@ -38,7 +38,7 @@ def test_version() -> None:
     assert CliRunner().invoke(app, ["--version"]).output == f"longhold {__version__}\n"
 
 
-HEAVY = ("torch", "numpy", "scipy", "pydantic", "starlette", "uvicorn", "safetensors", "tokenizers")
+HEAVY = ("torch", "numpy", "scipy", "starlette", "uvicorn", "safetensors", "tokenizers")
 """What takes long to load, or is not needed to explain a command."""
 
 

@@ -1,6 +1,7 @@
 import io
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from longhold.data.corpora import Corpus, known_names, load_corpus, load_known, require_length, split
 from longhold.errors import InputError
+from tests.helpers import as_nobody
 
 CHINESE = "这是一个用简体中文写成的短文。我们在学习如何让电脑记住很久以前读过的东西。\n"
 
@@ -204,12 +206,14 @@ def test_a_device_is_refused() -> None:
         load_corpus("/dev/zero")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("text")
-    (tmp_path / "a").chmod(0)
-    with pytest.raises(InputError, match=r"cannot read .*Permission denied"):
-        load_corpus(tmp_path / "a")
+def test_a_file_that_may_not_be_read_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "a").write_text("text")
+        (folder / "a").chmod(0)
+        with as_nobody(), pytest.raises(InputError, match=r"cannot read .*Permission denied"):
+            load_corpus(folder / "a")
 
 
 def test_ten_characters_are_too_few() -> None:
