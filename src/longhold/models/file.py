@@ -38,6 +38,7 @@ FORMAT_VERSION = 1
 StrPath: TypeAlias = str | os.PathLike[str]
 
 _KEY = "longhold"
+_DIGITS = 1000  # of a number in a document, so that whoever reads it complains of it by its name
 
 
 class _Envelope(BaseModel):
@@ -222,7 +223,7 @@ def _document(header: Header) -> dict[str, Any]:
     text = header.metadata.get(_KEY)
     if text is None:
         raise InputError("it is a safetensors file, but longhold did not write it")
-    whole = parse_json(text, "its document is damaged")
+    whole = parse_json(text, "its document is damaged", _DIGITS)
     version = whole.get("format_version") if isinstance(whole, dict) else None
     if type(version) is int and version > FORMAT_VERSION:
         raise InputError(

@@ -76,7 +76,7 @@ class Run:
         if not os.path.lexists(self.plan_path):
             return None
         edited = f"{self.plan_path} is not a plan: it was edited; start over in another folder"
-        plan = parse_json(read_text(self.plan_path, LONGEST), edited)
+        plan = parse_json(read_text(self.plan_path, LONGEST), edited, digits=1000)
         if not isinstance(plan, dict) or not all(isinstance(plan.get(key), dict) for key in ("facts", "training")):
             raise InputError(edited)
         return plan
