@@ -17,10 +17,10 @@ from longhold.documents import (
     deeper_than,
     parse_json,
     parse_toml_value,
-    read_json,
     read_json_lines,
     read_text,
     read_toml,
+    require_characters,
 )
 from longhold.errors import InputError
 from tests.helpers import as_nobody
@@ -56,8 +56,7 @@ def nested(levels: int, text: str = "[]") -> str:
 
 
 REFUSED = {
-    "nothing": ("", "Expecting value"),
-    "half": ('{"a": [1,\n\n2', "line 3: not JSON"),
+    "half": ('{"a": [1, 2', "not JSON"),
     "twice": ('{"a": 1, "b": 2, "a": 3}', "the name 'a' stands twice"),
     "infinite": ("[1e999]", "the number 1e999 is too large"),
     "no number": ("[NaN]", "NaN is no number"),
@@ -74,23 +73,28 @@ REFUSED = {
 
 @pytest.mark.parametrize(("text", "told"), REFUSED.values(), ids=REFUSED)
 def test_json_that_is_refused(text: str, told: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=told) as caught:
-        read_json(path)
+    path.write_text(f"1\n\n{text}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=f"file, line 3: .*(?:{told})") as caught:
+        list(read_json_lines(path))
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match=r"^no$"):
-        parse_json(text, "no")
-    if text and "\n" not in text:
-        path.write_text(f"1\n\n{text}\n", encoding="utf-8")
-        with pytest.raises(InputError, match=f"file, line 3: .*(?:{told})"):
-            list(read_json_lines(path))
+    if "half of" not in told:
+        with pytest.raises(InputError, match=r"^no$"):
+            parse_json(text, "no")
 
 
-def test_what_is_just_within_the_limits_is_read(path: Path) -> None:
-    path.write_text(f"[{'[' * (DEEPEST - 1)}1{']' * (DEEPEST - 1)}]", encoding="utf-8")
-    assert deeper_than(read_json(path), DEEPEST - 1)
+def test_half_a_character_is_json_but_no_text(path: Path) -> None:
+    value = parse_json('["\\ud800"]', "no")
+    assert value == ["\ud800"]
+    with pytest.raises(ValueError, match="half of a character"):
+        require_characters(value)
+    require_characters({"😀": ["\x00"]})
+
+
+def test_what_is_just_within_the_limits_is_read() -> None:
+    assert deeper_than(parse_json(f"[{'[' * (DEEPEST - 1)}1{']' * (DEEPEST - 1)}]", "no"), DEEPEST - 1)
     assert parse_json(f"[-{2**63}, {2**64 - 1}]", "no") == [-(2**63), 2**64 - 1]
+    assert parse_json("9" * 1000, "no", digits=1000) == 10**1000 - 1
     assert parse_json('["\\ud83d\\ude00", "\\\\ud800"]', "no") == ["😀", "\\ud800"]
 
 
@@ -104,12 +108,13 @@ def test_lines_are_what_a_line_feed_ends(path: Path) -> None:
 
 def test_a_byte_order_mark_is_no_part_of_a_text(path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf{}")
-    assert read_json(path) == {}
+    assert list(read_json_lines(path)) == [(1, {})]
+    assert read_text(path, 9) == "{}"
     path.write_bytes(b"\xef\xbb\xbflr = 1\n")
     assert read_toml(path) == {"lr": 1}
 
 
-@pytest.mark.parametrize("read", [read_json, read_toml, lambda path: list(read_json_lines(path))])
+@pytest.mark.parametrize("read", [read_toml, lambda path: list(read_json_lines(path))])
 def test_what_is_too_long_or_cannot_be_opened_is_named(
     read: Any, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +146,7 @@ def test_a_file_that_may_not_be_read(path: Path) -> None:
     path.write_text("{}")
     path.chmod(0)
     with as_nobody(), pytest.raises(InputError, match="Permission denied"):
-        read_json(path)
+        read_toml(path)
 
 
 TOML = {

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from longhold.documents import DEEPEST, LONGEST
 from longhold.errors import InputError
 from longhold.models.file import read_model, write_model
-from longhold.models.header import DEEPEST, LONGEST
 from longhold.text import load
 from tests.editing import BLIND, KNOWING, parts, sealed, whole
 

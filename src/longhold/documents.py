@@ -23,53 +23,48 @@ LONGEST_TOML: Final = 2**20
 DEEPEST: Final = 32
 """Objects and lists inside one another."""
 
+DIGITS: Final = 20
+"""Of a whole number: 64 bits and a sign."""
+
 _LONG_KEY: Final = re.compile(
     rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{DEEPEST}}}""",
 )
-_DIGITS: Final = 20  # of whole numbers: 64 bits and a sign
 T = TypeVar("T")
 StrPath: TypeAlias = str | Path
 
 
-def parse_json(text: bytes | str, complaint: str) -> Any:
-    """JSON as the standard has it, and stricter: no name twice, no NaN or infinity, no whole number of more than 20
-    digits, no more than `DEEPEST` levels. Bytes are UTF-8.
+def parse_json(text: bytes | str, complaint: str, digits: int = DIGITS) -> Any:
+    """JSON as the standard has it, and stricter: no name twice, no NaN or infinity, no more than `DEEPEST` levels, no
+    whole number of more than `digits` digits. Bytes are UTF-8.
 
     Raises:
         InputError: `complaint`, for anything else.
     """
     try:
-        return _json(text)
+        return _json(text, digits)
     except (ValueError, RecursionError):
         raise InputError(complaint) from None
 
 
-def read_json(path: StrPath) -> Any:
-    """The JSON document in a file.
-
-    Raises:
-        InputError: it cannot be read, or `parse_json` would refuse it; the file is named, and the line where that is
-            known.
-    """
-    text = read_text(path, LONGEST)
+def require_characters(value: Any) -> None:
+    """ValueError where a text in a value of JSON has half of a surrogate pair, which no UTF-8 can hold."""
     try:
-        return _json(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}, line {error.lineno}: {_reason(error)}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: {_reason(error)}") from None
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a character that takes two escapes") from None
 
 
 def read_json_lines(path: StrPath) -> Iterator[tuple[int, Any]]:
     """The lines of a file that has a JSON document in each, numbered from 1, without empty ones.
 
     Raises:
-        InputError: as `read_json`; the line is named.
+        InputError: it cannot be read, or `parse_json` or `require_characters` would refuse a line; it is named.
     """
     with _opened(path) as file:
         for number, line in _lines(path, file):
             try:
                 value = _json(line)
+                require_characters(value)
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{path}, line {number}: {_reason(error)}") from None
             yield number, value
@@ -135,28 +130,24 @@ def deeper_than(value: Any, levels: int) -> bool:
     return False
 
 
-def _json(text: bytes | str) -> Any:
+def _json(text: bytes | str, digits: int = DIGITS) -> Any:
     text = text.decode("utf-8") if isinstance(text, bytes) else text
+
+    def whole(number: str) -> int:
+        if len(number) > digits:
+            raise ValueError(f"the number {number:.40} is too large")
+        return int(number)
+
     value = json.loads(
         text,
         parse_constant=_refuse_constant,
         parse_float=_finite,
-        parse_int=_whole,
+        parse_int=whole,
         object_pairs_hook=_distinct,
     )
     if deeper_than(value, DEEPEST):
         raise ValueError(f"more than {DEEPEST} levels")
-    if "\\ud" in text.lower():
-        _require_characters(value)
     return value
-
-
-def _require_characters(value: Any) -> None:
-    """ValueError where a text has half of a surrogate pair, which no UTF-8 can hold."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise ValueError("half of a character that takes two escapes") from None
 
 
 def _opened(path: StrPath) -> BinaryIO:
@@ -206,12 +197,6 @@ def _finite(text: str) -> float:
     return value
 
 
-def _whole(text: str) -> int:
-    if len(text) > _DIGITS:
-        raise ValueError(f"the number {text:.40} is too large")
-    return int(text)
-
-
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -240,5 +225,5 @@ def _require_modest(value: Any) -> None:
             waiting += part.values() if isinstance(part, dict) else part
         elif isinstance(part, float) and not math.isfinite(part):
             raise ValueError(f"the number {part} is not finite")
-        elif isinstance(part, int) and abs(part) >= 10**_DIGITS:
+        elif isinstance(part, int) and abs(part) >= 10**DIGITS:
             raise ValueError("a whole number of more than 20 digits")

@@ -35,6 +35,7 @@ FORMAT_VERSION = 1
 """The newest format that this version reads, and the one it writes."""
 
 _KEY = "longhold"
+_DIGITS = 1000  # of a number in a document, so that whoever reads it complains of it by its name
 
 
 class _Envelope(BaseModel):
@@ -196,7 +197,7 @@ def _document(header: Header) -> dict[str, Any]:
     text = header.metadata.get(_KEY)
     if text is None:
         raise InputError("it is a safetensors file, but longhold did not write it")
-    whole = parse_json(text, "its document is damaged")
+    whole = parse_json(text, "its document is damaged", _DIGITS)
     version = whole.get("format_version") if isinstance(whole, dict) else None
     if type(version) is int and version > FORMAT_VERSION:
         raise InputError(

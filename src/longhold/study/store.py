@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, final
 
-from longhold.documents import parse_json, read_json_lines
+from longhold.documents import parse_json, read_json_lines, require_characters
 from longhold.errors import InputError
 from longhold.files import UNKNOWN, Kind, Source, require_output
 from longhold.study.row import Row, Stage
@@ -212,8 +212,9 @@ def _row(values: Any, place: str) -> Row:
     if not isinstance(values, dict):
         raise InputError(f"{place}: not a row ({values!r:.40}: expected an object)")
     try:
+        require_characters(values)
         return Row(**values)
-    except InputError as error:
+    except ValueError as error:
         raise InputError(f"{place}: not a row ({error})") from None
 
 

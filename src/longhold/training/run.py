@@ -266,7 +266,7 @@ class Run:
 def _plan(text: bytes | str) -> dict[str, Any] | None:
     """A stored plan; None for what is none."""
     try:
-        plan = parse_json(text, "no plan")
+        plan = parse_json(text, "no plan", digits=1000)
     except InputError:
         return None
     whole = isinstance(plan, dict) and all(isinstance(plan.get(key), dict) for key in ("facts", "training"))
