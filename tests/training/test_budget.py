@@ -132,6 +132,9 @@ def test_slow_steps_end_the_probing(clock: Clock) -> None:
     probe = Probe(clock, 0.25, 0.25, 0.125)
     assert steps_for_budget(10, probe) == 38  # 0.5 used: more than three hundredths, so what was seen has to do
     assert probe.calls == 2
+    probe = Probe(clock, 0.75, 0.25)
+    assert steps_for_budget(10, probe) == 36  # the first is slower than others, so that there is a second
+    assert probe.calls == 2
     probe = Probe(clock, 8.0)
     assert steps_for_budget(30, probe) == 2
     assert probe.calls == 1
@@ -142,8 +145,11 @@ def test_a_glance_takes_a_hundredth_and_leaves_the_first_step_out(clock: Clock) 
     assert glanced_step_seconds(1000, quick) == 0.2
     assert quick.calls == 3  # a second holds no more
     assert glanced_step_seconds(1000, Probe(clock, 0.01)) == 0.01
-    slow = Probe(clock, 0.4, 0.1)
-    assert glanced_step_seconds(30, slow) == 0.4
+    cold = Probe(clock, 0.4, 0.1)
+    assert glanced_step_seconds(30, cold) == 0.1
+    assert cold.calls == 2
+    slow = Probe(clock, 1.4, 0.1)
+    assert glanced_step_seconds(30, slow) == 1.4
     assert slow.calls == 1
 
 

@@ -26,6 +26,7 @@ _SHARE = 0.2  # of a budget that evaluations may take
 _RESERVE = 0.05  # of a budget for what comes before a run and after it
 _PROBED = 0.03  # of a budget that may be spent on timing steps
 _PROBED_SECONDS = 3.0  # at most
+_PROBED_AT_MOST = 0.1  # of a budget, for two steps
 _GLANCED = 0.01  # of a budget, for the steps of settings that may yet not be chosen
 _GLANCED_SECONDS = 1.0
 _GLANCED_STEPS = 6
@@ -74,13 +75,15 @@ def steps_for_budget(seconds: float, probe: Callable[[], float], *, warm_up: int
 
     `probe` takes one step and returns the seconds that it took. The first `warm_up` are discarded and the mean of the
     next `count` counts, without the tenth that took longest. Where steps are slow, probing ends once it has used three
-    hundredths of the budget, or three seconds. The time that probing takes itself comes off the budget.
+    hundredths of the budget, or three seconds; but unless the first step used a tenth there is a second, since the first
+    is slower than others. The time that probing takes itself comes off the budget.
     """
     began = time.perf_counter()
     taken: list[float] = []
     while len(taken) < warm_up + count:
         taken.append(probe())
-        if time.perf_counter() - began > min(_PROBED * seconds, _PROBED_SECONDS):
+        used = time.perf_counter() - began
+        if used > _PROBED_AT_MOST * seconds or (len(taken) > 1 and used > min(_PROBED * seconds, _PROBED_SECONDS)):
             break
     counted = sorted(taken[min(warm_up, len(taken) - 1) :])
     typical = statistics.fmean(counted[: max(1, math.floor(0.9 * len(counted)))])
@@ -89,9 +92,14 @@ def steps_for_budget(seconds: float, probe: Callable[[], float], *, warm_up: int
 
 
 def glanced_step_seconds(seconds: float, probe: Callable[[], float]) -> float:
-    """The median time of a step after one that is not counted, from at most six that take a hundredth of `seconds`."""
+    """The median time of a step after one that is not counted, of at most six that take a hundredth of `seconds`.
+
+    Where the first took three hundredths it is the only one.
+    """
     most = min(_GLANCED * seconds, _GLANCED_SECONDS)
     taken = [probe()]
+    if taken[0] <= _PROBED * seconds:
+        taken.append(probe())
     while len(taken) < _GLANCED_STEPS and sum(taken) + taken[-1] <= most:
         taken.append(probe())
     return statistics.median(taken[1:] or taken)
