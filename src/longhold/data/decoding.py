@@ -20,6 +20,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_ESCAPE = b"\x1b$"
 _SEVEN_BITS = ((b"\x1b$B", "iso2022_jp"), (b"\x1b$@", "iso2022_jp"), (b"\x1b$)C", "iso2022_kr"))
 _CONTROL = bytes(sorted(frozenset(range(0x20)) - frozenset(b"\b\t\n\v\f\r\x1b")))
 _MOST_CONTROL = 0.01
@@ -162,8 +163,10 @@ def _strict(raw: bytes, name: str, encoding: str) -> HeldText:
 
 def _seven_bits(raw: bytes) -> Decoded | None:
     """Japanese or Korean in ASCII with escape sequences."""
+    if not raw.isascii() or _ESCAPE not in raw:
+        return None
     encoding = next((encoding for escape, encoding in _SEVEN_BITS if escape in raw), None)
-    if encoding is None or not raw.isascii():
+    if encoding is None:
         return None
     try:
         held = transcoded(raw, encoding)

@@ -179,7 +179,8 @@ def even_sample(raw: bytes) -> list[bytes]:
     """Stretches from all over `raw` whose beginnings and lengths are multiples of four."""
     if len(raw) <= _SAMPLE:
         return [raw]
-    return [raw[first - first % 4 :][: _WINDOW - _WINDOW % 4] for first, _ in _stretches(len(raw))]
+    begins = (first - first % 4 for first, _ in _stretches(len(raw)))
+    return [raw[begin : begin + _WINDOW - _WINDOW % 4] for begin in begins]
 
 
 def _stretches(size: int) -> list[tuple[int, int]]:

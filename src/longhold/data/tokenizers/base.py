@@ -6,7 +6,7 @@ import codecs
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from longhold.data.held_text import HeldText, pieces
 from longhold.data.tokenizers.utf8 import Continuations, continuations
 from longhold.errors import InputError
 
+_Found = TypeVar("_Found")
 Ids = NDArray[np.int64]
 SmallIds = NDArray[np.integer[Any]]
 
@@ -46,8 +47,8 @@ class Tokenizer(ABC):
         """
         small = smallest_type(self.vocab_size)
         ids = bytearray()
-        for piece in unicode_pieces(self._encodable(text)):
-            ids += self.encode(piece).astype(small).data
+        for found in of_pieces(self._encodable(text), self.encode):
+            ids += found.astype(small).data
         return np.frombuffer(ids, small)
 
     def _encodable(self, text: HeldText) -> Iterator[str]:
@@ -142,13 +143,26 @@ def utf8(text: str, begins: int = 0) -> bytes:
         ) from None
 
 
-def unicode_pieces(parts: Iterable[str]) -> Iterator[str]:
-    """The parts of a text as they are; `InputError` at the first lone surrogate."""
+def of_pieces(parts: Iterable[str], work: Callable[[str], _Found]) -> Iterator[_Found]:
+    """What `work` makes of each part of a text; a lone surrogate that it refuses is named by its place in the whole."""
     begins = 0
     for part in parts:
-        utf8(part, begins)
-        yield part
+        try:
+            yield work(part)
+        except InputError:
+            utf8(part, begins)
+            raise
         begins += len(part)
+
+
+def unicode_pieces(parts: Iterable[str]) -> Iterator[str]:
+    """The parts of a text as they are; `InputError` at the first lone surrogate."""
+    return of_pieces(parts, _checked)
+
+
+def _checked(part: str) -> str:
+    utf8(part)
+    return part
 
 
 def require_id(token: int, vocab_size: int) -> None:

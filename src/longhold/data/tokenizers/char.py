@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longhold.data.held_text import HeldText, pieces
-from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, unicode_pieces, utf8
+from longhold.data.tokenizers.base import Ids, Tokenizer, of_pieces, require_id, require_keys, utf8
 from longhold.errors import InputError
 
 
@@ -124,13 +124,16 @@ def _rare(counts: dict[str, int]) -> int:
 def _counts(text: str | HeldText) -> dict[str, int]:
     """How often each character stands in `text`."""
     counts = np.zeros(0, dtype=np.int64)
-    for piece in unicode_pieces(pieces(text)):
-        more = np.bincount(_code_points(piece), minlength=len(counts))
+    for codes in of_pieces(pieces(text), _code_points):
+        more = np.bincount(codes, minlength=len(counts))
         more[: len(counts)] += counts
         counts = more
     return {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:
-    utf8(text)
-    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+    try:
+        return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+    except UnicodeEncodeError:
+        utf8(text)
+        raise
