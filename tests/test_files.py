@@ -7,6 +7,7 @@ import os
 import shlex
 import socket
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -344,6 +345,15 @@ def test_a_word_of_a_command_is_one_word_and_no_option(word: str) -> None:
     (read,) = shlex.split(argument(word))
     assert os.path.normpath(read) == os.path.normpath(word)
     assert read == "-" or not read.startswith("-")
+
+
+@pytest.mark.parametrize("word", ["\udcff.safetensors", "a\nb", "-\x1b[31m", "it's \t \\n", "\u202e日记"])
+def test_a_word_that_cannot_be_shown_is_one_word_for_a_shell(word: str) -> None:
+    shown = argument(word)
+    assert shown.isprintable()
+    done = subprocess.run(["bash", "-c", f"printf %s {shown}"], capture_output=True, check=True)
+    assert os.path.normpath(os.fsdecode(done.stdout)) == word
+    assert not done.stdout.startswith(b"-")
 
 
 def test_a_path_in_a_message_is_one_short_line(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from longhold.models.contract import SequenceModel, State
 from longhold.models.file import read_model, write_model
 from longhold.models.language_model import LanguageModelConfig
 from longhold.text import Facts, Score, TextModel, load, train
+from longhold.training import Diverged
+from longhold.training.session import Session
 
 TEXT = "The Time Traveller (for so it will be convenient to speak of him) — was expounding.\n其眼閃爍。\n"
 TOKENIZERS: dict[str, Tokenizer] = {
@@ -103,6 +105,18 @@ def test_a_character_in_several_bytes_comes_out_once_and_whole() -> None:
     made = TextModel(Spells(256), ByteTokenizer())
     assert list(made.write(length=6)) == ["é", "其", "!"]
     assert list(made.write(length=4)) == ["é"]
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_what_is_written_is_utf8_at_any_length(tokenizer: str) -> None:
+    made = text_model(tokenizer)
+    longest = "".join(made.write("traveller", length=400, temperature=1.5, seed=3))
+    assert "\ufffd" not in longest
+    assert {len(character.encode()) for character in longest} == ({1} if tokenizer == "closed" else {1, 2, 3, 4})
+    for length in range(30):
+        text = "".join(made.write("traveller", length=length, temperature=1.5, seed=3))
+        assert "\ufffd" not in text
+        assert longest.startswith(text)
 
 
 def test_writing_ends_before_a_stop_text_and_draws_no_more() -> None:
@@ -429,6 +443,40 @@ def test_more_adds_up(diary: Path, tmp_path: Path) -> None:
     assert second.facts.tokens_seen > before.tokens_seen
     assert second.facts.seconds > before.seconds
     assert second.tokenizer.to_dict() == first.tokenizer.to_dict()
+
+
+def test_what_diverges_is_raised_and_nothing_is_written(diary: Path, tmp_path: Path) -> None:
+    place = tmp_path / "diary.safetensors"
+    model = train(diary, output=place, hidden_size=8, training=QUICK)
+    before, weights = place.read_bytes(), copy.deepcopy(model.model.state_dict())
+    with pytest.raises(Diverged, match="learning rate 1000"):
+        train(diary, output=place, hidden_size=8, training={**QUICK, "lr": 1000.0, "steps": 30})
+    with pytest.raises(Diverged, match="the model stays as it was"):
+        train(diary, more=1, begin=model, output=place, training={"lr": 1000.0, "batch_size": 2})
+    assert place.read_bytes() == before
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in model.model.state_dict().items())
+
+
+def test_what_was_learnt_before_it_diverged_is_kept_with_a_warning(
+    diary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Session.advance
+
+    def broken(session: Session) -> None:
+        advance(session)
+        if session.counters.step == 30:
+            with torch.no_grad():
+                next(session.model.parameters()).fill_(math.nan)
+
+    monkeypatch.setattr(Session, "advance", broken)
+    long = {**QUICK, "steps": 40, "evaluate_every": 10, "lr": 0.01}
+    with pytest.warns(UserWarning, match="became nan at step 30.*the weights of step 20 were kept"):
+        kept = train(diary, output=tmp_path / "kept.safetensors", hidden_size=8, training=long)
+    assert load(tmp_path / "kept.safetensors").facts == kept.facts
+    assert kept.facts.steps == 20
+    said: list[str] = []
+    train(diary, on_note=said.append, hidden_size=8, training=long)
+    assert said[-1].startswith("diverged: ")
 
 
 def test_more_finds_the_text_of_a_model_file(diary: Path, tmp_path: Path) -> None:

@@ -96,7 +96,10 @@ def require_output(path: StrPath, kind: Kind, *, inputs: Iterable[Source] = (), 
         InputError: one line with the reason.
     """
     _require_free(path, kind, inputs, overwrite)
-    _probe(Path(os.path.realpath(path)).parent, f"cannot save {quoted(path)}")
+    folder = Path(os.path.realpath(path)).parent
+    if not os.path.isdir(folder):
+        raise InputError(f"cannot save {quoted(path)}: there is no folder {quoted(Path(path).parent)}")
+    _probe(folder, f"cannot save {quoted(path)}")
 
 
 def _require_free(path: StrPath, kind: Kind, inputs: Iterable[Source], overwrite: bool) -> None:
@@ -226,7 +229,13 @@ def named_beside(folder: StrPath, name: str) -> Path | None:
 def argument(value: StrPath) -> str:
     """A path or name as a word of a command that a person may copy: quoted, and never read as an option."""
     word = os.fspath(value)
-    return shlex.quote(f".{os.sep}{word}" if word.startswith("-") and word != "-" else word)
+    word = f".{os.sep}{word}" if word.startswith("-") and word != "-" else word
+    if word.isprintable():
+        return shlex.quote(word)
+    plain = {
+        byte for byte in range(0x20, 0x7F) if chr(byte) not in "'\\"
+    }  # the rest as bash, zsh and POSIX 2024 read it
+    return "$'" + "".join(chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(word)) + "'"
 
 
 def quoted(path: StrPath) -> str:
@@ -311,8 +320,6 @@ def _identity_of(source: Source) -> tuple[int, int] | None:
 
 def _probe(folder: Path, cannot: str) -> None:
     """Know that a folder takes files, by a temporary one."""
-    if not os.path.isdir(folder):
-        raise InputError(f"{cannot}: there is no folder {quoted(folder)}")
     temporary = _temporary(folder)
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -1,6 +1,7 @@
 """`TextModel`: a model, its tokenizer and the facts of its training in one hand."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -139,6 +140,8 @@ class TextModel:
     ) -> Iterator[str]:
         """Text that goes on from `prompt`, in pieces of whole characters as they are drawn.
 
+        At each place only tokens are drawn that go on with valid UTF-8, with their probabilities renormalised.
+
         Args:
             prompt: what the model reads first, all of it; empty: it begins after the start token.
             length: tokens to write. A character left unfinished by the last of them is not shown.
@@ -167,7 +170,8 @@ class TextModel:
             repetition_window=repetition_window,
         )
         tokens = torch.from_numpy(self.prompt_ids(prompt)).to(device_of(self.model))
-        pieces = self._pieces(generate(self.model, tokens, length, config, seed=seed))
+        rule = self.tokenizer.continuations
+        pieces = self._pieces(generate(self.model, tokens, length, config, seed=seed, continuations=rule))
         written = until_stop(pieces, stop_texts(stop))
         return chain([as_read(prompt)], written) if echo and prompt else written
 
@@ -375,9 +379,15 @@ def train(
         on_note: called with each sentence a person should read.
         on_trained: called at the end with all that came of it: how it went, a sample, how many of its words are known.
 
+    A training that diverges is stopped: a loss is not finite or stays far above a uniform guess. If an evaluation was
+    better than a guess by how frequent each character is, or than the model that goes on, its weights are returned
+    and saved; `on_note`, or without it `warnings`, gets the line that says so, and `on_trained` the diagnosis.
+
     Raises:
         InputError: one line for whatever cannot be used.
-        Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
+        Diverged: a training diverged before that; an `InputError`. Nothing is saved, and a model that was to go on is
+            as it was.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP, where there is a folder.
     """
     _require_arguments(source, {"begin": begin, "output": output, "folder": folder})
     if more is not None and budget is not None:
@@ -398,10 +408,11 @@ def train(
         model=_mapping(model, "model"),
         training=_mapping(training, "training"),
     )
-    _require_places(output, folder, () if isinstance(source, Corpus) or _is_model(source) else (source,), overwrite)
+    run = None if folder is None else Run(Path(folder), tensorboard=tensorboard)
+    _require_places(output, run, () if isinstance(source, Corpus) or _is_model(source) else (source,), overwrite)
     start = _start(source, begin, output, options) if more is not None else None
     corpus = _corpus(source, start, encoding, () if folder is None else (folder,), on_note)
-    _require_places(output, folder, corpus.sources, overwrite)
+    _require_places(output, run, corpus.sources, overwrite)
     if folder is not None and output is not None and os.path.exists(output):
         make_folder(folder, like=output)  # a checkpoint has the same weights
 
@@ -414,7 +425,7 @@ def train(
     def stop(trained: TrainedText) -> None:
         keep(trained)
         if output is not None and on_note is not None:
-            on_note(f"the model so far is saved in {os.fspath(output)}: longhold write {argument(output)}")
+            on_note(f"the model so far is saved in {argument(output)}: longhold write {argument(output)}")
 
     trained = train_text(
         corpus,
@@ -428,6 +439,8 @@ def train(
         on_stop=stop,
     )
     made = keep(trained)
+    if on_note is None and trained.diagnosis is not None and trained.diagnosis.kind == "diverged":
+        warnings.warn(trained.diagnosis.sentence, stacklevel=2)
     if on_trained is not None:
         on_trained(trained)
     return made
@@ -457,12 +470,12 @@ def _mapping(values: object, name: str) -> dict[str, Any]:
     return dict(values or {})
 
 
-def _require_places(output: StrPath | None, folder: StrPath | None, read: Sequence[Source], overwrite: bool) -> None:
+def _require_places(output: StrPath | None, run: Run | None, read: Sequence[Source], overwrite: bool) -> None:
     """Refuse, before anything is trained, what could not be written at the end."""
     if output is not None:
         require_output(output, FILE, inputs=read, overwrite=overwrite)
-    if folder is not None:
-        Run(Path(folder)).require_ours()
+    if run is not None:
+        run.require_ours()
 
 
 def _start(

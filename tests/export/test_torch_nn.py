@@ -169,11 +169,24 @@ def test_the_tokenizer_is_ours_on_chosen_text(name: str, text: str) -> None:
     assert standalone.Tokenizer(TOKENIZERS[name].to_dict()).encode(text) == TOKENIZERS[name].encode(text).tolist()
 
 
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_the_script_keeps_to_utf8_as_longhold_does(name: str, tmp_path: Path) -> None:
+    tokenizer = TOKENIZERS[name]
+    rule = tokenizer.continuations
+    assert rule is not None
+    assert standalone.Tokenizer(tokenizer.to_dict()).continuations() == rule.next.tolist()
+    export_torch(language_model("gru", tokenizer), tokenizer, tmp_path)
+    text = "".join(standalone.write(*standalone.load(tmp_path), "The ", 600, 1.0, 3))
+    assert "\ufffd" not in text
+    assert {len(character.encode()) for character in text} == {1, 2, 3, 4}
+
+
 def test_a_closed_vocabulary_says_what_it_lacks() -> None:
     closed = tokenizer_from_dict({"kind": "char", "characters": "ab", "fallback": False})
     read = standalone.Tokenizer(closed.to_dict())
     assert read.encode("abba") == [0, 1, 1, 0]
     assert read.start() == 0
+    assert read.continuations()[0] == [0, 0]
     with pytest.raises(ValueError, match="not in the vocabulary: 'c'"):
         read.encode("abc")
 

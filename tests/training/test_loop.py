@@ -232,7 +232,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(in_gradient: bool, w
         train(Exploding(8, in_gradient=in_gradient), text_batches(tokens(), settings), settings, run=Run(tmp_path))
     line = str(caught.value)
     assert "learning rate 0.25" in line
-    assert "try a lower lr such as 0.025" in line
+    assert "try a lower lr such as 0.003" in line
     assert "the checkpoint of step 6 stays in" in line
     assert "\n" not in line
     with pytest.raises(InputError, match="step 9"):  # resumed at step 6, with a model that fails three steps later

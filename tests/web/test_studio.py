@@ -210,6 +210,14 @@ def test_the_model_goes_on_with_the_text(client: TestClient) -> None:
     assert job["text"] == "".join(text_model().write(TEXT, length=40, temperature=0))
 
 
+def test_what_the_model_goes_on_with_is_utf8() -> None:
+    client = client_of(text_model())
+    ask(client, "write", model=0, text=TEXT, length=300, temperature=2)
+    text = written(client)["text"]
+    assert "\ufffd" not in text
+    assert any(len(character.encode()) == 4 for character in text)
+
+
 def test_a_job_can_be_stopped_and_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(model: TextModel, *arguments: object, **options: object) -> Iterator[str]:
         while True:

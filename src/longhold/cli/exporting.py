@@ -1,6 +1,7 @@
 """What `export` asks, warns about and writes."""
 
 import json
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import typer
 from longhold.cli.output import say
 from longhold.data.catalogue import KNOWN, cache_folder, own_file
 from longhold.data.corpora import PYDOC, Corpus, load_corpus, load_known
+from longhold.data.openings import common_opening
 from longhold.errors import InputError
 from longhold.export import html, hub, onnx_file, torch_nn
 from longhold.export.facts import shareable
@@ -30,6 +32,7 @@ _FILES: dict[str, Kind] = {"html": html.KIND, "onnx": onnx_file.KIND}
 _FOLDERS: dict[str, Mapping[str, Kind]] = {"torch": torch_nn.KINDS, "hub": hub.KINDS}
 _MOST_TOKENS = 8 * SAMPLED  # of a model that writes bytes, some of which never become characters
 _MEASURED = 20_000  # characters
+_OPENED = 1_000  # tokens, to see how its sentences begin
 _LEAST_HELD_OUT = 1_000  # characters
 
 
@@ -163,7 +166,9 @@ def _onnx(asked: Asked) -> Iterator[str]:
 
 def _torch(asked: Asked) -> Iterator[str]:
     size = export_torch(asked.network, asked.model.tokenizer, asked.place, asked.facts, overwrite=asked.overwrite)
-    yield f"{asked.place}: {size:,} bytes; write with it: python {argument(asked.place / SCRIPT)} --prime 'Once'"
+    opening = common_opening("".join(asked.model.write(length=_OPENED, seed=1)))
+    prime = f" --prime {shlex.quote(opening)}" if opening else ""
+    yield f"{asked.place}: {size:,} bytes; write with it: python {argument(asked.place / SCRIPT)}{prime}"
 
 
 def _hub(asked: Asked) -> Iterator[str]:

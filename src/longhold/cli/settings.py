@@ -1,15 +1,14 @@
 """Flags that become values."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from longhold.documents import parse_toml_value, read_toml
 from longhold.errors import InputError
 from longhold.files import UNKNOWN, require_output
 from longhold.models import LanguageModelConfig
-from longhold.training import read_toml
 
 
 class Settings(NamedTuple):
@@ -38,15 +37,8 @@ def read_settings(path: Path | None, given: list[str]) -> dict[str, object]:
         name, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--set {text!r}: expected name=value, such as lr=0.01")
-        settings[name.strip()] = _value(value.strip())
+        settings[name.strip()] = parse_toml_value(value.strip())
     return settings
-
-
-def _value(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def require_apart(output: Path, config: Path | None) -> None:

@@ -12,6 +12,7 @@ from longhold.training.recipe import TrainedText
 _SHOWN = 400
 DEFAULTS = {"--encoding": None, "--held-out": 0.1, "--device": "cpu"}
 """Flags that going on needs again where they were given otherwise."""
+_WANT_TIME = ("improving", "annealed", "short")
 
 
 def tell(trained: TrainedText, source: str, path: Path, flags: Mapping[str, object]) -> None:
@@ -24,10 +25,11 @@ def tell(trained: TrainedText, source: str, path: Path, flags: Mapping[str, obje
     if trained.held_out_bits is not None:
         per_byte = f"{trained.held_out_bits_per_byte:.3f} bits per byte"
         say(f"{trained.held_out_bits:.3f} bits per character on held-out text, {per_byte}")
-    if trained.diagnosis is not None and trained.diagnosis.kind == "improving":
+    if trained.diagnosis is not None and trained.diagnosis.kind in _WANT_TIME:
         piped = ", with the same text on standard input" if source == "-" else ""
         say(f"go on{piped}: {going_on(source, path, flags)}")
-    say(f"saved in {path}; write with it: longhold write {argument(path)} --prime 'Once'")
+    prime = f" --prime {shlex.quote(trained.opening)}" if trained.opening else ""
+    say(f"saved in {argument(path)}; write with it: longhold write {argument(path)}{prime}")
 
 
 def going_on(source: str, path: Path, flags: Mapping[str, object]) -> str:

@@ -104,7 +104,8 @@ def choose(
     """
     if length is not None and length < 0:
         raise InputError(f"length={length}: expected 0 or more tokens")
-    walk = Walk(model.model, model.prompt_ids(prime).tolist(), rules, seed=seed)
+    rule = model.tokenizer.continuations
+    walk = Walk(model.model, model.prompt_ids(prime).tolist(), rules, seed=seed, continuations=rule)
     choosing = Choosing(model, walk, prime, stop_texts(stops), choices, length)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
@@ -154,6 +155,8 @@ class Choosing:
             return None
         if typed == "" or typed.isdecimal():
             return self._take_candidate(typed)
+        if self._walk.amid_a_character:
+            return "a character is not complete yet: choose what goes on with it, or take it back with u"
         try:
             self._walk.take(self._model.tokenizer.encode(as_read(_meant(typed))).tolist())
         except InputError as error:

@@ -24,6 +24,9 @@ from longhold.files import Source
 PYDOC = "pydoc"
 """The name of the English text that every Python carries."""
 
+STANDARD_INPUT = "standard input"
+"""What the text of `-` is called."""
+
 _DEMO = "timemachine"
 _Text = TypeVar("_Text", str, HeldText)
 
@@ -85,7 +88,13 @@ def load_corpus(
     and whatever lies in a folder of `leave_out`, where something is about to be written. `encoding` is obeyed or
     refused; without it see `decode`. Raises `InputError` where there is no text to be had.
     """
-    asked = str(source)
+    try:
+        return _found(str(source), encoding, stdin, leave_out)
+    except OSError as error:  # of a folder that shows its names and no more, or one that is gone meanwhile
+        raise InputError(f"cannot read {error.filename or source}: {error.strerror or error}") from None
+
+
+def _found(asked: str, encoding: str | None, stdin: BinaryIO | None, leave_out: Sequence[str | Path]) -> Corpus:
     if asked == "-":
         return _standard_input(stdin or sys.stdin.buffer, encoding)
     path = Path(asked).expanduser()
@@ -156,8 +165,8 @@ def _of_file(path: Path, encoding: str | None) -> Corpus:
 
 
 def _standard_input(stdin: BinaryIO, encoding: str | None) -> Corpus:
-    name = "standard input"
-    return _single(name, decode(stdin.read(), name=name, encoding=encoding), sources=open_number(stdin))
+    decoded = decode(stdin.read(), name=STANDARD_INPUT, encoding=encoding)
+    return _single(STANDARD_INPUT, decoded, sources=open_number(stdin))
 
 
 def _of_folder(folder: Path, encoding: str | None, leave_out: Sequence[str | Path]) -> Corpus:

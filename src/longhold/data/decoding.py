@@ -23,7 +23,7 @@ _MARKS = (
 _SEVEN_BITS = ((b"\x1b$B", "iso2022_jp"), (b"\x1b$@", "iso2022_jp"), (b"\x1b$)C", "iso2022_kr"))
 _CONTROL = bytes(sorted(frozenset(range(0x20)) - frozenset(b"\b\t\n\v\f\r\x1b")))
 _MOST_CONTROL = 0.01
-_MOST_PADDED = 0.1  # runs of NUL for each other byte: text holds fewer, UTF-16 of Latin letters far more
+_MOST_PADDED = 0.15  # runs of NUL for each other byte: text holds fewer, UTF-16 of Latin letters far more
 _LOOKED_AT = 1 << 16
 _STRETCHES = 16
 _MUCH = 1 << 20
@@ -66,22 +66,41 @@ def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
         return Decoded(_strict(raw, name, encoding), encoding, None)
     for mark, marked in _MARKS:
         if raw.startswith(mark):
-            note = None if marked == "utf-8-sig" else f"read as {marked} (byte order mark)"
-            return Decoded(_strict(raw, name, marked), marked, note)
+            return _marked(raw, name, marked)
+    escaped = _seven_bits(raw)
+    if escaped is not None:
+        return escaped
     padded = _control_share(raw) > _MOST_CONTROL
     if padded and not _is_padded(raw):
         found = [one for one in wide_candidates(raw) if _writing(one.text[:_LOOKED_AT]) >= _LEAST_WRITING]
         return _detected(raw, found, f"{name} is binary data, expected text; if it is text, give --encoding")
     error = first_error(raw)
     if error is None:
-        note = f"read as utf-8 with {raw.count(0):,} NUL bytes in it" if padded else None
-        return _seven_bits(raw) or Decoded(transcoded(raw, "utf-8"), "utf-8", note)
+        note = f"read as utf-8, with NUL bytes in it: {raw.count(0):,}" if padded else None
+        return Decoded(transcoded(raw, "utf-8"), "utf-8", note)
     if not _is_hopeless(raw, error.start):
         mended, broken, beyond = _mended(raw, "utf-8", error.start)
         if broken <= _MOST_BROKEN * beyond:
             return mended
     complaint = f"{name} is neither UTF-8 nor in an encoding that can be told from its bytes; give --encoding"
     return _detected(raw, candidates(raw), complaint)
+
+
+def _marked(raw: bytes, name: str, encoding: str) -> Decoded:
+    """In the encoding that a byte order mark names, with U+FFFD where a few places are not."""
+    try:
+        note = None if encoding == "utf-8-sig" else f"read as {encoding} (byte order mark)"
+        return Decoded(transcoded(raw, encoding), encoding, note)
+    except UnicodeDecodeError as error:
+        mended, broken, beyond = _mended(raw, encoding, error.start)
+        if broken <= _MOST_BROKEN * beyond or _is_cut(raw, error):
+            return mended
+        return Decoded(_strict(raw, name, encoding), encoding, None)
+
+
+def _is_cut(raw: bytes, error: UnicodeDecodeError) -> bool:
+    """Whether the last character is not whole, and all others are."""
+    return error.start >= len(raw) - 4 and error.end >= len(raw)
 
 
 def _is_hopeless(raw: bytes, first: int) -> bool:
@@ -94,7 +113,7 @@ def _is_hopeless(raw: bytes, first: int) -> bool:
 
 
 def _mended(raw: bytes, encoding: str, first: int) -> tuple[Decoded, int, int]:
-    """With U+FFFD where `raw` is not in `encoding`, how often that is, and characters beyond ASCII that could be read."""
+    """With U+FFFD where `raw` is not in `encoding`; how often that is, and the characters beyond ASCII that are."""
     held = transcoded(raw, encoding, "replace")
     broken = sum(piece.count("\ufffd") for piece in held.pieces())
     beyond = held.beyond_ascii() - broken
@@ -119,7 +138,7 @@ def _read_as(raw: bytes, encoding: str) -> Decoded | None:
         held = transcoded(raw, encoding)
     except UnicodeDecodeError as error:
         mended, broken, beyond = _mended(raw, encoding, error.start)
-        return mended if is_bearable(encoding, broken, beyond) else None
+        return mended if is_bearable(encoding, broken, beyond, cut=_is_cut(raw, error)) else None
     return Decoded(held, encoding, f"read as {encoding} (detected); give --encoding if that is wrong")
 
 
@@ -162,11 +181,11 @@ def _control_share(raw: bytes) -> float:
 
 def _is_padded(raw: bytes) -> bool:
     """Whether the control characters are NUL that end or fill up stretches of text."""
-    sample = _looked_at(raw)
+    sample = _looked_at(raw).rstrip(b"\0")
     other = _without(sample, _CONTROL.replace(b"\0", b""))
     text = len(sample) - sample.count(0)
     runs = len(re.findall(rb"\0+", sample))
-    return other <= _MOST_CONTROL * len(sample) and runs <= _MOST_PADDED * text and 2 * text >= len(sample)
+    return other <= _MOST_CONTROL * len(sample) and runs <= _MOST_PADDED * text and 2 * text > len(sample)
 
 
 def _without(sample: bytes, taken: bytes) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK = 1 << 16
-_PIECE = 1 << 20  # bytes
+_PIECE = 1 << 18  # bytes
 
 _SEAM = re.compile(r"(?<=\S\n)(?=\S)|(?<=\S)(?= \S)|(?<=[、。，！？；])(?=[\u4e00-\u9fff])")
 
@@ -73,7 +73,7 @@ class HeldText:
         )
 
     def pieces(self) -> Iterator[str]:
-        """All of it, in pieces of about a million characters or fewer."""
+        """All of it, in pieces of a quarter of a million characters or fewer."""
         start = 0
         while start < self.size:
             stop = self._boundary(start + _PIECE)
@@ -103,7 +103,7 @@ class HeldText:
 
 
 def pieces(text: str | HeldText) -> Iterator[str]:
-    """A text in pieces of a million characters or fewer."""
+    """A text in pieces of a quarter of a million characters or fewer."""
     if isinstance(text, HeldText):
         return text.pieces()
     return (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))

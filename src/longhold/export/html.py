@@ -29,7 +29,7 @@ KIND: Final = beginning(
 )
 """What the file is known by."""
 
-_MODULES = ("stepper", "views", "strips", "writer-words", "scribe", "writer")
+_MODULES = ("stepper", "utf8", "views", "strips", "writer-words", "scribe", "writer")
 _PLACE = re.compile(r"\{(policy|style|script|model)\}")
 _WIDTHS: Final[tuple[Bits, ...]] = (8, 16)
 _COLUMNS = 32  # stretches of a text that are measured side by side

@@ -182,6 +182,12 @@ def _read_ids(graph: _Graph, model: LanguageModel, output: str) -> str:
     return graph.add("Gather", [table, "ids"], {"axis": 0})
 
 
+def _is_empty(graph: _Graph, ends: str) -> str:
+    """Which rows have length 0, (B, 1): they end in the state they began with, which ONNX leaves open."""
+    zero = graph.hold("no_step", np.array(0, np.int32))
+    return graph.add("Unsqueeze", [graph.add("Equal", [ends, zero]), graph.hold("last_axis", np.array([1], np.int64))])
+
+
 def _recurrence(graph: _Graph, layer: Layer, features: str, lengths: bool) -> str:
     """All layers on top of each other, (T, B, I) to (T, B, D*H); the states become inputs and outputs of the graph."""
     fields = layer.recurrence.state_names
@@ -192,8 +198,11 @@ def _recurrence(graph: _Graph, layer: Layer, features: str, lengths: bool) -> st
     for index in range(layer.num_layers):
         features, *last = _one_layer(graph, layer, index, features, ends, [states[index] for states in before])
         after.append(last)
+    empty = _is_empty(graph, ends) if lengths else ""
     for name, parts in zip(fields, zip(*after, strict=True), strict=True):
-        graph.add("Concat", list(parts), {"axis": 0}, name=f"{name}_n")
+        last_state = graph.add("Concat", list(parts), {"axis": 0}, name=f"{name}_last" if lengths else f"{name}_n")
+        if lengths:
+            graph.add("Where", [empty, f"{name}_0", last_state], name=f"{name}_n")
         graph.give(f"{name}_n", _FLOAT, shape)
     return features
 

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import torch
 from torch import Tensor
 from torch.fx import Proxy
 
@@ -28,6 +29,8 @@ class RecurrentCell(RecurrentModule[HiddenT]):
         if input.dim() not in (1, 2):
             raise ValueError(f"{type(self).__name__}: Expected input to be 1-D or 2-D, got {input.dim()}-D instead")
         parameters = self._parameters_by_direction()[0]
+        if input.dtype != parameters.weight_ih.dtype and not torch._C._is_any_autocast_enabled():
+            raise RuntimeError(f"input should have the weights' dtype {parameters.weight_ih.dtype}, got {input.dtype}")
         check_features(input, self.input_size, parameters.weight_ih.dtype)
         batched = input.dim() == 2
         x = input if batched else input.unsqueeze(0)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from longhold.kernels import Choice, use_backend
+from longhold.kernels.addresses import address, address_of_new, check_memory
 from longhold.kernels.backends import requested
 from longhold.kernels.stream import STORAGES, NativeStream, Storage, StreamWeights, stream_refusal
 from longhold.layers.inputs import check_features
@@ -91,14 +92,9 @@ class Stream(Generic[HiddenT]):
         stepper = self._quick
         if stepper is not None:
             if type(input) is Tensor:
-                if (
-                    input.dtype is self._dtype
-                    and input.shape == self._input_shape
-                    and input.is_contiguous()
-                    and input.is_cpu
-                ):
+                if input.dtype is self._dtype and input.shape == self._input_shape and (place := address(input)):
                     output = next(self._outputs)
-                    stepper.step(input.data_ptr(), output.data_ptr())
+                    stepper.step(place, address_of_new(output))
                     return output
             elif type(input) is np.ndarray:
                 array: NDArray[Any] = np.empty(self._output_shape, self._numpy_dtype)
@@ -110,6 +106,8 @@ class Stream(Generic[HiddenT]):
         """As `step`, written into `out`, (B, P) or (P,), of the layer's type: no memory is allocated."""
         if tuple(out.shape) != self._output_shape:
             raise ValueError(f"out should have shape {self._output_shape}, got {list(out.shape)}")
+        if isinstance(out, Tensor) and out.dtype != self._dtype:
+            raise ValueError(f"out should have dtype {self._dtype}, got {out.dtype}")
         stepper = self._quick
         if stepper is not None:
             if type(input) is np.ndarray and type(out) is np.ndarray:
@@ -120,15 +118,19 @@ class Stream(Generic[HiddenT]):
                 and type(out) is Tensor
                 and input.dtype is out.dtype is self._dtype
                 and input.shape == self._input_shape
-                and input.is_contiguous()
-                and out.is_contiguous()
-                and input.is_cpu
-                and out.is_cpu
+                and not out.requires_grad
+                and not out.is_inference()
+                and (place := address(input))
+                and (to := address(out))
             ):
-                stepper.step(input.data_ptr(), out.data_ptr())
+                stepper.step(place, to)
+                torch._C._increment_version([out])  # a graph that has saved it must not use the new numbers
                 return
         result = self._step_any(input)
         if isinstance(out, Tensor):
+            if out.is_meta:
+                raise RuntimeError("out is on meta, where nothing can be written")
+            check_memory([out])
             out.copy_(result if isinstance(result, Tensor) else torch.from_numpy(result))
         else:
             out[...] = result.numpy() if isinstance(result, Tensor) else result
@@ -209,7 +211,7 @@ class Stream(Generic[HiddenT]):
             yield from torch.unsafe_split(block, rows)  # a version counter each, so that they are independent
 
     def _step_any(self, given: Tensor | NDArray[Any] | int) -> Tensor | NDArray[Any]:
-        x = given if isinstance(given, Tensor) else torch.tensor(given)
+        x = given if isinstance(given, Tensor) else torch.tensor(given, device="cpu")
         output = self._runner.run(self._checked(x.unsqueeze(0), ""))[0]
         output = output.squeeze(0) if self._batch is None else output
         return output.numpy() if isinstance(given, np.ndarray) else output
@@ -350,13 +352,16 @@ def _check(layer: "RecurrentLayer[Any, Any]", batch: object, weights: object) ->
         raise ValueError(f"batch should be a whole number above 0, or None for unbatched steps, got {batch!r}")
     if weights not in STORAGES:
         raise ValueError(f"weights should be 'full', 'bf16' or 'int8', got {weights!r}")
+    check_memory(list(layer.parameters()))
     for name, parameter in layer.named_parameters():
+        if parameter.layout != torch.strided:
+            raise RuntimeError(f"{name} has layout {parameter.layout}; a stream takes strided weights only")
         if not torch.isfinite(parameter).all():
             raise ValueError(f"{name} holds values that are not finite; a stream takes finite weights only")
 
 
 def _numbers(rows: Sequence[int] | Tensor | int, batch: int) -> list[int]:
-    given = torch.as_tensor(rows)
+    given = torch.as_tensor(rows, device="cpu")
     if given.dtype == torch.bool and tuple(given.shape) == (batch,):
         given = given.nonzero()
     numbers = given.reshape(-1).tolist()

@@ -25,9 +25,11 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from longhold.documents import DEEPEST, LONGEST, deeper_than, parse_json
 from longhold.errors import InputError
 from longhold.files import Kind, StrPath, quoted, reason, write_file
-from longhold.models.header import DEEPEST, LONGEST, Header, deeper_than, parse_json, read_header, read_metadata
+from longhold.kernels.addresses import memory_of
+from longhold.models.header import Header, read_header, read_metadata
 
 FORMAT_VERSION = 1
 """The newest format that this version reads, and the one it writes."""
@@ -73,7 +75,7 @@ def write_model(
     Raises:
         InputError: the file cannot be written (no such folder, full disk ...), what is there is no file of this kind
             and may not be overwritten (`longhold.files`), or the document is longer than
-            `longhold.models.header.LONGEST`.
+            `longhold.documents.LONGEST`.
         ValueError: the document breaks the rules above.
     """
     reserved = sorted({"format_version", "sha256", "shared"} & document.keys())
@@ -102,14 +104,23 @@ def read_envelope(path: StrPath) -> tuple[int, str]:
     Raises:
         InputError: the file is missing, not one of ours, or from a newer format.
     """
+    whole = read_document(path)
+    return whole["format_version"], whole["sha256"]
+
+
+def read_document(path: StrPath) -> dict[str, Any]:
+    """The document of a file with the fields of the format; only the header is read, and no digest compared.
+
+    Raises:
+        InputError: as `read_envelope`.
+    """
     try:
         with open(path, "rb") as file:
-            whole = _document(read_header(file))
+            return _document(read_header(file))
     except OSError as error:
         raise InputError(f"cannot read {quoted(path)}: {reason(error)}") from None
     except InputError as error:
         raise InputError(f"cannot read {quoted(path)}: {error}") from None
-    return whole["format_version"], whole["sha256"]
 
 
 def read_model(path: StrPath, *, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -144,7 +155,7 @@ def _shared_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
         tensor = tensors[name]
         if tensor.numel() == 0:
             continue
-        memory = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+        memory = memory_of(tensor)
         if first.setdefault(memory, name) != name:
             shared[name] = first[memory]
     return shared

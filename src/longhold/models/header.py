@@ -8,20 +8,14 @@ Everything is checked here against the size of the file before a byte of a tenso
 any size: whoever trusts it first allocates what it says.
 """
 
-import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from longhold.documents import LONGEST, parse_json
 from longhold.errors import InputError
-
-LONGEST = 16 * 2**20
-"""Bytes of a header: room for about a million words or 100,000 byte pairs. Parsed, a byte may take two dozen."""
-
-DEEPEST = 32
-"""Objects and lists inside one another in any of our JSON."""
 
 _MOST_DIMENSIONS = 16
 _LARGEST = 2**48  # entries of a tensor, dimensions of 0 counted as 1
@@ -80,55 +74,6 @@ def _header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     if not isinstance(header, dict):
         raise InputError("it is not a safetensors file, or it is damaged")
     return header, size - 8 - length
-
-
-def parse_json(text: bytes | str, complaint: str) -> Any:
-    """JSON as the standard has it, and stricter: no name twice, no NaN or infinity, no more than `DEEPEST` levels.
-
-    Raises:
-        InputError: `complaint`, for anything else.
-    """
-    try:
-        text = text.decode() if isinstance(text, bytes) else text
-        value = json.loads(text, parse_constant=_refused, parse_float=_finite, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError):
-        raise InputError(complaint) from None
-    if deeper_than(value, DEEPEST):
-        raise InputError(complaint)
-    return value
-
-
-def _refused(constant: str) -> None:
-    raise ValueError(constant)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def deeper_than(value: Any, levels: int) -> bool:
-    """Whether more than `levels` objects and lists that are not empty stand inside one another; without recursion."""
-    open_ones = [iter((value,))]
-    while open_ones:
-        for part in open_ones[-1]:
-            if isinstance(part, dict | list) and part:
-                if len(open_ones) > levels:
-                    return True
-                open_ones.append(iter(part.values() if isinstance(part, dict) else part))
-                break
-        else:
-            open_ones.pop()
-    return False
 
 
 def _metadata(value: Any) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Annotated, Self, final
 from pydantic import Field, model_validator
 
 from longhold.data import Corpus, require_length
+from longhold.data.corpora import STANDARD_INPUT
 from longhold.errors import InputError
 from longhold.files import argument, require_folder
 from longhold.models.budget import parameter_count
@@ -28,6 +29,8 @@ from longhold.study.row import Row, Seed, TaskValues, digest_of
 from longhold.study.store import Store
 from longhold.study.study_report import Files, report_kinds, write_study_report
 from longhold.study.text_task import read_text
+from longhold.training.budget import rough_duration
+from longhold.training.diagnosis import FEW_STEPS
 from longhold.training.presets import Cell, available_cores
 
 SHORTEST = 1000
@@ -276,10 +279,21 @@ def _chosen(plan: Plan, config: CompareConfig, text: str, held: Sequence[str], w
     recall = "".join(f", and at most {_given(plan.experiment(name)):,} for each run of recall" for name in held)
     seeds = "".join(f", {len(plan.experiment(name).seeds)} seeds for recall" for name in held)
     processes = "1 process" if workers == 1 else f"{workers} processes"
-    return (
+    return _too_short(steps, config) + (
         f"To fit {config.budget_seconds:g} s on {processes}: {_counted(steps)} of {config.batch_size} windows of "
         f"{config.window - 1} characters for each model of a text{recall}. Indicative: one run for each cell on a "
         f"text{seeds}, nothing tuned. Nothing is claimed from it."
+    )
+
+
+def _too_short(steps: int, config: CompareConfig) -> str:
+    """What to say first where models of a text get too few steps to learn from; empty where they don't."""
+    if steps >= FEW_STEPS:
+        return ""
+    longer = rough_duration(config.budget_seconds * FEW_STEPS / steps)
+    return (
+        f"Too short: after {_counted(steps)} a model of a text has learnt too little for its bits to say anything of "
+        f"the cells; {FEW_STEPS} would take about {longer}. "
     )
 
 
@@ -294,7 +308,7 @@ def _counted(steps: int) -> str:
 
 def _command(corpora: Sequence[Corpus], config: CompareConfig) -> str:
     """As it was given, with the last part of each text's name."""
-    names = [argument(Path(corpus.name).name) for corpus in corpora]
+    names = ["-" if corpus.name == STANDARD_INPUT else argument(Path(corpus.name).name) for corpus in corpora]
     words = ["longhold", "compare", *names, "--cells", ",".join(config.cells)]
     words += ["--budget", f"{config.budget_seconds:g}s"]
     words += [] if config.parameters is None else ["--parameters", str(config.parameters)]

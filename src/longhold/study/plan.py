@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self, TypeAlias, final
 
 from pydantic import Field, model_validator
 
+from longhold.documents import read_toml
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.study.claims import Family, Question
@@ -19,7 +20,6 @@ from longhold.study.text_task import require_modest
 from longhold.study.texts import FOLDER, look_in
 from longhold.study.trial import network
 from longhold.study.tuning import Seeds, Setting, Timing, Tuning
-from longhold.training.config import read_toml
 
 _OWN_EMBEDDING = ("rnn", "irnn", "gru", "lstm")  # where the width of the embedding is left open
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, final
 
+from longhold.documents import parse_json, read_json_lines
 from longhold.errors import InputError
 from longhold.files import UNKNOWN, Kind, Source, require_output
 from longhold.study.row import Row, Stage
@@ -110,25 +111,20 @@ class Store:
         Raises:
             InputError: the file is damaged, newer than this longhold, or no store. A file that is missing has no rows.
         """
-        if not os.path.exists(self.path):
-            return ()
         with self._told():
+            if not os.path.exists(self.path):
+                return ()
             found = self._open().execute("SELECT row FROM rows WHERE plan = ? OR ? IS NULL", (plan, plan)).fetchall()
-        rows = [self._row(text) for (text,) in found]
+        place = f"{self.path}: a row cannot be read"
+        rows = [_row(parse_json(_text(text), place), place) for (text,) in found]
         return tuple(sorted((row for row in rows if stage in (None, row.stage)), key=_place))
 
     def plans(self) -> tuple[str, ...]:
         """The plans that have rows."""
-        if not os.path.exists(self.path):
-            return ()
         with self._told():
+            if not os.path.exists(self.path):
+                return ()
             return tuple(name for (name,) in self._open().execute("SELECT DISTINCT plan FROM rows ORDER BY plan"))
-
-    def _row(self, text: str) -> Row:
-        try:
-            return Row(**json.loads(text))
-        except ValueError as error:  # both JSONDecodeError and InputError
-            raise InputError(f"{self.path}: a row cannot be read ({error})") from None
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -164,11 +160,20 @@ class Store:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """What SQLite finds wrong, in one line."""
+        """What SQLite or the system finds wrong, in one line."""
         try:
             yield
         except sqlite3.Error as error:
             raise InputError(f"{self.path}: cannot be used as a study ({error})") from None
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be used as a study ({error.strerror})") from None
+        except UnicodeEncodeError:
+            raise InputError(f"{self.path}: a plan's name must be text that UTF-8 can hold") from None
+
+
+def _text(column: object) -> str | bytes:
+    """SQLite has any type in any column."""
+    return column if isinstance(column, str | bytes) else ""
 
 
 def _place(row: Row) -> tuple[Any, ...]:
@@ -199,21 +204,17 @@ def from_jsonl(path: str | Path) -> tuple[Row, ...]:
     Raises:
         InputError: the file cannot be read, or a line is no row; the line is named.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read rows ({error})") from None
-    return tuple(_parsed(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
+    return tuple(_row(values, f"{path}, line {number}") for number, values in read_json_lines(path))
 
 
-def _parsed(path: str | Path, number: int, line: str) -> Row:
+def _row(values: Any, place: str) -> Row:
+    """The row that a value of JSON is; InputError, which begins with its place, where it is none."""
+    if not isinstance(values, dict):
+        raise InputError(f"{place}: not a row ({values!r:.40}: expected an object)")
     try:
-        values = json.loads(line)
-        if not isinstance(values, dict):
-            raise InputError("expected an object")
         return Row(**values)
-    except ValueError as error:
-        raise InputError(f"{path}, line {number}: not a row ({error})") from None
+    except InputError as error:
+        raise InputError(f"{place}: not a row ({error})") from None
 
 
 def to_csv(rows: Iterable[Row]) -> Iterator[str]:

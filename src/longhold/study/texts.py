@@ -35,7 +35,7 @@ def keep(corpus: Corpus, folder: Path) -> str:
     data = bytes(corpus.held.utf8)
     digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
     if _held(folder, digest) is None:
-        write_file(make_folder(folder) / f"{digest}.txt", data, UNKNOWN)
+        write_file(make_folder(folder) / f"{digest}.txt", data, UNKNOWN, overwrite=True)
     look_in(folder)
     return f"{_last_part(corpus.name)}#{digest}"
 

@@ -18,6 +18,7 @@ from longhold.errors import InputError
 from longhold.models.budget import parameter_count, solve_hidden_size
 from longhold.models.contract import SequenceModel, State, able_to_learn, evaluation_mode
 from longhold.models.cost import flops_per_token, solve_hidden_size_for_flops, state_bytes
+from longhold.models.memory import require_memory_to_train
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
 from longhold.study.examination import TEST_STREAM, examined
 from longhold.study.inside import Inside
@@ -80,6 +81,9 @@ def run_trial(spec: TrialSpec) -> Row:
         return row.model_copy(
             update={"gradient_by_lag": seen[0], "time_constants": seen[1], "text": text, "writing": writing}
         )
+
+
+_COPIES = {"adam": 4, "sgd": 2}  # of each weight: itself, its gradient, what the optimizer remembers
 
 
 @final
@@ -154,6 +158,7 @@ class _Learner:
         self.config = network(spec)
         self.task = task_from_json(spec.task)
         self.tests = [task_from_json(values) for values in spec.tests]
+        require_memory_to_train(self.config, f"{spec.experiment}: a {spec.cell}", _COPIES[spec.optimizer])
         self.model = self.config.build()
         self.curve = _Curve(max(1, spec.steps // _POINTS))
         self.steps_used, self.tokens = 0, 0

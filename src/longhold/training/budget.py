@@ -24,7 +24,11 @@ _LONGEST = 366 * 86400.0
 _EVALUATIONS = 20
 _SHARE = 0.2  # of a budget that evaluations may take
 _RESERVE = 0.05  # of a budget for what comes before a run and after it
-_PROBED = 0.01  # of a budget that is watched, where that is more than the least number of steps
+_PROBED = 0.03  # of a budget that may be spent on timing steps
+_PROBED_SECONDS = 3.0  # at most
+_GLANCED = 0.01  # of a budget, for the steps of settings that may yet not be chosen
+_GLANCED_SECONDS = 1.0
+_GLANCED_STEPS = 6
 _FORECAST_STEPS = 6
 _FORECAST_SECONDS = 1.0
 
@@ -56,6 +60,11 @@ def parse_duration(text: str | float) -> float:
     return seconds
 
 
+def rough_duration(seconds: float) -> str:
+    """`45 s`, `6 minutes`: a time for people, rounded up."""
+    return f"{math.ceil(seconds)} s" if seconds < 100 else f"{math.ceil(seconds / 60):,} minutes"
+
+
 def _number(value: object) -> float:
     return math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
 
@@ -64,20 +73,28 @@ def steps_for_budget(seconds: float, probe: Callable[[], float], *, warm_up: int
     """How many steps fit in `seconds`: at least 1.
 
     `probe` takes one step and returns the seconds that it took. The first `warm_up` are discarded and the mean of the
-    next counts, without the tenth that took longest: `count` of them, or as many as a hundredth of the budget holds
-    where that is more; where steps are slow, probing ends once it has used a fifth of the budget. The time that
-    probing takes itself comes off the budget.
+    next `count` counts, without the tenth that took longest. Where steps are slow, probing ends once it has used three
+    hundredths of the budget, or three seconds. The time that probing takes itself comes off the budget.
     """
     began = time.perf_counter()
     taken: list[float] = []
-    while len(taken) < warm_up + count or sum(taken) < _PROBED * seconds:
+    while len(taken) < warm_up + count:
         taken.append(probe())
-        if time.perf_counter() - began > _SHARE * seconds:
+        if time.perf_counter() - began > min(_PROBED * seconds, _PROBED_SECONDS):
             break
-    counted = sorted(taken[warm_up:] or taken[-1:])
+    counted = sorted(taken[min(warm_up, len(taken) - 1) :])
     typical = statistics.fmean(counted[: max(1, math.floor(0.9 * len(counted)))])
     left = seconds - (time.perf_counter() - began)
     return max(1, math.floor(left / max(typical, 1e-9)))
+
+
+def glanced_step_seconds(seconds: float, probe: Callable[[], float]) -> float:
+    """The median time of a step after one that is not counted, from at most six that take a hundredth of `seconds`."""
+    most = min(_GLANCED * seconds, _GLANCED_SECONDS)
+    taken = [probe()]
+    while len(taken) < _GLANCED_STEPS and sum(taken) + taken[-1] <= most:
+        taken.append(probe())
+    return statistics.median(taken[1:] or taken)
 
 
 @able_to_learn()

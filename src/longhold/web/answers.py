@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from longhold.documents import parse_json
 from longhold.errors import InputError
 from longhold.models.config import Config
-from longhold.web.desk import Stopped
+from longhold.web.desk import Busy, Stopped
 
 Answer = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -48,7 +49,7 @@ def guarded(name: str, handler: Handler) -> Handler:
         try:
             return await handler(request)
         except InputError as error:
-            return as_json({"error": str(error)}, status=422)
+            return as_json({"error": str(error)}, status=503 if isinstance(error, Busy) else 422)
         except Stopped:
             return as_json({"error": "stopped", "stopped": True}, status=409)
         except Exception:
@@ -59,21 +60,9 @@ def guarded(name: str, handler: Handler) -> Handler:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body, object_pairs_hook=_object_of)
-    except (ValueError, RecursionError) as error:
-        raise error if isinstance(error, InputError) else InputError("the request is not JSON") from None
+    found = parse_json(body, "the request is not JSON")
     if not isinstance(found, dict):
         raise InputError("the request is not a JSON object")
-    return found
-
-
-def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise InputError(f"the request says {name!r:.60} twice")
-        found[name] = value
     return found
 
 

@@ -272,7 +272,7 @@ class _Process:
 
     def events(self) -> Iterator[Answer]:
         assert self._process.stdout is not None
-        return map(json.loads, self._process.stdout)
+        return (json.loads(line) for line in self._process.stdout if line.endswith(b"\n"))
 
     def kill(self) -> None:
         self._process.kill()

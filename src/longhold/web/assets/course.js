@@ -73,9 +73,12 @@ function diagnosisWords(course, say) {
   const { diagnosis, lowest } = course;
   if (diagnosis === "learnt little") return say("diagnosis_little");
   if (diagnosis === "improving") return say("diagnosis_improving");
+  if (diagnosis === "annealed") return say("diagnosis_annealed");
   if (diagnosis === "level") return say("diagnosis_level");
-  if (diagnosis !== "memorising" || !lowest) return "";
-  return say("diagnosis_memorising", {
+  if (diagnosis === "short") return say("diagnosis_short");
+  if (diagnosis === "diverged") return say("diagnosis_diverged");
+  if (diagnosis !== "overfitting" || !lowest) return "";
+  return say("diagnosis_overfitting", {
     step: say.count(lowest[0]),
     best: say.number(lowest[1], 2),
     last: say.number(course.held_out.at(-1)[1], 2),
