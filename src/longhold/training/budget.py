@@ -75,8 +75,8 @@ def steps_for_budget(seconds: float, probe: Callable[[], float], *, warm_up: int
 
     `probe` takes one step and returns the seconds that it took. The first `warm_up` are discarded and the mean of the
     next `count` counts, without the tenth that took longest. Where steps are slow, probing ends once it has used three
-    hundredths of the budget, or three seconds; but unless the first step used a tenth there is a second, since the first
-    is slower than others. The time that probing takes itself comes off the budget.
+    hundredths of the budget, or three seconds; but unless the first step used a tenth there is a second one, since the
+    first is slower than others. The time that probing takes itself comes off the budget.
     """
     began = time.perf_counter()
     taken: list[float] = []
