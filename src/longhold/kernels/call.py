@@ -1,8 +1,7 @@
 """One call of a stack of recurrent layers, as every backend receives it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -213,7 +212,19 @@ def _named_tensors(call: StackCall) -> Iterator[tuple[str, Tensor | None]]:
         yield from (("zoneout", zone) for zone in noise.zoneout if isinstance(zone, Tensor))
 
 
-_parameters_of = attrgetter(*(field.name for field in fields(DirectionParameters)))
+def _parameters_of(p: DirectionParameters) -> tuple[Tensor | None, ...]:
+    return (
+        p.weight_ih,
+        p.weight_hh,
+        p.bias_ih,
+        p.bias_hh,
+        p.weight_hr,
+        p.weight_peephole,
+        p.weight_norm_ih,
+        p.weight_norm_hh,
+        p.weight_norm_c,
+        p.bias_norm_c,
+    )
 
 
 def packed_rows(packed: PackedSequence) -> int:

@@ -112,7 +112,7 @@ class Store:
             InputError: the file is damaged, newer than this longhold, or no store. A file that is missing has no rows.
         """
         with self._told():
-            if not os.path.exists(self.path):
+            if not self.path.exists():
                 return ()
             found = self._open().execute("SELECT row FROM rows WHERE plan = ? OR ? IS NULL", (plan, plan)).fetchall()
         place = f"{self.path}: a row cannot be read"
@@ -122,7 +122,7 @@ class Store:
     def plans(self) -> tuple[str, ...]:
         """The plans that have rows."""
         with self._told():
-            if not os.path.exists(self.path):
+            if not self.path.exists():
                 return ()
             return tuple(name for (name,) in self._open().execute("SELECT DISTINCT plan FROM rows ORDER BY plan"))
 
