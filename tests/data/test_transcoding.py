@@ -27,7 +27,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transcoding, "_BLOCK", 3)
 
 
-@given(text=st.text(st.sampled_from("ab\r\n\ufeffé中あ"), max_size=30), encoding=st.sampled_from(ENCODINGS))
+@given(text=st.text(st.sampled_from("ab\r\né中あ"), max_size=30), encoding=st.sampled_from(ENCODINGS))
 def test_all_that_can_be_written_is_read(text: str, encoding: str) -> None:
     raw = text.encode(encoding, "ignore")
     expected = raw.decode(encoding).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

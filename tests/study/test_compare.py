@@ -1,7 +1,6 @@
 """Texts and cells put together as a plan, run, and written down."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -205,7 +204,7 @@ def test_bad_settings_are_named_in_a_line(changes: dict[str, object], message: s
 
 def test_texts_that_cannot_be_compared_on_are_refused_before_anything_is_run(tmp_path: Path, pool: Here) -> None:
     refusals = {
-        "at least 1000 characters to compare": [replace(made_up(), text="short")],
+        "at least 1000 characters to compare": [Corpus("a.txt", "short", "utf-8", 1, ())],
         "given twice": [made_up(), made_up()],
         "no text": [],
     }

@@ -267,7 +267,7 @@ def test_traces_that_are_too_old_are_forgotten(client: TestClient) -> None:
         ("step", {"trace": "nobody", "place": 0}, "read the text again"),
         ("write", {"model": 0, "length": 10**9}, "length=1000000000"),
         ("write", {"model": 7}, "model 7"),
-        ("write", {"model": 0, "temperature": 1e999}, "temperature"),
+        ("write", {"model": 0, "temperature": 1e999}, "not JSON"),
         ("units", {"model": 0, "text": "b" * (LONGEST_TEXT + 1)}, f"at most {LONGEST_TEXT}"),
     ],
 )

@@ -45,7 +45,8 @@ def _hands_out(call: StackCall, row: int) -> bool:
     Two directions, or a packed output, are joined from such: that is a copy.
     """
     last = row + 1 == call.num_layers and not call.bidirectional
-    return last and torch.is_grad_enabled() and not isinstance(call.input, PackedSequence)
+    traced = torch._C._get_tracing_state() is not None  # whose program is the same with and without gradients
+    return last and torch.is_grad_enabled() and not traced and not isinstance(call.input, PackedSequence)
 
 
 def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:
