@@ -149,7 +149,8 @@ def test_what_it_takes() -> None:
     assert takes([good])
     assert takes([Leaf(value[:2], value[2:].clone(), SGD_RATES[0]), Leaf(value[2:], value[2:].clone(), SGD_RATES[0])])
     assert not takes([Leaf(value[:3], value[1:].clone(), SGD_RATES[0]), good]), "one lies in the other"
-    assert not takes([*dense, good]), "two types"
+    other = torch.float32 if dense[0].value.dtype == torch.float64 else torch.float64
+    assert not takes([*dense, Leaf(value.to(other), value.clone().to(other), SGD_RATES[2])]), "two types"
 
 
 def _released(tensor: Tensor) -> Tensor:

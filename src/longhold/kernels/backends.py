@@ -17,6 +17,7 @@ from longhold.kernels.call import (
     check_step,
     is_uniform,
 )
+from longhold.kernels.exported import is_onnx, is_written, run_written, step_written
 from longhold.kernels.fused import run_torch, step_torch, torch_refusal
 from longhold.kernels.locked import in_turn
 from longhold.kernels.native import cpu_refusal, run_cpu
@@ -128,6 +129,10 @@ def run(call: StackCall) -> StackResult:
     """Run the call on the backend that `choose` names."""
     if call.between:
         return in_turn(call, run)
+    if is_written() and (_requested.name in (None, "torch") or (_requested.name == "cpu" and is_onnx())):
+        written = run_written(call)
+        if written is not None:
+            return written
     if _requested.name is None and _transform() is None and cpu_refusal(call) is None:
         return _run_at_once(call)  # most calls, and small ones feel every microsecond
     choice = choose(call)
@@ -149,6 +154,8 @@ def _run_at_once(call: StackCall) -> StackResult:
 
 def run_step(call: StackCall) -> tuple[Tensor, ...]:
     """One step of one layer, `call.input` being (1, B, I): the next state, each field (B, .)."""
+    if is_onnx():
+        return step_written(call)
     return _STEPPERS[choose(call, step=True).backend](call)
 
 

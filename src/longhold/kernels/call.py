@@ -1,8 +1,8 @@
 """One call of a stack of recurrent layers, as every backend receives it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,7 +75,7 @@ class StackCall:
     learned: tuple[Tensor, ...] | None = None
     """initial state, which a reset restores, each field (L*D, B, .); None for zeros"""
     lengths: Tensor | None = None
-    """(B,) int64, 1 to T"""
+    """(B,) int64, 0 to T; a row of length 0 ends in the state that it began with"""
     reset: Tensor | None = None
     """(T, B) bool, false beyond a row's length"""
     dropout: float = 0.0
@@ -108,7 +108,7 @@ class StackCall:
     @property
     def batch(self) -> int:
         """Rows."""
-        return int(self.input.batch_sizes[0]) if isinstance(self.input, PackedSequence) else self.input.shape[1]
+        return packed_rows(self.input) if isinstance(self.input, PackedSequence) else self.input.shape[1]
 
     @property
     def initial(self) -> tuple[Tensor, ...]:
@@ -212,7 +212,25 @@ def _named_tensors(call: StackCall) -> Iterator[tuple[str, Tensor | None]]:
         yield from (("zoneout", zone) for zone in noise.zoneout if isinstance(zone, Tensor))
 
 
-_parameters_of = attrgetter(*(field.name for field in fields(DirectionParameters)))
+def _parameters_of(p: DirectionParameters) -> tuple[Tensor | None, ...]:
+    return (
+        p.weight_ih,
+        p.weight_hh,
+        p.bias_ih,
+        p.bias_hh,
+        p.weight_hr,
+        p.weight_peephole,
+        p.weight_norm_ih,
+        p.weight_norm_hh,
+        p.weight_norm_c,
+        p.bias_norm_c,
+    )
+
+
+def packed_rows(packed: PackedSequence) -> int:
+    """Rows of a packed sequence; while torch.jit.trace looks on a tensor, by which they stay free."""
+    rows: Any = packed.batch_sizes[0]
+    return rows if torch._C._get_tracing_state() is not None else int(rows)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,15 @@ from longhold.kernels.extended_call import (
     with_states,
 )
 from longhold.kernels.extension import loaded, why_missing
-from longhold.kernels.operators import DTYPES, as_given, autograd_rule, check_upstream, one_by_one, one_device
+from longhold.kernels.operators import (
+    DTYPES,
+    as_given,
+    as_torch_keeps,
+    autograd_rule,
+    check_upstream,
+    one_by_one,
+    one_device,
+)
 
 
 def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
@@ -246,7 +254,8 @@ def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
 def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     has_gates = len(EXTENDED[kind].gate_names) > 1
     ctx.mark_non_differentiable(*output[5 if has_gates else 4 :])
-    ctx.save_for_backward(*(output[i] for i in KEPT), *inputs[:TENSORS])
+    h0 = Arguments._fields.index("h0")
+    ctx.save_for_backward(*(output[i] for i in KEPT), *as_torch_keeps(ctx, inputs[:TENSORS], h0))
     ctx.rest = inputs[TENSORS:]
     ctx.set_materialize_grads(False)
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -63,6 +64,8 @@ def run_torch(call: StackCall) -> StackResult:
         return run_torch(with_one_hot(without_padding(call)))
     if isinstance(call.input, PackedSequence):
         return _run_packed(call, call.input)
+    if call.lengths is not None and bool((call.lengths == 0).any()):
+        return _with_empty_rows(call, call.lengths)
     if call.lengths is None and call.reset is None:
         output, state = _operator(call, (call.input,), call.state)
         return StackResult(output, state)
@@ -72,6 +75,18 @@ def run_torch(call: StackCall) -> StackResult:
         pieces, segments = split_segments(call)
         return join_segments(call, run_torch(pieces), segments)
     return _run_ragged(call)
+
+
+def _with_empty_rows(call: StackCall, lengths: Tensor) -> StackResult:
+    """Rows of length 0, which cannot be packed: each is run for a step of zeros, of which nothing stays."""
+    result = run_torch(replace(without_padding(call), lengths=lengths.clamp(min=1)))
+    assert isinstance(result.output, Tensor)
+    empty = (lengths == 0).unsqueeze(-1).to(result.output.device)
+    ends = zip(call.state, result.state, strict=True)
+    return StackResult(
+        torch.where(empty, 0.0, result.output),
+        tuple(torch.where(empty, begun.to(final.dtype), final) for begun, final in ends),
+    )
 
 
 def _run_packed(call: StackCall, packed: PackedSequence) -> StackResult:

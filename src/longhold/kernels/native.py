@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled
 from longhold.kernels import operators
@@ -38,14 +39,28 @@ def run_cpu(call: StackCall) -> StackResult:
     return run_layers(call, _run_direction)
 
 
+def _hands_out(call: StackCall, row: int) -> bool:
+    """Whether the h of a layer and direction is the output, which may be written in place, so not what backward reads.
+
+    Two directions, or a packed output, are joined from such: that is a copy.
+    """
+    last = row + 1 == call.num_layers and not call.bidirectional
+    traced = torch._C._get_tracing_state() is not None  # whose program is the same with and without gradients
+    return last and torch.is_grad_enabled() and not traced and not isinstance(call.input, PackedSequence)
+
+
 def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:
     if is_extended(call):
-        return _run_extended(call, x, lengths, row)
+        run = _run_extended(call, x, lengths, row)
+        if not _hands_out(call, row) or call.checkpoint_every is not None:  # chunks are joined
+            return run
+        h, *rest = run.states
+        return Unrolled((h.clone(), *rest), run.gates, run.final)
     p = call.parameters[row]
     h0, c0 = call.fields(call.start, row)
     h_initial, c_initial = call.fields(call.learned, row) if call.reset is not None else (None, None)
     operator = operators.FORWARD[kind_of(call.recurrence)]
-    h, c, h_n, c_n, _, _ = operator(
+    h, c, h_n, c_n, *_ = operator(
         x,
         p.weight_ih,
         p.weight_hh,
@@ -60,6 +75,7 @@ def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int)
         call.noise[row].recurrent_dropout if call.noise else None,
         row % call.directions == 1,
         call.checkpoint_every or 0,
+        _hands_out(call, row),
     )
     if len(call.recurrence.state_names) == 2:
         return Unrolled((h, c), (), call.recurrence.make_state(h_n, c_n))

@@ -3,7 +3,8 @@
 One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on; the input's
 share, the loop over time and all gradients are C++ (`kernels/cpu/`). The input is (T, B, I), or (T, B) int64 ids that
 stand for one-hot vectors of width I. `every` says what is kept for the backward pass: 0 nothing, 1 all of it, k every
-k-th cell state, from which the rest is computed again.
+k-th cell state, from which the rest is computed again. With `apart` the result h may be written in place: what the
+backward pass reads is then `kept`, or for an LSTM that keeps everything in float32 worked out again.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,13 +36,15 @@ _ARGUMENTS = (
     "Tensor input, Tensor weight_ih, Tensor weight_hh, Tensor? bias_ih, Tensor? bias_hh, Tensor? h0, Tensor? c0, "
     "Tensor? h_initial, Tensor? c_initial, Tensor? lengths, Tensor? reset, Tensor? mask, bool reverse, int every"
 )
-_RESULTS = "(Tensor h, Tensor c, Tensor h_n, Tensor c_n, Tensor gates, Tensor extra)"
+_RESULTS = "(Tensor h, Tensor c, Tensor h_n, Tensor c_n, Tensor gates, Tensor extra, Tensor kept)"
 _GRADIENTS = (
     "(Tensor d_input, Tensor d_weight_ih, Tensor d_weight_hh, Tensor d_bias_ih, Tensor d_bias_hh, Tensor d_h0, "
     "Tensor d_c0, Tensor d_h_initial, Tensor d_c_initial)"
 )
 _DIFFERENTIABLE = 9
 """Arguments that have a gradient come first."""
+_H0, _APART = 5, 14
+"""Where the state and `apart` stand among the arguments."""
 
 _CODES = {kind: code for code, kind in enumerate(RECURRENCES)}
 _GATES = {kind: len(cell.gate_names) for kind, cell in RECURRENCES.items()}
@@ -64,17 +67,30 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
         return forward_like(
             _fake_forward(kind, *arguments), _reference(kind, arguments[:9], arguments[9:12], arguments[12])
         )
-    x, weight_hh, reverse, every = arguments[0], arguments[2], *arguments[12:]
+    x, weight_hh, reverse, every = arguments[0], arguments[2], *arguments[12:14]
     steps, batch, _, hidden = sizes
     h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
     c, gates, extra = _kept(kind, x, weight_hh, every)
     c_n = weight_hh.new_empty((batch, hidden)) if kind == "lstm" else None
+    kept = torch.empty_like(h) if _is_apart(kind, arguments) else None
+    walked, h_out = (h, None) if kept is None else (kept, h)
     read, copies = lend(_as_read(arguments))
-    written = of_new((gates, extra, h, c, h_n, c_n))
+    written = of_new((gates, extra, walked, c, h_n, c_n, h_out))
     function = getattr(loaded(), f"forward_{DTYPES[weight_hh.dtype]}")
     function(_CODES[kind], _sizes(sizes, arguments), reverse, read + written, torch.get_num_threads())
     del copies  # held until C++ has read them
-    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h)
+    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h), _or_none(kept, h)
+
+
+def _needs_h(kind: str, arguments: Sequence[Any]) -> bool:
+    """Whether the backward pass reads h. An LSTM's is o * tanh(c), which in float32 is less work than a copy."""
+    return not (kind == "lstm" and arguments[13] == 1 and arguments[2].dtype == torch.float32)
+
+
+def _is_apart(kind: str, arguments: Sequence[Any]) -> bool:
+    """Whether h is made twice. (torch leaves an argument out that has its default.)"""
+    wanted = len(arguments) > _APART and bool(arguments[_APART]) and arguments[13] > 0
+    return wanted and _needs_h(kind, arguments)
 
 
 def _sizes(sizes: tuple[int, int, int, int], arguments: Sequence[Any]) -> list[int]:
@@ -162,9 +178,10 @@ def _check_kept(kind: str, tensors: Sequence[Tensor | None], arguments: Sequence
     x, weight_hh, every = arguments[0], arguments[2], max(1, arguments[13])
     batch, hidden = x.shape[1], weight_hh.shape[1]
     steps, end = (x.shape[0], batch, hidden), (batch, hidden)
+    h = steps if tensors[4] is None or tensors[4].numel() or _needs_h(kind, arguments) else (0,)
     kept = [(0,) if shape is None else shape for shape in _kept_shapes(kind, x, weight_hh, every)]
     names = ("d_h", "d_c", "d_h_n", "d_c_n", "h", "c", "gates", "extra")
-    for tensor, shape, name in zip(tensors, (steps, steps, end, end, steps, *kept), names, strict=True):
+    for tensor, shape, name in zip(tensors, (steps, steps, end, end, h, *kept), names, strict=True):
         if tensor is not None and (tensor.dtype is not weight_hh.dtype or tensor.shape != shape):
             raise RuntimeError(
                 f"{name} should have dtype {weight_hh.dtype} and shape {shape}, got {tensor.dtype} and "
@@ -191,8 +208,8 @@ def _backward(
     gradients = _gradients(kind, needs_input, arguments)
     if why_missing() is not None:
         return _backward_by_cells(kind, (d_h, d_c, d_h_n, d_c_n), gradients, arguments)
-    kept = (gates if gates.numel() else None, extra if extra.numel() else None, h, c if c.numel() else None, None, None)
-    read, copies = lend((*_as_read(arguments), *kept))
+    kept = [t if t.numel() else None for t in (gates, extra, h, c)]
+    read, copies = lend((*_as_read(arguments), *kept, None, None, None))
     above, more_copies = lend((d_h, d_c, d_h_n, d_c_n))
     function = getattr(loaded(), f"backward_{DTYPES[weight_hh.dtype]}")
     function(_CODES[kind], _sizes(sizes, arguments), reverse, read, above + of_new(gradients), torch.get_num_threads())
@@ -233,7 +250,8 @@ def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     c, gates, extra = _kept(kind, x, weight_hh, every)
     h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
     c_n = torch.empty_like(h_n) if kind == "lstm" else None
-    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h)
+    kept = torch.empty_like(h) if _is_apart(kind, arguments) else None
+    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h), _or_none(kept, h)
 
 
 def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
@@ -242,11 +260,12 @@ def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     return tuple(_or_none(d, arguments[2]) for d in _gradients(kind, needs_input, arguments))
 
 
-def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    h, c, _, _, gates, extra = output
-    ctx.mark_non_differentiable(gates, extra)
-    ctx.save_for_backward(h, c, gates, extra, *inputs[:12])
-    ctx.reverse, ctx.every = inputs[12:]
+def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    h, c, _, _, gates, extra, kept = output
+    ctx.mark_non_differentiable(gates, extra, kept)
+    read = kept if _is_apart(kind, inputs) else h if _needs_h(kind, inputs) else _none(h)
+    ctx.save_for_backward(read, c, gates, extra, *as_torch_keeps(ctx, inputs[:12], _H0))
+    ctx.reverse, ctx.every, ctx.count = *inputs[12:14], len(inputs)
     ctx.set_materialize_grads(False)
 
 
@@ -264,7 +283,7 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
         d if need and tensor is not None and d.numel() == tensor.numel() else None
         for d, need, tensor in zip(found, needed, tensors, strict=False)
     ]
-    return (*given, None, None, None, None, None)
+    return (*given, *[None] * (ctx.count - _DIFFERENTIABLE))
 
 
 def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -304,7 +323,7 @@ def _reference(
 
 
 def _kept_for_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*arguments[:-1], max(1, arguments[-1]))
+    return (*arguments[:13], max(1, arguments[13]), *arguments[_APART:])
 
 
 def as_given(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -337,6 +356,20 @@ def one_by_one(name: str, info: Any, in_dims: tuple[int | None, ...], *arguments
     ]
     stacks = tuple(torch.stack(results) for results in zip(*calls, strict=True))
     return stacks, (0,) * len(stacks)
+
+
+def as_torch_keeps(ctx: Any, tensors: Sequence[Tensor | None], h0: int) -> list[Tensor | None]:
+    """A forward operator's tensors for its backward pass; `h0` is the place of the state.
+
+    The input and h0 may be written in place where torch.nn does not keep them, which is where the weights that they
+    are multiplied by have no gradient: then they are copied.
+    """
+    _, needs_ih, needs_hh = ctx.needs_input_grad[1:4]
+    kept = list(tensors)
+    for place, needed in ((0, needs_ih), (h0, needs_hh)):
+        tensor = kept[place]
+        kept[place] = tensor if needed or tensor is None else tensor.clone()
+    return kept
 
 
 def unwatched(tensor: Tensor) -> bool:
@@ -390,14 +423,20 @@ def _register(kind: str) -> None:
     saved = "Tensor h, Tensor c, Tensor gates, Tensor extra"
     upstream = "Tensor? d_h, Tensor? d_c, Tensor? d_h_n, Tensor? d_c_n"
     forward, backward = f"{kind}_forward", f"{kind}_backward"
-    _LIBRARY.define(f"{forward}({_ARGUMENTS}) -> {_RESULTS}")
+    _LIBRARY.define(f"{forward}({_ARGUMENTS}, bool apart=False) -> {_RESULTS}")
     _LIBRARY.define(f"{backward}({upstream}, {saved}, bool needs_input, {_ARGUMENTS}) -> {_GRADIENTS}")
     _LIBRARY.impl(forward, partial(_forward, kind), "CPU")
     _LIBRARY.impl(backward, partial(_backward, kind), "CPU")
     torch.library.register_fake(f"longhold::{forward}", partial(_fake_forward, kind), lib=_LIBRARY)
     torch.library.register_fake(f"longhold::{backward}", partial(_fake_backward, kind), lib=_LIBRARY)
     rules = (
-        (forward, _keep_forward, partial(_differentiate_forward, kind), _kept_for_backward, partial(_forward, kind)),
+        (
+            forward,
+            partial(_keep_forward, kind),
+            partial(_differentiate_forward, kind),
+            _kept_for_backward,
+            partial(_forward, kind),
+        ),
         (backward, _keep_backward, partial(_differentiate_backward, kind), as_given, None),
     )
     for name, keep, differentiate, kept, kernel in rules:

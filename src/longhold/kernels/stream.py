@@ -1,5 +1,6 @@
 """Streams: a stack of layers that the C++ extension steps with its state carried and its weights packed once."""
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -98,6 +99,7 @@ class NativeStream:
         held = _Addresses(self._dtype, storage)
         layers = [held.layer(p, [field[row] for field in weights.initial]) for row, p in enumerate(weights.layers)]
         output = (None, None) if weights.output is None else weights.output
+        self._outputs = 0 if output[0] is None else output[0].shape[0]
         self.stepper: Any = loaded().make_stepper(
             _CELLS.index(_cell(weights.recurrence)),
             self._dtype == torch.float64,
@@ -111,10 +113,16 @@ class NativeStream:
             vocabulary,
             held.address(weights.embedding),
             [*held.matrix(output[0]), held.address(output[1])],
-            0 if output[0] is None else output[0].shape[0],
+            self._outputs,
         )
         self.quick = self.stepper.products() < QUICK
         self._pace = _Pace(self.stepper.products() >= WIDE)
+
+    def copy(self) -> "NativeStream":
+        """Another stream in the same state, with weights of its own."""
+        made = copy.copy(self)
+        made.stepper, made._pace = self.stepper.copy(), copy.copy(self._pace)
+        return made
 
     def run(self, inputs: Tensor) -> Tensor:
         """(T, B, I) of the weights' type, or (T, B) int64 ids, dense, to (T, B, P). IndexError for an id too large."""
@@ -149,6 +157,27 @@ class NativeStream:
         for row in rows:
             self.stepper.reset(row)
 
+    def follow(self, table: Tensor, places: Tensor) -> None:
+        """Hold what is drawn from now on to a table, the rows beginning in the states `places`; both are copied.
+
+        Arguments:
+            table: (S, V) int8, the state after each id in each state; -1 where the id may not come.
+            places: (B,) int8, the state of each row.
+
+        Raises:
+            ValueError: a shape, a type or a state that does not fit.
+        """
+        states, outputs = table.shape[0], self._outputs
+        fits = table.dtype == places.dtype == torch.int8 and table.shape == (states, outputs) and states > 0
+        if not fits or places.shape != (self._batch,):
+            raise ValueError(
+                f"expected int8 of shapes (S, {outputs}) and ({self._batch},), got {table.shape}, {places.shape}"
+            )
+        if table.max() >= states or places.min() < 0 or places.max() >= states:
+            raise ValueError(f"expected states below {states} in the table, and from 0 in the rows")
+        table, places = table.cpu().contiguous(), places.cpu().contiguous()
+        self.stepper.follow(states, table.data_ptr(), places.data_ptr())
+
     def draw(
         self, ids: Tensor, uniforms: Tensor, *, temperature: float, top_k: int | None, top_p: float, min_p: float
     ) -> Tensor:
@@ -163,7 +192,8 @@ class NativeStream:
             min_p: least probability kept as a fraction of the largest.
 
         Returns:
-            (M, B) ids; M < N where the logits of step M have no finite largest value.
+            (M, B) ids; M < N where the logits of step M have no finite largest value. After `follow`, ids that may not
+            come are impossible; where the logits of all others are -inf, those are equally likely.
         """
         steps = uniforms.shape[0]
         found = torch.empty(steps + 1, self._batch, dtype=torch.int64, device="cpu")

@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, cast, final, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, cast, final, overload
 
 import numpy as np
 import torch
@@ -39,6 +39,9 @@ class Stream(Generic[HiddenT]):
     Where the extension runs on this machine and for these weights (float32 or float64 on the CPU) a step is C++, with
     every option of the layers; elsewhere the layer itself is stepped. `explain` says which. The choice is made, and
     `use_backend` obeyed, when the stream is made.
+
+    `copy.copy` and `copy.deepcopy` make another stream in the same state, which goes its own way; a stream cannot be
+    pickled.
 
     A row's numbers are the same to the last bit in steps and in chunks, in any batch and with any number of threads.
     Small layers run on one thread; large ones, and chunks, on torch's number of them where that was faster of late.
@@ -177,6 +180,23 @@ class Stream(Generic[HiddenT]):
         chosen = range(self._rows) if rows is None else _numbers(rows, self._rows)
         self._runner.reset(chosen)
 
+    def __copy__(self) -> Self:
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made._runner = self._runner.copy()
+        made._quick, made._outputs = made._runner.quick, made._fresh()
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = memo[id(self)] = copy.copy(self)
+        made._layer = memo.get(id(self._layer), self._layer)  # of which only sizes are read, so no copy is made of it
+        return made
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a stream cannot be pickled: pickle the layer and stream.state, and set the state of layer.stream() to it"
+        )
+
     def __repr__(self) -> str:
         return f"Stream({self._layer!r}, batch={self._batch}, weights={self._weights!r}, backend={self.backend!r})"
 
@@ -220,6 +240,10 @@ class _Runner(ABC):
     quick: Any = None
     """the C++ object, where a step is short and needs no other thread"""
 
+    def copy(self) -> Self:
+        """Another one in the same state."""
+        return copy.copy(self)
+
     @abstractmethod
     def run(self, x: Tensor) -> Tensor:
         """(T, B, I), or (T, B) int64 ids, to (T, B, P)."""
@@ -245,6 +269,12 @@ class _InNative(_Runner):
         self._native = native
         self.quick = native.stepper if native.quick else None
         self.choice = Choice("cpu", f"longhold's own stepper in C++ does all that was asked; weights: {weights}")
+
+    def copy(self) -> Self:
+        made = copy.copy(self)
+        made._native = self._native.copy()
+        made.quick = made._native.stepper if made._native.quick else None
+        return made
 
     def run(self, x: Tensor) -> Tensor:
         return self._native.run(x)
