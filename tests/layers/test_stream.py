@@ -532,3 +532,13 @@ def test_a_stream_that_is_to_be_pickled_says_what_can_be(make_stream: Any) -> No
             TypeError, match=r"^a stream cannot be pickled: pickle the layer and stream\.state, and set"
         ):
             pickle.dumps(held)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_a_reset_forgets_what_was_not_a_number(name: str, value: float) -> None:
+    layer = getattr(longhold, name)(3, 5, layer_norm=True)
+    spoilt, new, x = layer.stream(2), layer.stream(2), torch.randn(4, 2, 3)
+    spoilt.step(torch.full((2, 3), value))
+    spoilt.reset()
+    assert torch.equal(spoilt.run(x), new.run(x))

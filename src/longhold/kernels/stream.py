@@ -173,10 +173,13 @@ class NativeStream:
             raise ValueError(
                 f"expected int8 of shapes (S, {outputs}) and ({self._batch},), got {table.shape}, {places.shape}"
             )
+        check_memory((table, places))
         if table.max() >= states or places.min() < 0 or places.max() >= states:
             raise ValueError(f"expected states below {states} in the table, and from 0 in the rows")
-        table, places = table.cpu().contiguous(), places.cpu().contiguous()
-        self.stepper.follow(states, table.data_ptr(), places.data_ptr())
+        table, places = table.cpu(), places.cpu()
+        addresses, copies = lend([table, places])
+        self.stepper.follow(states, *addresses)
+        del copies  # held until C++ has read them
 
     def draw(
         self, ids: Tensor, uniforms: Tensor, *, temperature: float, top_k: int | None, top_p: float, min_p: float

@@ -264,7 +264,7 @@ template <class Real> class Stack final : public Stepper {
   // v = (v - mean) / sqrt(var + 1e-5) * gain + bias over `gates` gates of H; bias may be null.
   void normalize(Real* v, int64_t gates, const Real* gain, const Real* bias) const {
     V_ sum{}, squares{};
-    for (int64_t i = 0; i < gates * Hp; i += W) sum += load(v + i);
+    for (int64_t i = 0; i < gates * Hp; i += W) sum += first<Real>(load(v + i), H - i % Hp);  // padding may have become NaN
     const Real mean = total(sum) / (gates * H);
     for (int64_t i = 0; i < gates * Hp; i += W) {
       const V_ d = first<Real>(load(v + i) - mean, H - i % Hp);
