@@ -132,7 +132,10 @@ def test_a_known_text_on_this_machine_is_at_hand(tmp_path: Path, monkeypatch: py
     assert exporting.training_text(Facts(), None, None) is None
     monkeypatch.setenv("LONGHOLD_DATA", str(tmp_path / "empty"))
     monkeypatch.setattr(exporting, "cache_folder", lambda: tmp_path / "empty")
-    assert exporting.training_text(Facts(corpus="timemachine"), None, None) is None
+    assert exporting.training_text(Facts(corpus="tinyshakespeare"), None, None) is None
+    packed = exporting.training_text(Facts(corpus="timemachine"), None, None)
+    assert packed is not None
+    assert len(packed.text) == 178_979
 
 
 def test_the_cost_is_measured_on_what_was_held_out(model: Path) -> None:
@@ -157,9 +160,9 @@ def test_it_asks_and_takes_no_for_an_answer(model: Path, monkeypatch: pytest.Mon
 
 def test_what_cannot_be_is_refused(model: Path) -> None:
     refused(longhold("export", model, "--to", "pickle", "--yes"), "'pickle'", "html, onnx, torch, hub")
-    refused(longhold("export", model, "--yes", "-o", model), "that is the model itself")
+    refused(longhold("export", model, "--yes", "-o", model), "it is what is read")
     refused(longhold("export", model, "--yes", "-o", "."), "folder")
-    refused(longhold("export", model, "--yes", "-o", "no/such/place.html"), "there is no folder no/such")
+    refused(longhold("export", model, "--yes", "-o", "no/such/place.html"), "there is no folder 'no/such'")
     refused(longhold("export", "missing.safetensors", "--yes"), "missing.safetensors")
     refused(longhold("export", model, "--text", "missing.txt", "--yes"), "missing.txt")
 

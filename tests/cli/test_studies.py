@@ -8,6 +8,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from longhold.cli.main import app
+from longhold.errors import InputError
+from longhold.study import tutorial
 
 
 def longhold(*arguments: str | Path) -> Result:
@@ -45,6 +47,21 @@ def test_tutorial_sets_its_number_beside_the_published_ones(text: Path) -> None:
         "time traveller",
     ):
         assert word in " ".join(result.stdout.split())
+
+
+def test_tutorial_reads_the_book_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LONGHOLD_DATA", raising=False)
+    (tmp_path / "timemachine").write_text("too short to be read")
+    read: list[str] = []
+
+    def run(text: str, *args: object, **kwargs: object) -> None:
+        read.append(text)
+        raise InputError("read")
+
+    monkeypatch.setattr(tutorial, "run_tutorial", run)
+    refused(longhold("tutorial", "--epochs", "1"), "read")
+    assert [len(text) for text in read] == [178_979]
 
 
 def test_tutorial_refuses_what_it_cannot_do(text: Path) -> None:

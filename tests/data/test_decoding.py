@@ -75,7 +75,8 @@ def test_encodings_between_which_the_bytes_do_not_decide_are_named() -> None:
     assert "cp1252" in {decoded.encoding, *decoded.others}
     assert decoded.others
     assert decoded.encoding not in decoded.others
-    assert decode(RUSSIAN.encode("koi8-r"), name="a").others == ()
+    assert decode(RUSSIAN.encode("koi8-r"), name="a").others == ("cp1251",)
+    assert decode(RUSSIAN.encode("cp1251"), name="a").others == ()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_real_books_are_detected_in_any_stretch(book: str, encoding: str, named:
 @given(text=st.text(max_size=30), encoding=st.sampled_from(["utf-8", "gb18030", "utf-16", "utf-16-le"]))
 def test_a_given_encoding_is_obeyed(text: str, encoding: str) -> None:
     decoded = decode(text.encode(encoding), name="a", encoding=encoding)
-    assert decoded.text == text.removeprefix("\ufeff").replace("\r\n", "\n")
+    assert decoded.text == text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     assert (decoded.encoding, decoded.note) == (encoding, None)
 
 
@@ -141,7 +142,7 @@ def test_an_encoding_that_does_not_exist_is_refused(encoding: str) -> None:
 
 def test_only_line_ends_are_changed() -> None:
     text = " a\r\n\r\r\n\tb \n\n\u2028c\x0c\n"
-    assert decode(text.encode(), name="a").text == " a\n\r\n\tb \n\n\u2028c\x0c\n"
+    assert decode(text.encode(), name="a").text == " a\n\n\n\tb \n\n\u2028c\x0c\n"
     assert decode((FRENCH * 3).replace("\n", "\r\n").encode("latin-1"), name="a").text == FRENCH * 3
 
 
@@ -184,7 +185,7 @@ def test_no_bytes_raise_anything_but_the_input_error(raw: bytes, encoding: str |
         decoded = decode(raw, name="a", encoding=encoding)
     except InputError:
         return
-    assert raw.decode(decoded.encoding).removeprefix("\ufeff").replace("\r\n", "\n") == decoded.text
+    assert raw.decode(decoded.encoding).lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n") == decoded.text
 
 
 @given(size=st.integers(300, 3000), seed=st.integers(0, 1000))
@@ -229,3 +230,85 @@ def test_what_is_broken_often_is_another_encoding() -> None:
     assert decode("Un café déjà vu, là. ".encode("latin-1") * 9, name="x").encoding != "utf-8"
     with pytest.raises(InputError, match="x is neither UTF-8 nor"):
         decode("Un café déjà vu, là. ".encode() * 9 + b" \xe9 \xe8" * 9, name="x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alpha\0beta\0gamma\0",
+        "PATH=/usr/bin\0HOME=/root\0LANG=C.UTF-8\0" * 30,
+        FRENCH + "\0" * 512,
+        "a name\0\0\0\0\0\0\0\0\0\0a value that is longer than that" + "\0" * 20,
+        "plain text, " * 30 + "\0",
+    ],
+    ids=["C strings", "an environment", "a padded block", "padded fields", "one"],
+)
+def test_text_with_nul_is_no_utf_16(text: str) -> None:
+    decoded = decode(text.encode(), name="a")
+    assert (decoded.text, decoded.encoding) == (text, "utf-8")
+    if text.count("\0") > len(text) / 100:
+        assert decoded.note == f"read as utf-8, with NUL bytes in it: {text.count(chr(0)):,}"
+
+
+def test_nul_in_another_encoding() -> None:
+    text = "un café\0des élèves très étonnés\0" * 10
+    decoded = decode(text.encode("cp1252"), name="a")
+    assert (decoded.text, decoded.encoding) == (text, "cp1252")
+
+
+def test_control_characters_late_in_a_file_make_it_binary() -> None:
+    with pytest.raises(InputError, match="a is binary data"):
+        decode(b"a line of text\n" * 9000 + bytes(range(32)) * 2000, name="a")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "named"),
+    [
+        (FRENCH, "utf-8", "utf-8"),
+        ("plain words and one café", "utf-8", "utf-8"),
+        (SIMPLIFIED[:-1], "utf-8", "utf-8"),
+        (SIMPLIFIED[:-1], "gb18030", "gb18030"),
+        (JAPANESE[:-1], "cp932", "cp932"),
+        (FRENCH * 3, "utf-16", "utf-16"),
+        (FRENCH * 3, "utf-16-le", "utf-16-le"),
+        (FRENCH * 3, "utf-8-sig", "utf-8-sig"),
+    ],
+)
+def test_a_last_character_that_was_cut_spoils_nothing_else(text: str, encoding: str, named: str) -> None:
+    text = text.rstrip("\n").rstrip(" ?") + ("é" if encoding == "utf-8-sig" else "")
+    decoded = decode(text.encode(encoding)[:-1], name="a")
+    assert decoded.encoding == named
+    assert decoded.text == text[:-1] + "\ufffd"
+    assert "with 1 place that is not" in str(decoded.note)
+
+
+def test_a_mark_that_the_bytes_belie_is_still_refused() -> None:
+    with pytest.raises(InputError, match="a is not utf-8-sig: byte 0xe9 at position 3"):
+        decode(b"\xef\xbb\xbf" + FRENCH.encode("latin-1").replace(b"L", b"\xe9"), name="a")
+
+
+def test_a_few_good_characters_make_it_utf_8() -> None:
+    decoded = decode("Un café déjà vu, ".encode() + b"\xff and plain words", name="a")
+    assert decoded.text == "Un café déjà vu, \ufffd and plain words"
+    assert decoded.encoding == "utf-8"
+
+
+@pytest.mark.parametrize("undefined", [0x81, 0x8D, 0x8F, 0x90, 0x9D])
+def test_bytes_that_windows_1252_lacks(undefined: int) -> None:
+    text = "It’s a naïve café, déjà vu — “très” chic, señor. "
+    decoded = decode((text + "Zürich").encode("cp1252") + bytes([undefined]) + b" and so on", name="a")
+    assert decoded.text == text + "Zürich\ufffd and so on"
+    assert (decoded.encoding, str(decoded.note)[:44]) == ("cp1252", "read as cp1252 with 1 place that is not, the")
+
+
+@pytest.mark.parametrize("encoding", ["iso2022_jp", "iso2022_kr"])
+def test_escape_sequences_are_read(encoding: str) -> None:
+    text = JAPANESE if encoding == "iso2022_jp" else "한국어로 쓴 짧은 글입니다.\n"
+    decoded = decode(text.encode(encoding), name="a")
+    assert (decoded.text, decoded.encoding) == (text, encoding)
+    assert decode(b"\x1b[1mbold\x1b[0m \x1b$", name="a").encoding == "utf-8"
+
+
+def test_entities_stay_as_they_are() -> None:
+    text = "caf&eacute; &amp; café &#8364;"
+    assert decode(text.encode("cp1252"), name="a").text == text

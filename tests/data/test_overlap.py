@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from longhold.data import overlap
+from longhold.data import held_text, overlap
+from longhold.data.held_text import HeldText
 from longhold.data.overlap import STRETCH, cautions, near_twins, repeated_share, repetition, shared_share
 
 LETTERS = "abcdefghij \n其眼閃爍\U0001f600"
@@ -51,6 +52,21 @@ def test_long_texts_are_sampled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> No
     whole = sorted(overlap._fingerprints(text, 16).tolist())
     monkeypatch.setattr(overlap, "_BLOCK", 1000)
     assert sorted(overlap._fingerprints(text, 16).tolist()) == whole
+    monkeypatch.setattr(held_text, "_PIECE", 5000)
+    assert sorted(overlap._fingerprints(HeldText.of(text), 16).tolist()) == whole
+
+
+def test_of_very_long_texts_fewer_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlap, "_SOME_BELOW", 70_000)
+    text = noise(200_000) + noise(60_000)
+    assert repeated_share(text) == pytest.approx(60 / 260, abs=0.05)
+    assert len(overlap._fingerprints(text, overlap._every(len(text)))) < 1500
+
+
+def test_too_few_stretches_of_a_sample_say_nothing() -> None:
+    head = noise(100_000)
+    assert repetition(head, head[:200]).shared is None
+    assert repetition(head, head[:2000]).shared == 1.0
 
 
 def test_nearly_equal_texts_are_twins() -> None:

@@ -1,21 +1,17 @@
 import collections
-import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from longhold.data.corpora import demo_corpus
 from longhold.data.timemachine import time_machine_tutorial
 from longhold.errors import InputError
 
 
 @pytest.fixture(scope="module")
 def book() -> str:
-    folder = os.environ.get("LONGHOLD_DATA")
-    if not folder or not (Path(folder) / "timemachine.txt").exists():
-        pytest.skip("LONGHOLD_DATA has no timemachine.txt")
-    return (Path(folder) / "timemachine.txt").read_text(encoding="utf-8")
+    return demo_corpus().text
 
 
 def test_the_tutorial_s_text(book: str) -> None:

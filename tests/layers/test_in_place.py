@@ -235,7 +235,7 @@ def test_what_was_given_may_be_written_where_torch_allows(
     cell: str, written: str, frozen: bool, options: dict[str, Any]
 ) -> None:
     if written == "c_0" and cell != "lstm":
-        pytest.skip("it has no c")
+        pytest.skip("no such case: it has no c")
     found: list[dict[str, Tensor] | None] = []
     ours, theirs = twins(cell, 3, H, **options)
     x, state = randn(T, B, 3), state_for(ours, B)
@@ -297,7 +297,7 @@ def test_the_state_of_a_single_cell(option: str, backend: str) -> None:
     """But torch.nn's RNNCell keeps what it returns, and so does ours where it is torch's."""
     name, options = CELL_OPTIONS[option]
     if options and backend == "torch":
-        pytest.skip("torch's operators have no options")
+        pytest.skip("no such case: torch's operators have no options")
     cell = getattr(longhold, name)(3, H, dtype=torch.float64, **options)
     x = randn(B, 3)
     with longhold.use_backend(backend):

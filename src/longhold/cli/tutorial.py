@@ -11,18 +11,20 @@ def tutorial(
     hidden_size: Annotated[
         int | None, typer.Option(min=1, help="Units; default the notebook's: RNN 512, GRU and LSTM 256.")
     ] = None,
-    text: Annotated[str, typer.Option(help="The book, if it is a file of yours.")] = "timemachine",
+    text: Annotated[
+        str | None, typer.Option(help="A file of yours in place of The Time Machine, which comes with longhold.")
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="The tutorial's 500; fewer for a look.")] = 500,
 ) -> None:
     """Repeat the tutorial's experiment exactly and set its number beside the published runs."""
     from rich.console import Console
 
     from longhold.cli.output import epoch_progress, say
-    from longhold.data.corpora import load_corpus
+    from longhold.data.corpora import demo_corpus, load_corpus
     from longhold.study.tutorial import run_tutorial
     from longhold.study.tutorial_report import explanation, render
 
-    corpus = load_corpus(text)
+    corpus = demo_corpus() if text is None else load_corpus(text)
     for note in corpus.notes:
         say(note)
     with epoch_progress(seeds * epochs) as on_epoch:

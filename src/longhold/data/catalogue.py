@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import lzma
 import os
 import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import platformdirs
@@ -37,6 +39,8 @@ class KnownCorpus:
     """Under what terms it may be used."""
     url: str | None = None
     """Where it can be fetched; None if it is only read where it lies already."""
+    packed: str | None = None
+    """Its file in the package, compressed by xz; None if it does not come with the package."""
 
 
 _TABLE = (
@@ -46,7 +50,7 @@ _TABLE = (
         sha256="8424dbd9532ac81f7e5f0b6add90e6952baea29158309d7d1bf3884f4e12c516",
         description="H. G. Wells, The Time Machine, as the tutorial has it",
         licence="public domain",
-        url="http://d2l-data.s3-accelerate.amazonaws.com/timemachine.txt",
+        packed="timemachine.txt.xz",
     ),
     KnownCorpus(
         name="tinyshakespeare",
@@ -83,15 +87,28 @@ KNOWN: dict[str, KnownCorpus] = {entry.name: entry for entry in _TABLE}
 """The texts known by name."""
 
 
+def packed_text(entry: KnownCorpus) -> bytes | None:
+    """The text as it comes with the package; None if it does not."""
+    if entry.packed is None:
+        return None
+    return lzma.decompress((files("longhold.data") / "books" / entry.packed).read_bytes())
+
+
+def own_file(entry: KnownCorpus) -> Path | None:
+    """Where a known text lies in `LONGHOLD_DATA`; None if it does not."""
+    folder = os.environ.get("LONGHOLD_DATA")
+    path = Path(folder) / entry.file if folder else None
+    return path if path is not None and path.is_file() else None
+
+
 def locate(entry: KnownCorpus, seconds: float = FETCH_SECONDS) -> tuple[Path, tuple[str, ...]]:
     """The file of a known text, and notes on how it was come by.
 
     It is looked for in `LONGHOLD_DATA`, then in the user's cache, then fetched into the cache once, within `seconds`
     and with its digest checked. Raises `InputError` where none of this leads to it.
     """
-    folder = os.environ.get("LONGHOLD_DATA")
-    if folder and (Path(folder) / entry.file).is_file():
-        path = Path(folder) / entry.file
+    path = own_file(entry)
+    if path is not None:
         return path, () if _matches(path, entry) else (f"{path} is not the usual text of that name: sha256 differs",)
     cached = cache_folder() / Path(entry.file).name
     if cached.is_file() and _matches(cached, entry):

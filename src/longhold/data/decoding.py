@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
 
-import charset_normalizer
-
+from longhold.data.guessing import Candidate, candidates, is_bearable, others_than, wide_candidates
+from longhold.data.held_text import HeldText
+from longhold.data.transcoding import first_error, transcoded
 from longhold.errors import InputError
 
 _MARKS = (
@@ -18,34 +20,25 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_CONTROL = frozenset(range(0x20)) - frozenset(b"\b\t\n\v\f\r\x1b")
+_ESCAPE = b"\x1b$"
+_SEVEN_BITS = ((b"\x1b$B", "iso2022_jp"), (b"\x1b$@", "iso2022_jp"), (b"\x1b$)C", "iso2022_kr"))
+_CONTROL = bytes(sorted(frozenset(range(0x20)) - frozenset(b"\b\t\n\v\f\r\x1b")))
 _MOST_CONTROL = 0.01
-_SAMPLE = 1 << 16
+_MOST_PADDED = 0.15  # runs of NUL for each other byte: text holds fewer, UTF-16 of Latin letters far more
+_LOOKED_AT = 1 << 16
+_STRETCHES = 16
+_MUCH = 1 << 20
 _PREVIEW = 30
-_NEAR = 0.05
-_MOST_OTHERS = 3
-_COMMON = frozenset(
-    "的一是了我不人在他有这個个上们們来來到时時大地为為子中你说說生国國年着著就那和要她出也得里裡后後自以会會家可下而过過"
-    "天去能对對小多然于於心学學么麼之都好看起发發当當没沒成只如事把还還用第样樣道想作种種开開从從无無情己面最但现現前些"
-    "所同日手又行意动動方头頭经經长長儿兒回分老因很给給名法间間知世什两兩次使身者被高已其进進此话話常与與三曰何見见"
-    "，。、：；？！“”‘’「」『』《》…—　"
-)
-_LEAST_COMMON = 0.2
-_MOST_BROKEN = 0.05  # places that are not UTF-8, for each character beyond ASCII that is
+_MOST_BROKEN = 0.05  # places that are not in the encoding, for each character beyond ASCII that is
 _LEAST_WRITING = 0.85
-_CODEPAGES = [
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
-    *("iso8859_2", "iso8859_5", "iso8859_7", "iso8859_15", "koi8_r", "koi8_u", "mac_roman", "mac_cyrillic"),
-    *("cp437", "cp850", "cp852", "cp866", "cp932", "euc_jp", "iso2022_jp", "cp949", "gb18030", "big5"),
-]
 
 
 @dataclass(frozen=True)
 class Decoded:
     """A text and how it was read."""
 
-    text: str
-    """The characters, with every CR LF made LF and a leading byte order mark gone; nothing else is changed."""
+    held: HeldText
+    """The characters, with CR LF and CR made LF and leading byte order marks gone; nothing else is changed."""
     encoding: str
     """Python's name of the encoding."""
     note: str | None
@@ -53,61 +46,114 @@ class Decoded:
     preview: str | None = None
     """Some first characters, on one line, where the encoding was guessed, to see whether the guess is right."""
     others: tuple[str, ...] = ()
-    """Encodings that the bytes fit nearly as well, and that would give another text."""
+    """Encodings that would give another text: those that the bytes fit nearly as well, and always the one that is usual
+    for what was read."""
+
+    @property
+    def text(self) -> str:
+        """`held` as one `str`."""
+        return str(self.held)
 
 
 def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
     """Decodes the bytes of the file called `name`.
 
-    A given `encoding` is obeyed or refused. Otherwise a byte order mark decides, then UTF-8, then detection by what the
-    bytes look like, which is said in `note`. UTF-8 that is broken in a few places is still read as such, with U+FFFD
-    there, and `note` says so. Bytes that are no text, or fit no encoding, raise `InputError`.
+    A given `encoding` is obeyed or refused. Otherwise a byte order mark decides, then UTF-8, then what the bytes read
+    like in each encoding, with Windows-1252 and the usual ones first; that is said in `note`. UTF-8 that is broken in a
+    few places is still read as such, with U+FFFD there, and `note` says so. Bytes that are no text, or fit no encoding,
+    raise `InputError`.
     """
     if encoding is not None:
-        return _decoded(_strict(raw, name, encoding), encoding, None)
+        return Decoded(_strict(raw, name, encoding), encoding, None)
     for mark, marked in _MARKS:
         if raw.startswith(mark):
-            note = None if marked == "utf-8-sig" else f"read as {marked} (byte order mark)"
-            return _decoded(_strict(raw, name, marked), marked, note)
-    if _control_share(raw) > _MOST_CONTROL:
-        return _detected(*_wide(raw, name))
+            return _marked(raw, name, marked)
+    escaped = _seven_bits(raw)
+    if escaped is not None:
+        return escaped
+    padded = _control_share(raw) > _MOST_CONTROL
+    if padded and not _is_padded(raw):
+        found = [one for one in wide_candidates(raw) if _writing(one.text[:_LOOKED_AT]) >= _LEAST_WRITING]
+        return _detected(raw, found, f"{name} is binary data, expected text; if it is text, give --encoding")
+    error = first_error(raw)
+    if error is None:
+        note = f"read as utf-8, with NUL bytes in it: {raw.count(0):,}" if padded else None
+        return Decoded(transcoded(raw, "utf-8"), "utf-8", note)
+    if not _is_hopeless(raw, error.start):
+        mended, broken, beyond = _mended(raw, "utf-8", error.start)
+        if broken <= _MOST_BROKEN * beyond:
+            return mended
+    complaint = f"{name} is neither UTF-8 nor in an encoding that can be told from its bytes; give --encoding"
+    return _detected(raw, candidates(raw), complaint)
+
+
+def _marked(raw: bytes, name: str, encoding: str) -> Decoded:
+    """In the encoding that a byte order mark names, with U+FFFD where a few places are not."""
     try:
-        return _decoded(raw.decode("utf-8"), "utf-8", None)
+        note = None if encoding == "utf-8-sig" else f"read as {encoding} (byte order mark)"
+        return Decoded(transcoded(raw, encoding), encoding, note)
     except UnicodeDecodeError as error:
-        return _mended(raw, error.start) or _detected(*_guess(raw, name))
+        mended, broken, beyond = _mended(raw, encoding, error.start)
+        if broken <= _MOST_BROKEN * beyond or _is_cut(raw, error):
+            return mended
+        return Decoded(_strict(raw, name, encoding), encoding, None)
 
 
-def _mended(raw: bytes, first: int) -> Decoded | None:
-    """UTF-8 with U+FFFD where it is broken; None where it is broken too often to be UTF-8."""
-    text = raw.decode("utf-8", errors="replace")
-    broken = text.count("\ufffd") - raw.count("\ufffd".encode())
-    beyond = len(text) - len(text.encode("ascii", errors="ignore")) - text.count("\ufffd")
-    if broken > _MOST_BROKEN * beyond:
-        return None
+def _is_cut(raw: bytes, error: UnicodeDecodeError) -> bool:
+    """Whether the last character is not whole, and all others are."""
+    return error.start >= len(raw) - 4 and error.end >= len(raw)
+
+
+def _is_hopeless(raw: bytes, first: int) -> bool:
+    """Whether the much that follows the first place that is not UTF-8 is not UTF-8 either."""
+    if len(raw) <= _MUCH:
+        return False
+    text = raw[first : first + _MUCH].decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    return 2 * broken > len(text) - len(text.encode("ascii", "ignore"))
+
+
+def _mended(raw: bytes, encoding: str, first: int) -> tuple[Decoded, int, int]:
+    """With U+FFFD where `raw` is not in `encoding`; how often that is, and the characters beyond ASCII that are."""
+    held = transcoded(raw, encoding, "replace")
+    broken = sum(piece.count("\ufffd") for piece in held.pieces())
+    beyond = held.beyond_ascii() - broken
+    broken -= raw.count("\ufffd".encode()) if encoding == "utf-8" else 0
     places = "1 place that is" if broken == 1 else f"{broken:,} places that are"
-    return _decoded(text, "utf-8", f"read as utf-8 with {places} not, the first at byte {first:,}: \ufffd stands there")
+    note = f"read as {encoding} with {places} not, the first at byte {first:,}: \ufffd stands there"
+    return Decoded(held, encoding, note), broken, beyond
 
 
-def _decoded(text: str, encoding: str, note: str | None) -> Decoded:
-    return Decoded(text.removeprefix("\ufeff").replace("\r\n", "\n"), encoding, note)
+def _detected(raw: bytes, found: list[Candidate], complaint: str) -> Decoded:
+    """`raw` in the likeliest encoding that it is all in, or nearly all; `InputError` where there is none."""
+    for place, one in enumerate(found):
+        decoded = _read_as(raw, one.encoding)
+        if decoded is not None:
+            others = others_than(one, found[place + 1 :], raw)
+            return replace(decoded, preview=_preview(decoded.held), others=others)
+    raise InputError(complaint)
 
 
-def _detected(text: str, encoding: str, others: tuple[str, ...] = ()) -> Decoded:
-    decoded = _decoded(text, encoding, f"read as {encoding} (detected); give --encoding if that is wrong")
-    return replace(decoded, preview=_preview(decoded.text), others=others)
+def _read_as(raw: bytes, encoding: str) -> Decoded | None:
+    try:
+        held = transcoded(raw, encoding)
+    except UnicodeDecodeError as error:
+        mended, broken, beyond = _mended(raw, encoding, error.start)
+        return mended if is_bearable(encoding, broken, beyond, cut=_is_cut(raw, error)) else None
+    return Decoded(held, encoding, f"read as {encoding} (detected); give --encoding if that is wrong")
 
 
-def _preview(text: str) -> str:
+def _preview(held: HeldText) -> str:
     """The first characters from the first that is not ASCII on, with a little before it: plain ones tell nothing."""
-    first = next((place for place, c in enumerate(text[:_SAMPLE]) if c > "\x7f"), 0)
-    start = max(0, first - _PREVIEW // 3)
-    shown = " ".join(text[start : start + _PREVIEW].split())
+    first = re.search(rb"[\x80-\xff]", held.utf8)
+    start = max(0, first.start() - _PREVIEW // 3) if first else 0
+    shown = " ".join(str(held[start : start + _PREVIEW]).split())
     return ("..." if start else "") + shown
 
 
-def _strict(raw: bytes, name: str, encoding: str) -> str:
+def _strict(raw: bytes, name: str, encoding: str) -> HeldText:
     try:
-        return raw.decode(encoding)
+        return transcoded(raw, encoding)
     except UnicodeDecodeError as error:
         wrong = raw[error.start : error.start + 1].hex()
         raise InputError(f"{name} is not {encoding}: byte 0x{wrong} at position {error.start}") from None
@@ -115,25 +161,45 @@ def _strict(raw: bytes, name: str, encoding: str) -> str:
         raise InputError(f"encoding must be one that Python can read text with, got {encoding!r:.40}") from None
 
 
+def _seven_bits(raw: bytes) -> Decoded | None:
+    """Japanese or Korean in ASCII with escape sequences."""
+    if not raw.isascii() or _ESCAPE not in raw:
+        return None
+    encoding = next((encoding for escape, encoding in _SEVEN_BITS if escape in raw), None)
+    if encoding is None:
+        return None
+    try:
+        held = transcoded(raw, encoding)
+    except UnicodeDecodeError:
+        return None
+    note = f"read as {encoding} (detected); give --encoding if that is wrong"
+    return Decoded(held, encoding, note, _preview(held))
+
+
 def _control_share(raw: bytes) -> float:
-    """The share of bytes that text in an encoding of single bytes hardly has, over the beginning."""
-    sample = raw[:_SAMPLE]
-    return sum(sample.count(value) for value in _CONTROL) / max(1, len(sample))
+    """The share of bytes that text in an encoding of single bytes hardly has, over stretches from all of it."""
+    sample = _looked_at(raw)
+    return _without(sample, _CONTROL) / max(1, len(sample))
 
 
-def _wide(raw: bytes, name: str) -> tuple[str, str]:
-    """UTF-16 or UTF-32 without a mark: the reading that looks most like writing, if there is one."""
-    readings = []
-    for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        readings.append((_writing(text[:_SAMPLE]), text, encoding))
-    score, text, encoding = max(readings, default=(0.0, "", ""), key=lambda reading: reading[0])
-    if score < _LEAST_WRITING:
-        raise InputError(f"{name} is binary data, expected text; if it is text, give --encoding")
-    return text, encoding
+def _is_padded(raw: bytes) -> bool:
+    """Whether the control characters are NUL that end or fill up stretches of text."""
+    sample = _looked_at(raw).rstrip(b"\0")
+    other = _without(sample, _CONTROL.replace(b"\0", b""))
+    text = len(sample) - sample.count(0)
+    runs = len(re.findall(rb"\0+", sample))
+    return other <= _MOST_CONTROL * len(sample) and runs <= _MOST_PADDED * text and 2 * text > len(sample)
+
+
+def _without(sample: bytes, taken: bytes) -> int:
+    return len(sample) - len(sample.translate(None, taken))
+
+
+def _looked_at(raw: bytes) -> bytes:
+    if len(raw) <= _LOOKED_AT:
+        return raw
+    starts = (len(raw) * part // _STRETCHES for part in range(_STRETCHES))
+    return b"".join(raw[start : start + _LOOKED_AT // _STRETCHES] for start in starts)
 
 
 def _writing(text: str) -> float:
@@ -142,50 +208,6 @@ def _writing(text: str) -> float:
     scripts = Counter(
         "Han" if "\u3400" <= c <= "\u9fff" else "Hangul" if "가" <= c <= "힣" else ord(c) >> 8 for c in text
     )
-    if usual < 0.98 * len(text) or (2 * scripts["Han"] > len(text) and _common(text) < _LEAST_COMMON / 2):
+    if usual < 0.98 * len(text):
         return 0.0
     return sum(count for _, count in scripts.most_common(3)) / max(1, len(text))
-
-
-def _common(text: str) -> float:
-    """The share of the commonest Chinese characters and marks among all characters beyond ASCII."""
-    beyond = [c for c in text if c > "\x7f"]
-    return sum(c in _COMMON for c in beyond) / max(1, len(beyond))
-
-
-def _guess(raw: bytes, name: str) -> tuple[str, str, tuple[str, ...]]:
-    """The text in an encoding that is not UTF-8, which one, and which others would do: Chinese by its commonest
-    characters, the rest by charset-normalizer."""
-    chinese = _chinese(raw)
-    return _codepage(raw, name) if chinese is None else (*chinese, ())
-
-
-def _chinese(raw: bytes) -> tuple[str, str] | None:
-    # Read in the wrong encoding, Chinese turns into rare characters; this holds from a handful of characters on,
-    # where the general detector still confuses it with Korean or UTF-16.
-    readings = []
-    for encoding in ("gb18030", "big5", "big5hkscs", "utf-16-le", "utf-16-be"):
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        readings.append((_common(text[:_SAMPLE]), text, encoding))
-    share, text, encoding = max(readings, default=(0.0, "", ""), key=lambda reading: reading[0])
-    return (text, encoding) if share >= _LEAST_COMMON else None
-
-
-def _codepage(raw: bytes, name: str) -> tuple[str, str, tuple[str, ...]]:
-    matches = charset_normalizer.from_bytes(raw, cp_isolation=_CODEPAGES)
-    best = matches.best()
-    if best is None:
-        raise InputError(f"{name} is neither UTF-8 nor in an encoding that can be told from its bytes; give --encoding")
-    equal = [match for match in matches if match.chaos <= best.chaos and match.coherence >= best.coherence]
-    # Where the bytes cannot tell Western from Central European, Western is the likelier.
-    encoding = "cp1252" if any("cp1252" in match.could_be_from_charset for match in equal) else best.encoding
-    text = _strict(raw, name, encoding)
-    near = (
-        match.encoding
-        for match in matches
-        if match.chaos <= best.chaos + _NEAR and match.coherence >= best.coherence and str(match) != text
-    )
-    return text, encoding, tuple(near)[:_MOST_OTHERS]

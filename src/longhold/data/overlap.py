@@ -2,62 +2,78 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longhold.data.held_text import HeldText, pieces
+
 STRETCH = 32
 """Characters that must be the same in a row to count: natural text hardly repeats so many."""
 
 _ALL_BELOW = 1 << 16  # characters; of longer texts one fingerprint in sixteen is looked at
+_SOME_BELOW = 1 << 24  # of still longer ones one in 256
 _EVERY = 16
-_BLOCK = 1 << 22
+_BLOCK = 1 << 15  # stretches whose numbers fit into a processor's cache
 _TWIN = 0.7
 _NOTEWORTHY = 0.1
-_FEWEST = 20  # fingerprints below which no share is told
+_FEWEST = 20  # fingerprints up to which no share is said
 
 
-def repeated_share(text: str) -> float:
+def repeated_share(text: str | HeldText) -> float:
     """The share of the text's stretches of `STRETCH` characters that stood in it before; 0 for a text that is shorter.
 
-    For a text of more than 65,536 characters it is estimated from one in sixteen stretches.
+    For a text of more than 65,536 characters it is estimated from one in sixteen stretches, of more than 16 million
+    from one in 256.
     """
-    found = _fingerprints(text, _every(len(text)))
-    return 1 - len(np.unique(found)) / len(found) if len(found) else 0.0
+    return _repeated(_fingerprints(text, _every(len(text))))
 
 
-def shared_share(text: str, other: str) -> float:
+def shared_share(text: str | HeldText, other: str | HeldText) -> float:
     """The share of the stretches of `text` that also stand in `other`."""
     every = _every(max(len(text), len(other)))
-    found = _fingerprints(text, every)
-    return float(np.isin(found, _fingerprints(other, every)).mean()) if len(found) else 0.0
+    return _shared(_fingerprints(text, every), _fingerprints(other, every))
 
 
-def near_twins(texts: Sequence[str]) -> list[tuple[int, int]]:
+def near_twins(texts: Sequence[str | HeldText]) -> list[tuple[int, int]]:
     """Pairs of places of texts that are nearly the same, each later text with an earlier one.
 
     Both have at least seven tenths of the other's stretches; texts shorter than a stretch are twins if they are equal.
     """
-    every = _every(sum(map(len, texts)))
+    every = 1 if sum(map(len, texts)) < _ALL_BELOW else _EVERY
     sets = [np.unique(_fingerprints(text, every)) for text in texts]
-    owner: dict[int, int] = {}
-    equal: dict[str, int] = {}
+    likeliest = _likeliest_twins(sets)
+    equal: dict[str | HeldText, int] = {}
     pairs = []
-    for place, (text, found) in enumerate(zip(texts, sets, strict=True)):
-        prints = found.tolist()
-        shared = Counter(owner[one] for one in prints if one in owner).most_common(1)
-        likeliest, count = shared[0] if shared else (-1, 0)
-        if text.strip() and text in equal:
+    for place, text in enumerate(texts):
+        twin, count = likeliest[place]
+        if text in equal and not HeldText.of(text).is_blank():
             pairs.append((equal[text], place))
-        elif count and count >= _TWIN * max(len(prints), len(sets[likeliest])):
-            pairs.append((likeliest, place))
+        elif count and count >= _TWIN * max(len(sets[place]), len(sets[twin])):
+            pairs.append((twin, place))
         equal.setdefault(text, place)
-        for one in prints:
-            owner.setdefault(one, place)
     return pairs
+
+
+def _likeliest_twins(sets: list[NDArray[np.uint64]]) -> list[tuple[int, int]]:
+    """For each set of fingerprints the earlier one that had most of them first, and how many those are."""
+    if not sets:
+        return []
+    places = np.repeat(np.arange(len(sets), dtype=np.int32), [len(found) for found in sets])
+    prints = np.concatenate(sets)
+    order = np.argsort(prints, kind="stable")
+    prints, places = prints[order], places[order]
+    first = np.concatenate([[True], prints[1:] != prints[:-1]])[: len(prints)]
+    owners = places[first][np.cumsum(first) - 1][~first]
+    pairs, counts = np.unique(places[~first] * np.int64(len(sets)) + owners, return_counts=True)
+    likeliest = [(-1, 0)] * len(sets)
+    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        place, owner = divmod(pair, len(sets))
+        if count > likeliest[place][1]:
+            likeliest[place] = owner, count
+    return likeliest
 
 
 class Repetition(NamedTuple):
@@ -69,14 +85,20 @@ class Repetition(NamedTuple):
     """Of the held-out text, what also stands in the training text; see `shared_share`."""
 
 
-def repetition(head: str, tail: str) -> Repetition:
+def repetition(head: str | HeldText, tail: str | HeldText) -> Repetition:
     """Repetition in a training text `head` and the held-out `tail`, where it is a tenth or more."""
-    repeated = repeated_share(head) if len(head) >= STRETCH + _FEWEST else 0.0
-    shared = shared_share(tail, head) if len(tail) >= STRETCH + _FEWEST else 0.0
-    return Repetition(*(share if share >= _NOTEWORTHY else None for share in (repeated, shared)))
+    every = _every(max(len(head), len(tail)))
+    trained, held_out = (_fingerprints(text, every) for text in (head, tail))
+    return Repetition(
+        repeated=_worth_saying(_repeated(trained), trained), shared=_worth_saying(_shared(held_out, trained), held_out)
+    )
 
 
-def cautions(head: str, tail: str) -> tuple[str, ...]:
+def _worth_saying(share: float, found: NDArray[np.uint64]) -> float | None:
+    return share if share >= _NOTEWORTHY and len(found) > _FEWEST else None
+
+
+def cautions(head: str | HeldText, tail: str | HeldText) -> tuple[str, ...]:
     """What a person should know of repetition in a training text `head` and the held-out `tail`, a sentence each."""
     found, said = repetition(head, tail), []
     if found.repeated is not None:
@@ -92,15 +114,31 @@ def cautions(head: str, tail: str) -> tuple[str, ...]:
 
 
 def _every(characters: int) -> int:
-    return 1 if characters < _ALL_BELOW else _EVERY
+    return 1 if characters < _ALL_BELOW else _EVERY if characters < _SOME_BELOW else _EVERY**2
 
 
-def _fingerprints(text: str, every: int) -> NDArray[np.uint64]:
+def _repeated(found: NDArray[np.uint64]) -> float:
+    return 1 - len(np.unique(found)) / len(found) if len(found) else 0.0
+
+
+def _shared(found: NDArray[np.uint64], others: NDArray[np.uint64]) -> float:
+    return float(np.isin(found, others).mean()) if len(found) else 0.0
+
+
+def _fingerprints(text: str | HeldText, every: int) -> NDArray[np.uint64]:
     """A number for each stretch, of those numbers about one in `every`: the same ones wherever the stretch stands."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    blocks = (codes[start : start + _BLOCK + STRETCH - 1] for start in range(0, len(codes), _BLOCK))
-    kept = [hashes[hashes % np.uint64(every) == 0] for hashes in map(_hashes, blocks)]
+    kept = [hashes[hashes & np.uint64(every - 1) == 0] for hashes in map(_hashes, _blocks(text))]
     return np.concatenate(kept) if kept else np.empty(0, np.uint64)
+
+
+def _blocks(text: str | HeldText) -> Iterator[NDArray[np.uint32]]:
+    """The code points that `_BLOCK` stretches after each other lie in, for all of them."""
+    rest = np.empty(0, np.uint32)
+    for piece in pieces(text):
+        codes = np.concatenate([rest, np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), dtype="<u4")])
+        for start in range(0, len(codes), _BLOCK):
+            yield codes[start : start + _BLOCK + STRETCH - 1]
+        rest = codes[max(0, len(codes) - STRETCH + 1) :]
 
 
 def _hashes(codes: NDArray[np.uint32]) -> NDArray[np.uint64]:

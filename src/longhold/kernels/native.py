@@ -6,7 +6,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, Unrolled
 from longhold.kernels import operators
-from longhold.kernels.call import StackCall, StackResult
+from longhold.kernels.call import StackCall, StackResult, check_call
 from longhold.kernels.chunked import in_chunks
 from longhold.kernels.extended import is_extended, run_extended
 from longhold.kernels.extension import why_missing
@@ -17,7 +17,7 @@ from longhold.kernels.reference import run_layers, with_one_hot, without_padding
 def cpu_refusal(call: StackCall) -> str | None:
     """Why the extension cannot do what is asked, or None."""
     p, data = call.parameters[0], call.data
-    if data.device.type != "cpu":
+    if not data.is_cpu:
         return f"it runs on the CPU, not on {data.device.type}"
     dtype = p.weight_ih.dtype if is_ids(data) else data.dtype
     if dtype not in operators.DTYPES:
@@ -31,7 +31,10 @@ def cpu_refusal(call: StackCall) -> str | None:
 
 def run_cpu(call: StackCall) -> StackResult:
     """Run the stack by the extension. Differentiable to any order; beyond the first by the reference loop."""
-    if is_extended(call):  # its products over all steps read the padding
+    extended = is_extended(call)
+    if call.data is not call.input or (extended and (call.lengths is not None or is_ids(call.data))):
+        check_call(call)  # torch's operators read it first
+    if extended:  # its products over all steps read the padding
         call = with_one_hot(without_padding(call))
     return run_layers(call, _run_direction)
 
@@ -42,7 +45,8 @@ def _hands_out(call: StackCall, row: int) -> bool:
     Two directions, or a packed output, are joined from such: that is a copy.
     """
     last = row + 1 == call.num_layers and not call.bidirectional
-    return last and torch.is_grad_enabled() and not isinstance(call.input, PackedSequence)
+    traced = torch._C._get_tracing_state() is not None  # whose program is the same with and without gradients
+    return last and torch.is_grad_enabled() and not traced and not isinstance(call.input, PackedSequence)
 
 
 def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:

@@ -116,6 +116,6 @@ def pack_like(padded: Tensor, packed: PackedSequence) -> PackedSequence:
     """Pack (T, B, .) into the order and batch sizes of another packed sequence."""
     if packed.sorted_indices is not None:
         padded = padded.index_select(1, packed.sorted_indices)
-    batch = torch.arange(padded.shape[1])
+    batch = torch.arange(padded.shape[1], device=packed.batch_sizes.device)
     kept = (batch < packed.batch_sizes.unsqueeze(1)).to(padded.device)
     return packed._replace(data=padded[kept])

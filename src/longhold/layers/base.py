@@ -7,15 +7,18 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import Recurrence
 from longhold.kernels import Choice, DirectionNoise, DirectionParameters, StackCall, StackResult, choose, run
+from longhold.kernels.addresses import check_memory
 from longhold.kernels.lookup import is_ids
 from longhold.layers.inputs import Prepared, prepare, restore
 from longhold.layers.masks import LayerMasks, Masks, keep_mask, zone_mask
 from longhold.layers.parameters import Extras, HiddenT, RecurrentModule, Shape
 from longhold.layers.stream import Stream, Weights
+from longhold.layers.to_torch import fx_leaf
 
 Lengths = Tensor | Sequence[int] | int
 TraceT = TypeVar("TraceT")
@@ -138,6 +141,7 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
     def _drop_weights(parameters: DirectionParameters, masks: LayerMasks) -> DirectionParameters:
         if masks.weight_dropout is None:
             return parameters
+        check_memory([parameters.weight_hh, masks.weight_dropout])
         return replace(parameters, weight_hh=parameters.weight_hh * masks.weight_dropout)
 
     @abstractmethod
@@ -150,7 +154,6 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         self,
         input: Tensor | PackedSequence,  # noqa: A002 torch's name
         hx: HiddenT | None = None,
-        *,
         lengths: Lengths | None = None,
         reset: Tensor | None = None,
         masks: Masks | None = None,
@@ -187,6 +190,10 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             IndexError: an id is not from 0 to I - 1 (on the CPU; elsewhere torch's operators find out, or do not). Ids
                 beyond a row's length may be anything.
         """
+        given: object = input
+        if isinstance(given, Proxy):
+            rest = {"hx": hx, "lengths": lengths, "reset": reset, "masks": masks, "checkpoint_every": checkpoint_every}
+            return cast(tuple[Any, HiddenT], fx_leaf(self, given, rest))
         prepared, result = self._run(input, hx, lengths, reset, masks, checkpoint_every=checkpoint_every)
         return restore(prepared, result.output, 0), self._hidden(self._unbatch(prepared, result.state))
 
@@ -311,7 +318,11 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
     def _learned_fields(self, batch: int, like: Tensor) -> tuple[Tensor, ...]:
         learned = []
         for name in self.recurrence.state_names:
-            stack = torch.stack([cast(Tensor, getattr(self, f"{name}_0{suffix}")) for suffix in self._suffixes()])
+            rows = [cast(Tensor, getattr(self, f"{name}_0{suffix}")) for suffix in self._suffixes()]
+            check_memory(rows)
+            stack = torch.stack(rows)
+            if stack.is_complex():
+                raise RuntimeError(f"the initial state should be real, got {stack.dtype}")
             learned.append(stack.to(like.dtype).unsqueeze(1).expand(-1, batch, -1).contiguous())
         return tuple(learned)
 

@@ -8,6 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from longhold.kernels.addresses import check_memory
+from longhold.kernels.call import packed_rows
+from longhold.kernels.exported import check_packed
+
 ID_DTYPES = (torch.int64, torch.int32)
 """What token ids may be: an input of these types without a dimension for features."""
 
@@ -52,7 +56,11 @@ def prepare(
     steps, batch = x.shape[:2]
     if steps == 0:
         raise RuntimeError("Expected sequence length to be larger than 0")
+    if lengths is not None or reset is not None:
+        check_memory([each for each in (lengths, reset) if isinstance(each, Tensor)])
     checked_lengths = None if lengths is None else check_lengths(lengths, steps, batch)
+    if checked_lengths is not None and x.is_cpu:
+        checked_lengths = checked_lengths.cpu()
     checked_reset = None
     if reset is not None:
         checked_reset = _check_reset(reset, x, batched, layer.batch_first)
@@ -74,7 +82,8 @@ def _prepare_packed(layer: Any, packed: PackedSequence, lengths: Any, reset: Ten
         raise RuntimeError(f"Expected packed data to be 2-D, got {packed.data.dim()}-D")
     else:
         check_features(packed.data, layer.input_size, layer.weight_ih_l0.dtype)
-    steps, batch = len(packed.batch_sizes), int(packed.batch_sizes[0])
+    check_packed()
+    steps, batch = len(packed.batch_sizes), packed_rows(packed)
     return Prepared(packed, steps, batch, True, layer.batch_first, None, None)
 
 
@@ -88,7 +97,7 @@ def check_features(data: Tensor, input_size: int, dtype: torch.dtype) -> None:
 
 def check_lengths(lengths: Tensor | Sequence[int] | int, steps: int, batch: int) -> Tensor:
     """The lengths as (B,) int64; ValueError unless each is from 0 to `steps`."""
-    tensor = torch.as_tensor(lengths)
+    tensor = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device="cpu")
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise TypeError(f"lengths should be integers, got {tensor.dtype}")
     tensor = tensor.to(torch.int64, copy=True)  # the caller's may be filled anew before the backward pass

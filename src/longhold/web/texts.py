@@ -16,7 +16,7 @@ Answer = dict[str, Any]
 Encoding = Literal["utf-8", "utf-16", "gb18030", "big5", "shift_jis", "euc_kr", "cp1251", "cp1252"]
 """Encodings that a person may name where the guess is wrong."""
 
-_KEPT: Final = 2  # texts, each of which may take four bytes a character
+_KEPT: Final = 2  # texts
 _PREVIEW: Final = 240
 
 
@@ -36,21 +36,22 @@ class Texts:
             InputError: they are not text, or not in that encoding, or empty.
         """
         decoded = decode(raw, name="it", encoding=encoding)
-        if not decoded.text.strip():
+        held = decoded.held
+        if held.is_blank():
             raise InputError("it is empty, expected text")
         name = secrets.token_urlsafe(9)
-        self._kept[name] = Corpus("text", decoded.text, decoded.encoding, 1, ())
+        self._kept[name] = Corpus("text", held, decoded.encoding, 1, ())
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        repeated, shared = repetition(*split(decoded.text)) if len(decoded.text) > 1 else (None, None)
+        repeated, shared = repetition(*split(held)) if len(held) > 1 else (None, None)
         return {
             "text": name,
-            "characters": len(decoded.text),
-            "small": len(decoded.text) < SMALL_TEXT,
+            "characters": len(held),
+            "small": len(held) < SMALL_TEXT,
             "encoding": decoded.encoding,
             "guessed": decoded.note is not None,
             "others": list(decoded.others),
-            "preview": decoded.text[:_PREVIEW],
+            "preview": str(held[:_PREVIEW]),
             "repeated": repeated,
             "shared": shared,
         }

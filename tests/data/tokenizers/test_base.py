@@ -8,6 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longhold.data import held_text
+from longhold.data.held_text import HeldText, seamed
 from longhold.data.tokenizers import (
     TOKENIZERS,
     BPETokenizer,
@@ -18,6 +20,7 @@ from longhold.data.tokenizers import (
     tokenizer_from_dict,
     train_tokenizer,
 )
+from longhold.data.tokenizers.base import smallest_type
 from longhold.errors import InputError
 
 TEXT = (
@@ -140,3 +143,40 @@ def test_training_refuses_a_lone_surrogate(kind: str) -> None:
     if kind != "byte":
         with pytest.raises(InputError, match=r"U\+DC41"):
             train_tokenizer(kind, "a\udc41" * 2)
+
+
+@EVERY
+@given(text=st.one_of(anything, st.text(st.sampled_from("it was  \n\t\r。，the 中文\x1c\x85'’s"), max_size=80)))
+def test_a_held_text_has_the_same_ids_in_fewer_bytes(tokenizer: Tokenizer, text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(held_text, "_PIECE", 7)  # so that a short text has many pieces
+        patch.setattr(seamed, "__defaults__", (5,))
+        found = tokenizer.encode_held(HeldText.of(text))
+    assert found.tolist() == tokenizer.encode(text).tolist()
+    assert found.dtype == (np.uint8 if tokenizer.vocab_size <= 256 else np.uint16)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(256, "u1"), (257, "u2"), (1 << 16, "u2"), ((1 << 16) + 1, "i4")])
+def test_the_smallest_type_holds_every_id(size: int, expected: str) -> None:
+    assert np.dtype(smallest_type(size)) == np.dtype(expected)
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_a_vocabulary_of_a_held_text_is_that_of_the_text(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_text, "_PIECE", 50)
+    size = 256 if kind == "byte" else 300
+    assert (
+        train_tokenizer(kind, HeldText.of(TEXT * 9), size).to_dict() == train_tokenizer(kind, TEXT * 9, size).to_dict()
+    )
+
+
+@EVERY
+def test_a_lone_surrogate_is_named_by_its_place_in_the_whole(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_text, "_PIECE", 10)
+    held = HeldText.of("it was the best " * 20 + "\ud800 of times")
+    with pytest.raises(InputError, match=r"got the lone surrogate U\+D800 at position 320$"):
+        tokenizer.encode_held(held)
+    with pytest.raises(InputError, match=r"got the lone surrogate U\+D800 at position 320$"):
+        train_tokenizer("char", held)

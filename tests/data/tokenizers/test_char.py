@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longhold.data.held_text import HeldText
 from longhold.data.tokenizers import CharTokenizer
 from longhold.data.tokenizers.char import rare_count
 from longhold.errors import InputError
@@ -87,3 +88,12 @@ def test_rare_characters_are_spelled() -> None:
 )
 def test_what_is_cut_is_at_most_half_a_percent(text: str, least: int) -> None:
     assert rare_count(text) == least
+
+
+def test_rare_characters_are_left_out_as_by_their_count() -> None:
+    text = "a" * 900 + "bbcccdddd" + "é" * 4 + "中"
+    for source in (text, HeldText.of(text)):
+        assert CharTokenizer.without_rare(source).to_dict() == (
+            CharTokenizer.train(text, least_count=rare_count(text)).to_dict()
+        )
+    assert rare_count(HeldText.of(text)) == rare_count(text)

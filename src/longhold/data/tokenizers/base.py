@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import codecs
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, final
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longhold.data.held_text import HeldText, pieces
+from longhold.data.tokenizers.utf8 import Continuations, continuations
 from longhold.errors import InputError
 
+_Found = TypeVar("_Found")
 Ids = NDArray[np.int64]
+SmallIds = NDArray[np.integer[Any]]
 
 
 class Tokenizer(ABC):
@@ -20,7 +25,7 @@ class Tokenizer(ABC):
 
     Each id stands for a fixed string of UTF-8 bytes, so `decode(encode(text)) == text` holds for every text that is
     valid Unicode. Text with a lone surrogate has no UTF-8 form and raises `InputError`. Ids that do not add up to whole
-    characters (a model may write any) decode to U+FFFD.
+    characters decode to U+FFFD; `continuations` says which ids may come next where there are to be none.
     """
 
     kind: ClassVar[str]
@@ -34,6 +39,21 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode(self, text: str) -> Ids:
         """The ids of `text`, shape `(N,)`, int64."""
+
+    def encode_held(self, text: HeldText) -> SmallIds:
+        """The ids of a text of any length, in the smallest of uint8, uint16 and int32 that holds them all.
+
+        The same ids as `encode` gives, without the text as one `str` and without eight bytes an id.
+        """
+        small = smallest_type(self.vocab_size)
+        ids = bytearray()
+        for found in of_pieces(self._encodable(text), self.encode):
+            ids += found.astype(small).data
+        return np.frombuffer(ids, small)
+
+    def _encodable(self, text: HeldText) -> Iterator[str]:
+        """`text` in pieces whose ids, one piece after the other, are those of the whole."""
+        return pieces(text)
 
     @abstractmethod
     def token_bytes(self, token: int) -> bytes:
@@ -58,6 +78,11 @@ class Tokenizer(ABC):
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`."""
         return b"".join(map(self.token_bytes, integers(ids))).decode("utf-8", errors="replace")
+
+    @cached_property
+    def continuations(self) -> Continuations | None:
+        """Which ids may come next so that what is written is UTF-8; None where any may follow any other."""
+        return continuations([self.token_bytes(token) for token in range(self.vocab_size)])
 
     def stream(self) -> StreamDecoder:
         """A decoder that is fed one id at a time."""
@@ -97,15 +122,47 @@ def integers(ids: Iterable[int]) -> list[int]:
     return values
 
 
-def utf8(text: str) -> bytes:
-    """`text` in UTF-8; `InputError` where a lone surrogate stands."""
+def smallest_type(vocab_size: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:
+    """The integer type of the fewest bytes that holds the ids `0 .. vocab_size - 1`."""
+    if vocab_size <= 1 << 8:
+        return np.uint8
+    return np.uint16 if vocab_size <= 1 << 16 else np.int32
+
+
+def utf8(text: str, begins: int = 0) -> bytes:
+    """`text` in UTF-8; `InputError` where a lone surrogate stands.
+
+    `begins` characters stood before it in the text that the error speaks of.
+    """
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        position = error.start
+        lone, position = ord(text[error.start]), begins + error.start
         raise InputError(
-            f"text must be valid Unicode, got the lone surrogate U+{ord(text[position]):04X} at position {position}"
+            f"text must be valid Unicode, got the lone surrogate U+{lone:04X} at position {position}"
         ) from None
+
+
+def of_pieces(parts: Iterable[str], work: Callable[[str], _Found]) -> Iterator[_Found]:
+    """What `work` makes of each part of a text; a lone surrogate that it refuses is named by its place in the whole."""
+    begins = 0
+    for part in parts:
+        try:
+            yield work(part)
+        except InputError:
+            utf8(part, begins)
+            raise
+        begins += len(part)
+
+
+def unicode_pieces(parts: Iterable[str]) -> Iterator[str]:
+    """The parts of a text as they are; `InputError` at the first lone surrogate."""
+    return of_pieces(parts, _checked)
+
+
+def _checked(part: str) -> str:
+    utf8(part)
+    return part
 
 
 def require_id(token: int, vocab_size: int) -> None:

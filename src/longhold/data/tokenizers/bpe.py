@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, ClassVar, final
 
@@ -12,11 +11,12 @@ import numpy as np
 import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
-from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, utf8
+from longhold.data.held_text import HeldText, seamed
+from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, unicode_pieces, utf8
+from longhold.documents import parse_json
 from longhold.errors import InputError
 
 _CHUNK = 1 << 16
-_SEAM = re.compile(r"(?<=\S\n)(?=\S)")
 
 
 @final
@@ -40,12 +40,11 @@ class BPETokenizer(Tokenizer):
         self._engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
 
     @classmethod
-    def train(cls, text: str, vocab_size: int | None = None) -> BPETokenizer:
+    def train(cls, text: str | HeldText, vocab_size: int | None = None) -> BPETokenizer:
         """Merges of `text` up to `vocab_size` ids (default 2,000; the 256 bytes count). A short text may give fewer."""
         size = 2_000 if vocab_size is None else vocab_size
         if size < 256:
             raise InputError(f"vocab_size of bpe must be at least 256, got {vocab_size}")
-        utf8(text)
         engine = tokenizers.Tokenizer(models.BPE())
         engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         trainer = trainers.BpeTrainer(
@@ -54,7 +53,7 @@ class BPETokenizer(Tokenizer):
             special_tokens=[],
             show_progress=False,
         )
-        engine.train_from_iterator(_chunks(text), trainer)
+        engine.train_from_iterator(unicode_pieces(seamed(text, _CHUNK)), trainer)
         trained = json.loads(engine.to_str())["model"]
         form = _form(trained["vocab"], trained["merges"])
         return cls(json.dumps(form, ensure_ascii=False, separators=(",", ":")))
@@ -65,8 +64,11 @@ class BPETokenizer(Tokenizer):
 
     def encode(self, text: str) -> Ids:
         utf8(text)
-        ids = (self._engine.encode(chunk, add_special_tokens=False).ids for chunk in _chunks(text))
+        ids = (self._engine.encode(chunk, add_special_tokens=False).ids for chunk in seamed(text, _CHUNK))
         return np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64)
+
+    def _encodable(self, text: HeldText) -> Iterator[str]:
+        return seamed(text)
 
     def token_bytes(self, token: int) -> bytes:
         require_id(token, self.vocab_size)
@@ -113,10 +115,7 @@ def _form(vocabulary: object, merges: object) -> dict[str, Any]:
 
 def _tables(model: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """The vocabulary and the merges of a stored model, if it is one that `train` could have written."""
-    try:
-        form = json.loads(model, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError):
-        raise InputError(f"model of a bpe tokenizer cannot be read: {model!r:.40} is no JSON") from None
+    form = parse_json(model, f"model of a bpe tokenizer cannot be read: {model!r:.40} is no JSON")
     tables = form.get("model") if isinstance(form, dict) else None
     if not isinstance(tables, dict) or not {"vocab", "merges"} <= tables.keys():
         raise InputError(f"model of a bpe tokenizer cannot be read: {model!r:.40} has no vocabulary and merges")
@@ -147,26 +146,6 @@ def _merges(table: Any, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
 
 def _is_pair(entry: Any) -> bool:
     return isinstance(entry, list) and len(entry) == 2 and all(isinstance(part, str) for part in entry)
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _chunks(text: str) -> Iterator[str]:
-    """Cuts `text` where the library's own split has a seam in any case, so that the pieces are the same as uncut.
-
-    A single line break between two characters that are not white space is such a place.
-    """
-    start = 0
-    while start < len(text):
-        seam = _SEAM.search(text, start + _CHUNK)
-        end = seam.start() if seam else len(text)
-        yield text[start:end]
-        start = end
 
 
 def _byte_names() -> dict[str, int]:

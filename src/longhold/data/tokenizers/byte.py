@@ -6,7 +6,16 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, utf8
+from longhold.data.held_text import HeldText, pieces
+from longhold.data.tokenizers.base import (
+    Ids,
+    SmallIds,
+    Tokenizer,
+    require_id,
+    require_keys,
+    unicode_pieces,
+    utf8,
+)
 
 
 @final
@@ -21,6 +30,11 @@ class ByteTokenizer(Tokenizer):
 
     def encode(self, text: str) -> Ids:
         return np.frombuffer(utf8(text), dtype=np.uint8).astype(np.int64)
+
+    def encode_held(self, text: HeldText) -> SmallIds:
+        for _ in unicode_pieces(pieces(text)):
+            pass
+        return np.frombuffer(text.utf8, dtype=np.uint8)
 
     def token_bytes(self, token: int) -> bytes:
         require_id(token, 256)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from longhold.data.held_text import HeldText
 from longhold.data.tokenizers.base import Tokenizer
 from longhold.data.tokenizers.bpe import BPETokenizer
 from longhold.data.tokenizers.byte import ByteTokenizer
@@ -18,13 +19,13 @@ TOKENIZERS: tuple[str, ...] = tuple(_CLASSES)
 """The kinds there are."""
 
 
-def train_tokenizer(kind: str, text: str, vocab_size: int | None = None) -> Tokenizer:
+def train_tokenizer(kind: str, text: str | HeldText, vocab_size: int | None = None) -> Tokenizer:
     """A tokenizer of this kind with a vocabulary made from `text`.
 
     `vocab_size` counts every id, bytes included; None means all characters for `char`, 10,000 for `word`, 2,000 for
     `bpe`. `byte` always has 256. Raises `InputError` for an unknown kind or a size the kind cannot have.
     """
-    trainers: dict[str, Callable[[str, int | None], Tokenizer]] = {
+    trainers: dict[str, Callable[[str | HeldText, int | None], Tokenizer]] = {
         "char": CharTokenizer.train,
         "byte": _bytes,
         "word": WordTokenizer.train,
@@ -46,7 +47,7 @@ def _known(kind: object) -> str:
     raise InputError(f"tokenizer must be one of {', '.join(TOKENIZERS)}, got {kind!r:.40}")
 
 
-def _bytes(text: str, vocab_size: int | None) -> Tokenizer:
+def _bytes(text: str | HeldText, vocab_size: int | None) -> Tokenizer:
     if vocab_size not in (None, 256):
         raise InputError(f"vocab_size of bytes is 256, got {vocab_size}")
     return ByteTokenizer()

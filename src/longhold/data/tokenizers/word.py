@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, ClassVar, final
 
 import numpy as np
 
-from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, utf8
+from longhold.data.held_text import HeldText, seamed
+from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, unicode_pieces, utf8
 from longhold.errors import InputError
 
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -44,13 +46,14 @@ class WordTokenizer(Tokenizer):
                 raise InputError(f"not one word of two bytes or more: {word!r:.60}")
 
     @classmethod
-    def train(cls, text: str, vocab_size: int | None = None) -> WordTokenizer:
+    def train(cls, text: str | HeldText, vocab_size: int | None = None) -> WordTokenizer:
         """The most frequent words of `text` that fit `vocab_size` (default 10,000; the 256 byte ids count)."""
         size = 10_000 if vocab_size is None else vocab_size
         if size < 256:
             raise InputError(f"vocab_size of words must be at least 256, got {vocab_size}")
-        utf8(text)
-        counts = Counter(split_words(text))
+        counts: Counter[str] = Counter()
+        for part in unicode_pieces(seamed(text)):
+            counts.update(split_words(part))
         words = (piece for piece, _ in counts.most_common() if len(piece.encode("utf-8")) > 1)
         return cls([word for word, _ in zip(words, range(size - 256), strict=False)])
 
@@ -68,6 +71,9 @@ class WordTokenizer(Tokenizer):
             else:
                 ids.append(known)
         return np.array(ids, dtype=np.int64)
+
+    def _encodable(self, text: HeldText) -> Iterator[str]:
+        return seamed(text)
 
     def token_bytes(self, token: int) -> bytes:
         require_id(token, self.vocab_size)
