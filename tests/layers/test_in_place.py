@@ -320,3 +320,39 @@ def test_without_a_gradient_nothing_is_copied() -> None:
     with Watch(), longhold.use_backend("cpu"):
         layer(x)
     assert len(copies) == 1
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_writes_that_autograd_cannot_see_reach_nothing(cell: str, dtype: torch.dtype) -> None:
+    layer, x = make(cell, 3, H, dtype=dtype), randn(T, B, 3, dtype=dtype)
+    leaves = {"input": x} | dict(layer.named_parameters())
+
+    def found(write: Write) -> dict[str, Tensor]:
+        output, _ = layer(x)
+        total = output.sum()
+        write(output)
+        return dict(zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True))
+
+    with longhold.use_backend("cpu"):
+        untouched = found(lambda value: None)
+        assert_all_close(found(lambda value: value.data.fill_(9)), untouched)
+        assert_all_close(found(lambda value: value.detach().numpy().fill(9)), untouched)
+
+
+@pytest.mark.parametrize("cell", PLAIN)
+@pytest.mark.parametrize("options", [{}, {"layer_norm": True}], ids=str)
+def test_in_a_compiled_program(cell: str, options: dict[str, Any]) -> None:
+    layer, x = make(cell, 3, H, **options), randn(T, B, 3)
+    lengths = torch.tensor([T, 0, 2])
+
+    def run(x: Tensor) -> Tensor:
+        output, state = layer(x, lengths=lengths)
+        output[-1] = 0
+        return F.relu(output, inplace=True).pow(2).sum() + fields_of(state)[-1].sum()
+
+    leaves = {"input": x} | dict(layer.named_parameters())
+    torch.compiler.reset()
+    compiled = torch.compile(run, backend="aot_eager", fullgraph=True)
+    actual, expected = (torch.autograd.grad(f(x), list(leaves.values())) for f in (compiled, run))
+    assert_all_close(dict(zip(leaves, actual, strict=True)), dict(zip(leaves, expected, strict=True)))

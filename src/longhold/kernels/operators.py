@@ -358,13 +358,15 @@ def one_by_one(name: str, info: Any, in_dims: tuple[int | None, ...], *arguments
     return stacks, (0,) * len(stacks)
 
 
-def as_torch_keeps(ctx: Any, tensors: Sequence[Tensor | None], h0: int) -> list[Tensor | None]:
+def as_torch_keeps(ctx: Any, tensors: Sequence[Tensor | None], h0: int) -> Sequence[Tensor | None]:
     """A forward operator's tensors for its backward pass; `h0` is the place of the state.
 
     The input and h0 may be written in place where torch.nn does not keep them, which is where the weights that they
     are multiplied by have no gradient: then they are copied.
     """
     _, needs_ih, needs_hh = ctx.needs_input_grad[1:4]
+    if needs_ih and needs_hh:
+        return tensors
     kept = list(tensors)
     for place, needed in ((0, needs_ih), (h0, needs_hh)):
         tensor = kept[place]
