@@ -26,6 +26,11 @@ check: .venv/developer
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[tensorboard,web]' --group dev
 	touch $@
 
+# Also what only a few tests need: Ray, a terminal to record, other people's frameworks.
+.venv/ci: .venv/developer .venv-others
+	$(BIN)/pip install --quiet --constraint constraints.txt --group ci
+	touch $@
+
 docs: .venv-docs
 	.venv-docs/bin/zensical build --strict
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import machine, store
 from benchmarks.section import Section
 
-SECTIONS = ("grid", "tutorial", "generation", "others", "memory", "extras", "threads", "growth")
+SECTIONS = ("grid", "tutorial", "generation", "others", "memory", "extras", "threads", "growth", "startup")
 """In the order in which they run."""
 
 _DRAWN = {"tables": "benchmarks.tables", "plots": "benchmarks.plots"}

@@ -20,8 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks import machine, store
 from benchmarks.quality import train
 from benchmarks.texts import TEXTS, NoData, Text
@@ -31,15 +29,18 @@ Found = dict[str, Any]
 TOKENS, SEED = 2_000, 20_261_123
 
 _COMPARED = """async ([tokens, seed]) => {
-  const { packed, Stepper, IntegerGenerator, draw } = longhold;
+  const { packed, page, Stepper, IntegerGenerator, draw } = longhold;
+  const { continuations } = page.writer;
   const [stepper, generator] = [new Stepper(packed), new IntegerGenerator(seed)];
   let frequencies = stepper.step(packed.start);
+  let place = continuations.after(0, packed.start);
   const [ids, digests] = [[], []];
   for (let count = 0; count < tokens; count += 1) {
     const digest = await crypto.subtle.digest("SHA-256", Int32Array.from(frequencies).buffer);
     digests.push(Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join(""));
-    ids.push(draw(stepper.frequencies(100), generator));
+    ids.push(draw(stepper.frequencies(100, continuations.allowed(place)), generator));
     frequencies = stepper.step(ids.at(-1));
+    place = continuations.after(place, ids.at(-1));
   }
   return { ids, digests };
 }"""
@@ -99,7 +100,7 @@ def measure(text: Text, model_file: Path, page: Path) -> Found:
     written = export_html(model.model, model.tokenizer, page, text.held[:20_000], model.facts.model_dump())
     there, milliseconds, browser = in_browser(page)
     whole = unpacked(packed(quantize(model.model, written.bits), model.tokenizer))
-    here = in_python(whole.model, whole.start)
+    here = in_python(whole)
     for name in ("digests", "ids"):
         differ = [place for place, (a, b) in enumerate(zip(there[name], here[name], strict=True)) if a != b]
         if differ:
@@ -145,16 +146,15 @@ def in_browser(page: Path) -> tuple[Found, list[float], str]:
     return found, milliseconds, f"Chromium {version}"
 
 
-def in_python(model: Any, start: int) -> Found:
-    """The same by the stepper of whole numbers."""
-    from longhold.integer import IntegerGenerator, IntegerStepper, draw
+def in_python(whole: Any) -> Found:
+    """The same by the writer of whole numbers."""
+    from longhold.integer import IntegerWriter
 
-    stepper, generator = IntegerStepper(model), IntegerGenerator(SEED)
-    frequencies = stepper.step(np.array([start]))
+    writer = IntegerWriter(whole.model, whole.tokens, SEED)
+    writer.read([whole.start])
     ids, digests = [], []
     for _ in range(TOKENS):
-        digests.append(hashlib.sha256(frequencies[0].astype("<i4").tobytes()).hexdigest()[:16])
-        token = draw(stepper.frequencies(100), generator)
-        ids.append(int(token[0]))
-        frequencies = stepper.step(token)
+        frequencies = writer.stepper.frequencies()[0]
+        digests.append(hashlib.sha256(frequencies.astype("<i4").tobytes()).hexdigest()[:16])
+        ids.append(writer.write())
     return {"ids": ids, "digests": digests}

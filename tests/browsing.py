@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from longhold.data.tokenizers import Tokenizer
-from longhold.integer import IntegerGenerator, IntegerModel, IntegerStepper, draw
+from longhold.integer import IntegerModel, IntegerStepper, IntegerWriter
 
 
 @contextmanager
@@ -46,12 +44,8 @@ def by_python(
     model: IntegerModel, tokenizer: Tokenizer, prime: list[int], tokens: int, temperature: int, seed: int
 ) -> tuple[str, IntegerStepper]:
     """What Python's stepper writes after `prime`, and the stepper as it stands then."""
-    stepper, generator, decoder = IntegerStepper(model), IntegerGenerator(seed), tokenizer.stream()
-    for token in prime:
-        stepper.step(np.array([token]))
-    written = []
-    for _ in range(tokens):
-        token = draw(stepper.frequencies(temperature), generator)
-        stepper.step(token)
-        written.append(decoder.push(int(token[0])))
-    return "".join(written), stepper
+    vocabulary = [tokenizer.token_bytes(token) for token in range(tokenizer.vocab_size)]
+    writer, decoder = IntegerWriter(model, vocabulary, seed), tokenizer.stream()
+    writer.read(prime)
+    written = [decoder.push(writer.write(temperature)) for _ in range(tokens)]
+    return "".join(written), writer.stepper

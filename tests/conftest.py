@@ -1,4 +1,4 @@
-"""What every test shares: seeds, the data folder, memory that starts as NaN, and a count of the GPU tests that ran."""
+"""What every test shares: seeds, the data folder, memory that starts as NaN, and a count of what was skipped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from hypothesis import settings
 
 from longhold.kernels import stream
+from tests import skips
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 if SHARED_DATA.is_dir():
@@ -39,8 +39,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples on every run: a red suite can be repeated, and nothing is written beside the code.
 settings.register_profile("suite", deadline=None, derandomize=True, database=None)
 settings.load_profile("suite")
-
-GPU_TESTS: Counter[str] = Counter()
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +82,7 @@ def all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    skips.pytest_configure(config)
     # torch.nn says this once a process, at whichever float32 test with a projection comes first.
     config.addinivalue_line("filterwarnings", "ignore:LSTM with projections is not supported with oneDNN")
 
@@ -93,14 +92,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     for item in items:
         if item.get_closest_marker("gpu"):
-            item.add_marker(pytest.mark.skip(reason="needs a CUDA device, and this machine has none"))
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if "gpu" in report.keywords and (report.when == "call" or report.skipped):
-        GPU_TESTS[report.outcome] += 1
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    run = GPU_TESTS["passed"] + GPU_TESTS["failed"]
-    terminalreporter.write_line(f"GPU tests run: {run} of {sum(GPU_TESTS.values())}")
+            item.add_marker(pytest.mark.skip(reason=skips.NO_GPU))

@@ -145,10 +145,8 @@ def test_it_writes_from_a_beginning_in_whole_characters(trained: Trained) -> Non
     done = run("write", trained.model_file, "--prime", begin, "--length", "120", "--seed", "3", "--raw")
     pieces = list(model.write(begin, length=120, seed=3))
     assert done.stdout == begin + "".join(pieces) + "\n"
-    ids = [int(token) for token in model.tokenizer.encode("".join(pieces).replace("\ufffd", ""))]
-    assert model.tokenizer.decode(ids) == "".join(pieces).replace("\ufffd", "")
-    # a piece that is cut inside a character would hold half of a surrogate pair, or end in a replacement
-    assert all(piece.encode("utf-8") for piece in pieces)
+    assert model.tokenizer.decode(model.tokenizer.encode("".join(pieces))) == "".join(pieces)
+    assert "\ufffd" not in done.stdout or trained.case.stray  # which training read as U+FFFD
     shown = run("write", trained.model_file, "--prime", begin, "--length", "120", "--seed", "3", "--escape").stdout
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
 
@@ -286,7 +284,6 @@ def test_the_local_page_reads_all_of_them(browser: Any, served: str, all_trained
         text = trained.case.text[:80]
         tab.select_option("#model", str(index))
         tab.fill("#text", text)
-        tab.wait_for_timeout(300)  # typing has to pause before it reads
         until(tab, "document.getElementById('readings').getAttribute('aria-busy') === 'false'")
         marks = tab.locator("#readings .mark").evaluate_all("(all) => all.map((mark) => mark.textContent)")
         assert re.sub("⟨202[BC]⟩|[↵\n]", "", "".join(marks)) == re.sub("[\u202b\u202c\n]", "", text), trained.name

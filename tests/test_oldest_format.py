@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from longhold.sampling import SamplingConfig, generate
 from longhold.text import TextModel, load
 
 DATA = Path(__file__).parent / "data"
@@ -24,7 +25,16 @@ def test_it_reads_writes_and_scores_as_it_did(stored: tuple[TextModel, dict[str,
     assert model.tokenizer.encode(TEXT).tolist() == expected["tokens"]
     assert model.tokenizer.decode(expected["tokens"]) == TEXT
     assert model.score(TEXT).nats == pytest.approx(expected["nats"], rel=1e-5)
-    assert "".join(model.write("The ", length=12, greedy=True)) == expected["greedy"]
+    stream = model.tokenizer.stream()
+    drawn = generate(model.model, torch.from_numpy(model.prompt_ids("The ")), 12, SamplingConfig(greedy=True))
+    assert "".join(map(stream.push, drawn)) == expected["greedy"]
+
+
+def test_it_writes_whole_characters(stored: tuple[TextModel, dict[str, Any]]) -> None:
+    model, expected = stored
+    assert "".join(model.write("The ", length=12, greedy=True)) == expected["whole"]
+    assert "\ufffd" in expected["greedy"]
+    assert "\ufffd" not in expected["whole"]
 
 
 def test_its_facts_are_those_that_were_written(stored: tuple[TextModel, dict[str, Any]]) -> None:

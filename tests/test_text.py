@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 import random
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from longhold import text
 from longhold.data import Corpus
 from longhold.data.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from longhold.errors import InputError
@@ -23,6 +25,8 @@ from longhold.models.contract import SequenceModel, State
 from longhold.models.file import read_model, write_model
 from longhold.models.language_model import LanguageModelConfig
 from longhold.text import Facts, Score, TextModel, load, train
+from longhold.training import Diverged
+from longhold.training.session import Session
 
 TEXT = "The Time Traveller (for so it will be convenient to speak of him) — was expounding.\n其眼閃爍。\n"
 TOKENIZERS: dict[str, Tokenizer] = {
@@ -101,6 +105,18 @@ def test_a_character_in_several_bytes_comes_out_once_and_whole() -> None:
     made = TextModel(Spells(256), ByteTokenizer())
     assert list(made.write(length=6)) == ["é", "其", "!"]
     assert list(made.write(length=4)) == ["é"]
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_what_is_written_is_utf8_at_any_length(tokenizer: str) -> None:
+    made = text_model(tokenizer)
+    longest = "".join(made.write("traveller", length=400, temperature=1.5, seed=3))
+    assert "\ufffd" not in longest
+    assert {len(character.encode()) for character in longest} == ({1} if tokenizer == "closed" else {1, 2, 3, 4})
+    for length in range(30):
+        text = "".join(made.write("traveller", length=length, temperature=1.5, seed=3))
+        assert "\ufffd" not in text
+        assert longest.startswith(text)
 
 
 def test_writing_ends_before_a_stop_text_and_draws_no_more() -> None:
@@ -308,7 +324,7 @@ def edited(path: Path, change: Any) -> None:
     tensors, document = read_model(path)
     document = copy.deepcopy(document)
     change(document, tensors)
-    write_model(path, tensors, document)
+    write_model(path, tensors, document, overwrite=True)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +376,7 @@ def test_a_changed_value_in_the_document_loads_or_is_one_line(tmp_path: Path, to
         for key in place[:-1]:
             target = target[key]
         target[place[-1]] = chance.choice([None, -1, 10**30, "x", [1], {"a": 2}, True])
-        write_model(path, tensors, changed)
+        write_model(path, tensors, changed, overwrite=True)
         try:
             load(path)
         except InputError as error:
@@ -429,6 +445,40 @@ def test_more_adds_up(diary: Path, tmp_path: Path) -> None:
     assert second.tokenizer.to_dict() == first.tokenizer.to_dict()
 
 
+def test_what_diverges_is_raised_and_nothing_is_written(diary: Path, tmp_path: Path) -> None:
+    place = tmp_path / "diary.safetensors"
+    model = train(diary, output=place, hidden_size=8, training=QUICK)
+    before, weights = place.read_bytes(), copy.deepcopy(model.model.state_dict())
+    with pytest.raises(Diverged, match="learning rate 1000"):
+        train(diary, output=place, hidden_size=8, training={**QUICK, "lr": 1000.0, "steps": 30})
+    with pytest.raises(Diverged, match="the model stays as it was"):
+        train(diary, more=1, begin=model, output=place, training={"lr": 1000.0, "batch_size": 2})
+    assert place.read_bytes() == before
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in model.model.state_dict().items())
+
+
+def test_what_was_learnt_before_it_diverged_is_kept_with_a_warning(
+    diary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Session.advance
+
+    def broken(session: Session) -> None:
+        advance(session)
+        if session.counters.step == 30:
+            with torch.no_grad():
+                next(session.model.parameters()).fill_(math.nan)
+
+    monkeypatch.setattr(Session, "advance", broken)
+    long = {**QUICK, "steps": 40, "evaluate_every": 10, "lr": 0.01}
+    with pytest.warns(UserWarning, match="became nan at step 30.*the weights of step 20 were kept"):
+        kept = train(diary, output=tmp_path / "kept.safetensors", hidden_size=8, training=long)
+    assert load(tmp_path / "kept.safetensors").facts == kept.facts
+    assert kept.facts.steps == 20
+    said: list[str] = []
+    train(diary, on_note=said.append, hidden_size=8, training=long)
+    assert said[-1].startswith("diverged: ")
+
+
 def test_more_finds_the_text_of_a_model_file(diary: Path, tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     train(diary, hidden_size=8, training=QUICK, output=path)
@@ -438,6 +488,140 @@ def test_more_finds_the_text_of_a_model_file(diary: Path, tmp_path: Path) -> Non
     diary.unlink()
     with pytest.raises(InputError, match=r"its text 'diary.txt' is not beside .*m.safetensors'"):
         train(path, more="1s")
+
+
+def stranger(folder: Path, corpus: str) -> Path:
+    """A sound model file that says it was trained on a corpus of that name."""
+    made = text_model()
+    path = folder / "m.safetensors"
+    made.save(path)
+    tensors, document = read_model(path)
+    write_model(path, tensors, {**document, "facts": {**document["facts"], "corpus": corpus}})
+    return path
+
+
+SECRET = "my secret, which nobody may learn. " * 40
+
+
+PLAIN_NOWHERE = (
+    "",
+    ".",
+    "..",
+    "/",
+    "~",
+    "~root",
+    "-",
+    "*",
+    "*.txt",
+    "?",
+    "a/../..",
+    "..\\..",
+    "a\\..",
+    "C:",
+    "C:x",
+    "sub",
+)
+STRANGE_NAMES = ("nul\0", "two\nlines", "\x1b[31mred", "\u202etxt", "x" * 300)
+STRANGE_FILES = ("sub", "sub/s.txt", "link", "link to a folder", "FIFO", ".hidden", "gone")
+
+
+@pytest.mark.parametrize("name", [*PLAIN_NOWHERE, *STRANGE_NAMES, *STRANGE_FILES])
+def test_a_strangers_model_leads_to_no_text_but_a_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    here = tmp_path / "here"
+    (here / "sub").mkdir(parents=True)
+    for place in ("../above.txt", "other.txt", "sub/s.txt", ".hidden", "\x1b[31mred"):
+        (here / place).write_text(SECRET)
+    (here / "link").symlink_to("../above.txt")
+    (here / "link to a folder").symlink_to("..")
+    (here / "gone").symlink_to("nowhere")
+    for shipped in ("~", "-", "*", "?"):
+        (here / shipped).mkdir()
+    os.mkfifo(here / "FIFO")
+    path = stranger(here, name)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    read = []
+    monkeypatch.setattr("longhold.data.corpora._read", read.append)
+    notes: list[str] = []
+    for source in (path, "m.safetensors"):
+        with pytest.raises(InputError, match="is not beside") as caught:
+            train(source, more="1s", on_note=notes.append)
+        assert str(caught.value).isprintable()
+    assert read == notes == []
+
+
+@pytest.mark.parametrize("name", ["diary.txt", "日记 1.txt", "~tilde-is-refused-below"])
+def test_the_text_beside_a_model_is_named_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).write_text(STORY)
+    path = stranger(tmp_path, name)
+    happened: list[str] = []
+    monkeypatch.setattr("longhold.text.load_corpus", lambda place, **options: happened.append(f"read {place}"))
+    with pytest.raises((AttributeError, InputError)):
+        train(path, more="1s", on_note=happened.append)
+    if name.startswith("~"):
+        assert happened == []
+    else:
+        assert happened == [
+            f"reads the text {name!r}, which lies beside {str(path)!r} and which the model names",
+            f"read {tmp_path / name}",
+        ]
+
+
+def test_a_known_text_that_a_model_names_is_that_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pydoc").mkdir()
+    (tmp_path / "pydoc" / "secret.txt").write_text(SECRET)
+    notes: list[str] = []
+    corpus = text._corpus("m.safetensors", load(stranger(tmp_path, "pydoc")), None, (), notes.append)
+    assert notes == ["reads the text pydoc, which the model names"]
+    assert "secret" not in corpus.text[:10_000]
+    assert corpus.sources == ()
+
+
+def test_what_train_may_not_write_is_known_before_it_trains(
+    diary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(*arguments: object, **options: object) -> None:
+        raise AssertionError("it trained")
+
+    monkeypatch.setattr("longhold.text.train_text", trained)
+    (tmp_path / "thesis").write_text("forty years")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "diary.txt").hardlink_to(diary)
+    for output, folder, line in (
+        (tmp_path / "thesis", None, "is not a language model that longhold wrote"),
+        (diary, None, "it is what is read"),
+        (tmp_path / "sub" / "diary.txt", None, "it is what is read"),
+        (None, tmp_path / "thesis", "what is there is no folder"),
+    ):
+        with pytest.raises(InputError, match=line):
+            train(diary, output=output, folder=folder)
+    for source in (tmp_path / "sub", str(tmp_path / "s*" / "*.txt")):
+        with pytest.raises(InputError, match="it is what is read"):
+            train(source, output=diary, overwrite=True)
+    monkeypatch.setattr(sys, "stdin", open(diary, encoding="utf-8"))  # noqa: SIM115 - closed below
+    with pytest.raises(InputError, match="it is what is read"):
+        train("-", output=diary, overwrite=True)
+    sys.stdin.close()
+    with pytest.raises(AssertionError, match="it trained"):
+        train(diary, output=tmp_path / "thesis", overwrite=True)
+    assert diary.read_text(encoding="utf-8") == STORY
+
+
+def test_save_replaces_a_model_and_nothing_else(tmp_path: Path) -> None:
+    made = text_model()
+    for _ in range(2):
+        made.save(tmp_path / "m")
+    (tmp_path / "thesis.docx").write_text("forty years")
+    with pytest.raises(InputError, match=r"thesis\.docx' is there already"):
+        made.save(tmp_path / "thesis.docx")
+    assert (tmp_path / "thesis.docx").read_text() == "forty years"
+    made.save(tmp_path / "thesis.docx", overwrite=True)
+    assert load(tmp_path / "thesis.docx").facts == made.facts
 
 
 @pytest.mark.parametrize(
@@ -485,3 +669,144 @@ def test_a_text_that_was_read_already_trains_as_its_file_does(diary: Path) -> No
         assert torch.equal(tensor, second.model.state_dict()[name]), name
     with pytest.raises(InputError, match="begin= or output="):
         train(given, more="1s")
+
+
+WINDOWS, MAC = "\ufeff" + TEXT.replace("\n", "\r\n"), TEXT.replace("\n", "\r")
+
+
+@pytest.mark.parametrize("other", [WINDOWS, MAC], ids=["windows", "mac"])
+@pytest.mark.parametrize("tokenizer", ["char", "byte", "word", "bpe"])
+def test_a_text_is_read_with_its_line_ends_as_training_reads_them(tokenizer: str, other: str) -> None:
+    made = text_model(tokenizer)
+    assert made.score(other) == made.score(TEXT)
+    assert np.array_equal(made.surprises(other).starts, made.surprises(TEXT).starts)
+    assert made.surprises(other).text == TEXT
+    assert torch.equal(made.trace(other).bits, made.trace(TEXT).bits)
+    assert made.trace(other).text == TEXT
+    assert made.unknown(other) == made.unknown(TEXT)
+    assert np.array_equal(made.prompt_ids(other), made.prompt_ids(TEXT))
+    assert list(made.write(other, length=20, seed=1, echo=True)) == list(made.write(TEXT, length=20, seed=1, echo=True))
+
+
+def test_a_prompt_of_nothing_but_a_mark_is_an_empty_one_and_stops_are_read_too() -> None:
+    made = TextModel(Parrot(6), CharTokenizer("ab\ncde", fallback=False))
+    assert np.array_equal(made.prompt_ids("\ufeff"), made.prompt_ids(""))
+    assert "".join(made.write("a", length=5, stop="e\r\n")) == "bcd"
+    with pytest.raises(InputError, match="the text to score is empty"):
+        made.score("\ufeff")
+
+
+def test_training_reads_a_corpus_at_hand_as_it_reads_a_file(tmp_path: Path) -> None:
+    story = "The cat sat on the mat.\n" * 40
+    (tmp_path / "story.txt").write_bytes(story.replace("\n", "\r\n").encode())
+    options: dict[str, Any] = {"hidden_size": 4, "num_layers": 1, "training": {"steps": 2, "warmup_steps": 0}}
+    trained = [train(tmp_path / "story.txt", **options)]
+    trained += [train(Corpus("story", story.replace("\n", end)), **options) for end in ("\n", "\r\n", "\r")]
+    assert len({made.score(story).nats for made in trained}) == 1
+    assert len({str(made.tokenizer.to_dict()) for made in trained}) == 1
+
+
+WRONG_SOURCES: list[Any] = [
+    np.zeros(3),
+    torch.zeros(3),
+    ["a.txt"],
+    ("a",),
+    None,
+    {},
+    b"a.txt",
+    5,
+    1.5,
+    True,
+    set(),
+    open,
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_SOURCES, ids=lambda value: type(value).__name__)
+def test_what_is_no_text_to_train_on_is_refused_with_what_is(wrong: Any) -> None:
+    with pytest.raises(InputError, match=rf"Corpus\(name, text\), got {type(wrong).__name__}$") as refusal:
+        train(wrong)
+    assert "a path, a pattern, a known name or '-'" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_path_that_is_none_and_a_text_in_the_place_of_a_path() -> None:
+    with pytest.raises(InputError, match=r"^no file, folder or known text '/nowhere/at all\.txt'"):
+        train(Path("/nowhere/at all.txt"))
+    with pytest.raises(
+        InputError, match=r"^no file 'Once upon\\n.*a text itself goes as longhold.data.Corpus\(name, te"
+    ):
+        train("Once upon\n" * 300)
+
+
+CORPUS = Corpus("t", "The cat sat on the mat. " * 100)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"output": 5}, "output should be a path, as str or pathlib.Path, got int"),
+        ({"output": b"a"}, "output should be a path.* got bytes"),
+        ({"folder": ["a"]}, "folder should be a path.* got list"),
+        ({"begin": {}, "more": 1}, "begin should be a path.* got dict"),
+        ({"budget": []}, r"duration \[\]: expected a time"),
+        ({"budget": True}, "duration True: expected a time"),
+        ({"more": {}}, r"duration \{\}: expected a time"),
+        ({"model": "x"}, "model='x': expected a dict"),
+        ({"training": 5}, "training=5: expected a dict"),
+        ({"device": None}, "device None: expected cpu"),
+        ({"device": "meta"}, "device 'meta' holds no numbers to train"),
+    ],
+)
+def test_options_of_another_type_are_refused(options: Any, named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        train(CORPUS, **options)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"x", ["a"]], ids=repr)
+def test_texts_and_paths_of_another_type_are_refused(wrong: Any) -> None:
+    made, kind = text_model(), type(wrong).__name__
+    for read in (made.score, made.surprises, made.trace, made.unknown, made.write, made.prompt_ids):
+        with pytest.raises(InputError, match=f"should be a str, got {kind}"):
+            read(wrong)
+    for place in (made.save, load, TextModel.load):
+        with pytest.raises(InputError, match=f"file should be a path, as str or pathlib.Path, got {kind}"):
+            place(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["3", 3.5, None, True, -1], ids=repr)
+def test_lengths_and_seeds_that_are_none_are_refused(wrong: Any) -> None:
+    with pytest.raises(InputError, match=r"^length=.*: expected 0 or more tokens"):
+        text_model().write("t", length=wrong)
+    if wrong is not None:
+        with pytest.raises(InputError, match=r"^seed=.*: expected a whole number"):
+            text_model().write("t", seed=wrong)
+
+
+SMALL_AND_QUICK: dict[str, Any] = {"hidden_size": 4, "num_layers": 1, "training": {"steps": 3, "warmup_steps": 0}}
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, lambda: torch.device("meta")])
+def test_training_goes_on_under_whatever_the_caller_has_turned_off(mode: Any, tmp_path: Path) -> None:
+    expected = train(CORPUS, **SMALL_AND_QUICK)
+    with mode():
+        found = train(CORPUS, **SMALL_AND_QUICK, output=tmp_path / "m.safetensors")
+        assert train(CORPUS, **SMALL_AND_QUICK, budget=0.2).facts.steps
+        more = train(CORPUS, more=0.2, begin=load(tmp_path / "m.safetensors", device="cpu"))
+    for name, tensor in expected.model.state_dict().items():
+        assert torch.equal(found.model.state_dict()[name], tensor)
+    assert math.isfinite(more.score("The cat").nats)
+
+
+def test_training_in_double_precision_and_with_deterministic_algorithms() -> None:
+    expected = train(CORPUS, **SMALL_AND_QUICK).score("The cat").nats
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert train(CORPUS, **SMALL_AND_QUICK).score("The cat").nats == expected
+    finally:
+        torch.use_deterministic_algorithms(False)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert next(train(CORPUS, **SMALL_AND_QUICK).model.parameters()).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)

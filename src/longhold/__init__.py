@@ -10,6 +10,7 @@ from longhold._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from longhold import compression as compression
+    from longhold import export as export
     from longhold import inspection as inspection
     from longhold import integer as integer
     from longhold.errors import InputError as InputError
@@ -42,6 +43,7 @@ _HOMES = {
 }
 _ROOMS = {
     "compression": "longhold.compression",
+    "export": "longhold.export",
     "init": "longhold.layers.init",
     "inspection": "longhold.inspection",
     "integer": "longhold.integer",

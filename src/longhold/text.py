@@ -1,6 +1,7 @@
 """`TextModel`: a model, its tokenizer and the facts of its training in one hand."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from longhold._version import __version__
-from longhold.data.corpora import Corpus, known_names, load_corpus
+from longhold.data.corpora import Corpus, known_names, load_corpus, load_known
+from longhold.data.lines import as_read
 from longhold.data.tokenizers import Tokenizer, start_token, tokenizer_from_dict
 from longhold.errors import InputError
+from longhold.files import Source, StrPath, argument, as_path, make_folder, named_beside, quoted, require_output
 from longhold.inspection.text_trace import TextTrace, trace_text
 from longhold.models.config import Config
 from longhold.models.contract import SequenceModel, device_of
-from longhold.models.file import StrPath, read_model, write_model
+from longhold.models.file import file_kind, read_model, write_model
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.sampling import (
     DynamicConfig,
@@ -31,7 +34,7 @@ from longhold.sampling import (
 )
 from longhold.sampling.scores import Score as Score
 from longhold.sampling.scores import Surprises, by_place
-from longhold.training import Progress, is_main, parse_duration
+from longhold.training import Progress, Run, is_main, parse_duration
 from longhold.training.plan import Begun, Spent, TextOptions
 from longhold.training.recipe import TrainedText, train_text
 
@@ -72,6 +75,9 @@ class Facts(Config):
 KIND: Final = "language_model"
 """What a model file says that it holds."""
 
+FILE: Final = file_kind(KIND)
+"""What a model file is known by."""
+
 
 class _Document(Config):
     kind: Literal["language_model"]
@@ -83,6 +89,8 @@ class _Document(Config):
 @final
 class TextModel:
     """A model of text that can write, score and be saved.
+
+    Every text that it is given is read as training reads one: a line feed for every CR LF and CR, no byte order mark.
 
     Where there is no text to begin from, it begins after the **start token**: the newline, else the space, else id 0,
     the first of them that the vocabulary has.
@@ -112,7 +120,7 @@ class TextModel:
         With a tokenizer that falls back to bytes they go in all the same, as bytes the model has hardly met; with a
         closed vocabulary `write` and `score` refuse them.
         """
-        return self.tokenizer.unknown(text)
+        return self.tokenizer.unknown(as_read(text))
 
     def write(
         self,
@@ -131,6 +139,8 @@ class TextModel:
         echo: bool = False,
     ) -> Iterator[str]:
         """Text that goes on from `prompt`, in pieces of whole characters as they are drawn.
+
+        At each place only tokens are drawn that go on with valid UTF-8, with their probabilities renormalised.
 
         Args:
             prompt: what the model reads first, all of it; empty: it begins after the start token.
@@ -160,9 +170,10 @@ class TextModel:
             repetition_window=repetition_window,
         )
         tokens = torch.from_numpy(self.prompt_ids(prompt)).to(device_of(self.model))
-        pieces = self._pieces(generate(self.model, tokens, length, config, seed=seed))
+        rule = self.tokenizer.continuations
+        pieces = self._pieces(generate(self.model, tokens, length, config, seed=seed, continuations=rule))
         written = until_stop(pieces, stop_texts(stop))
-        return chain([prompt], written) if echo and prompt else written
+        return chain([as_read(prompt)], written) if echo and prompt else written
 
     def _pieces(self, ids: Iterator[int]) -> Iterator[str]:
         stream = self.tokenizer.stream()
@@ -170,7 +181,8 @@ class TextModel:
 
     def prompt_ids(self, prompt: str) -> NDArray[np.int64]:
         """The ids the model reads before it writes: those of the prompt, or the start token for an empty one."""
-        return self.tokenizer.encode(prompt) if prompt else np.array([start_token(self.tokenizer)])
+        read = as_read(prompt, "the prompt")
+        return self.tokenizer.encode(read) if read else np.array([start_token(self.tokenizer)])
 
     def score(self, text: str, *, dynamic: DynamicConfig | None = None) -> Score:
         """How well the model predicts `text`, read once with the state carried, begun after the start token.
@@ -191,6 +203,7 @@ class TextModel:
         Example:
             >>> for place in model.surprises(text).largest(5): print(f"{place.bits:.1f} bits for {place.text!r}")
         """
+        text = as_read(text, "the text to score")
         if not text:
             raise InputError("the text to score is empty")
         ids = self.tokenizer.encode(text)
@@ -213,18 +226,24 @@ class TextModel:
         return trace_text(
             self.model,
             self.tokenizer,
-            text,
+            as_read(text, "the text to trace"),
             begin=start_token(self.tokenizer),
             likeliest=likeliest,
             on_step=on_step,
         )
 
-    def save(self, path: StrPath) -> None:
+    def save(self, path: StrPath, *, overwrite: bool = False) -> None:
         """Write everything to one `.safetensors` file, atomically.
 
+        Args:
+            path: the file; a language model of longhold that is there is replaced, with its mode and owner.
+            overwrite: whether any other file that is there is replaced too.
+
         Raises:
-            InputError: the file cannot be written, or the model is one that has no file form (an n-gram).
+            InputError: the file cannot be written, is there and is no such model, or the model is one that has no file
+                form (an n-gram).
         """
+        as_path(path, "the file")
         if not isinstance(self.model, LanguageModel):
             raise InputError(f"only a LanguageModel can be saved, not a {type(self.model).__name__}")
         document = {
@@ -233,9 +252,10 @@ class TextModel:
             "tokenizer": self.tokenizer.to_dict(),
             "facts": self.facts.model_dump(mode="json"),
         }
-        write_model(path, self.model.state_dict(), document)
+        write_model(path, self.model.state_dict(), document, overwrite=overwrite)
 
     @classmethod
+    @torch.inference_mode(False)  # what is loaded can be trained, wherever that was
     def load(cls, path: StrPath, device: torch.device | str | None = None) -> Self:
         """The model that `save` wrote, in evaluation mode, whatever device it was saved from.
 
@@ -247,6 +267,7 @@ class TextModel:
             InputError: see `read_model`; or the file holds something else than a language model, or one whose parts do
                 not fit; or there is no such device.
         """
+        as_path(path, "a model file")
         device = _present(torch.get_default_device() if device is None else device)
         tensors, document = read_model(path, device=device)
         kind = document["kind"]
@@ -285,7 +306,7 @@ def load(path: StrPath, device: torch.device | str | None = None) -> TextModel:
 def _present(device: torch.device | str) -> torch.device:
     try:
         return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:  # torch asserts when it was built without the device
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch asserts when it was built without the device
         reason = str(error).splitlines()[0]
         raise InputError(f"device {str(device)!r} cannot be used here: {reason}") from None
 
@@ -310,6 +331,7 @@ def train(
     device: str = "cpu",
     output: StrPath | None = None,
     folder: StrPath | None = None,
+    overwrite: bool = False,
     tensorboard: bool = False,
     model: Mapping[str, object] | None = None,
     training: Mapping[str, object] | None = None,
@@ -346,8 +368,10 @@ def train(
         encoding: of the text; None: UTF-8, else detected and said.
         seed: decides the first weights, the batches and the dropout.
         device: where to train.
-        output: the file to save the model in, at the end and when the training is stopped by Ctrl-C; None: nowhere.
+        output: the file to save the model in, at the end and when the training is stopped by Ctrl-C; None: nowhere. A
+            model of longhold that is there is replaced; whether it can be written is known before the training.
         folder: where the run is saved as it goes; the same call again goes on where it stands. None: nowhere.
+        overwrite: whether `output` may also replace a file that is no model of longhold; never one that is read.
         tensorboard: also write event files into the folder.
         model: fields of `longhold.models.LanguageModelConfig` that win over the preset, such as `weight_dropout`.
         training: fields of `longhold.training.TrainConfig` that win over the preset.
@@ -355,10 +379,17 @@ def train(
         on_note: called with each sentence a person should read.
         on_trained: called at the end with all that came of it: how it went, a sample, how many of its words are known.
 
+    A training that diverges is stopped: a loss is not finite or stays far above a uniform guess. If an evaluation was
+    better than a guess by how frequent each character is, or than the model that goes on, its weights are returned
+    and saved; `on_note`, or without it `warnings`, gets the line that says so, and `on_trained` the diagnosis.
+
     Raises:
         InputError: one line for whatever cannot be used.
-        Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
+        Diverged: a training diverged before that; an `InputError`. Nothing is saved, and a model that was to go on is
+            as it was.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP, where there is a folder.
     """
+    _require_arguments(source, {"begin": begin, "output": output, "folder": folder})
     if more is not None and budget is not None:
         raise InputError(f"budget={budget!r} and more={more!r}: expected one of them")
     seconds = more if budget is None else budget
@@ -374,22 +405,27 @@ def train(
         held_out=held_out,
         budget_seconds=None if seconds is None else parse_duration(seconds),
         seed=seed,
-        model=dict(model or {}),
-        training=dict(training or {}),
+        model=_mapping(model, "model"),
+        training=_mapping(training, "training"),
     )
+    run = None if folder is None else Run(Path(folder), tensorboard=tensorboard)
+    _require_places(output, run, () if isinstance(source, Corpus) or _is_model(source) else (source,), overwrite)
     start = _start(source, begin, output, options) if more is not None else None
-    corpus = source if isinstance(source, Corpus) else load_corpus(_text_source(source, start), encoding=encoding)
+    corpus = _corpus(source, start, encoding, () if folder is None else (folder,), on_note)
+    _require_places(output, run, corpus.sources, overwrite)
+    if folder is not None and output is not None and os.path.exists(output):
+        make_folder(folder, like=output)  # a checkpoint has the same weights
 
     def keep(trained: TrainedText) -> TextModel:
         made = TextModel(trained.model, trained.tokenizer, _facts(corpus.name, trained, seed, start))
         if output is not None and is_main():
-            made.save(output)
+            made.save(output, overwrite=overwrite)
         return made
 
     def stop(trained: TrainedText) -> None:
         keep(trained)
         if output is not None and on_note is not None:
-            on_note(f"the model so far is saved in {os.fspath(output)}: longhold write {os.fspath(output)}")
+            on_note(f"the model so far is saved in {argument(output)}: longhold write {argument(output)}")
 
     trained = train_text(
         corpus,
@@ -403,9 +439,43 @@ def train(
         on_stop=stop,
     )
     made = keep(trained)
+    if on_note is None and trained.diagnosis is not None and trained.diagnosis.kind == "diverged":
+        warnings.warn(trained.diagnosis.sentence, stacklevel=2)
     if on_trained is not None:
         on_trained(trained)
     return made
+
+
+def _require_arguments(source: object, paths: Mapping[str, object]) -> None:
+    """Refuse a text or a path that is of another type."""
+    if not isinstance(source, Corpus | str | os.PathLike) or (
+        isinstance(source, os.PathLike) and not _is_named(source)
+    ):
+        raise InputError(
+            "a text should be a path, a pattern, a known name or '-' for standard input, or one that is at hand as "
+            f"longhold.data.Corpus(name, text), got {type(source).__name__}"
+        )
+    for name, path in paths.items():
+        if path is not None and not isinstance(path, TextModel):
+            as_path(path, name)
+
+
+def _is_named(path: os.PathLike[Any]) -> bool:
+    return isinstance(os.fspath(path), str)
+
+
+def _mapping(values: object, name: str) -> dict[str, Any]:
+    if values is not None and not isinstance(values, Mapping):
+        raise InputError(f"{name}={values!r:.60}: expected a dict of settings by name")
+    return dict(values or {})
+
+
+def _require_places(output: StrPath | None, run: Run | None, read: Sequence[Source], overwrite: bool) -> None:
+    """Refuse, before anything is trained, what could not be written at the end."""
+    if output is not None:
+        require_output(output, FILE, inputs=read, overwrite=overwrite)
+    if run is not None:
+        run.require_ours()
 
 
 def _start(
@@ -416,8 +486,8 @@ def _start(
         begin = source if _is_model(source) else output
     if begin is None:
         raise InputError("more: expected begin= or output=, the model that is to go on")
-    if not isinstance(begin, TextModel) and not Path(begin).exists():
-        raise InputError(f"more: there is no model {os.fspath(begin)!r} to go on from; train one first, without it")
+    if not isinstance(begin, TextModel) and not os.path.exists(begin):
+        raise InputError(f"more: there is no model {quoted(begin)} to go on from; train one first, without it")
     start = begin if isinstance(begin, TextModel) else load(begin)
     fixed = options.of_a_new_model()
     if fixed:
@@ -433,24 +503,35 @@ def _begun(start: TextModel) -> Begun:
     return Begun(start.model, start.tokenizer, facts.characters, spent)
 
 
-def _text_source(source: StrPath, start: TextModel | None) -> str:
-    """Where the text is: for a model file what is beside it, or known, by the name of its corpus."""
+def _corpus(
+    source: StrPath | Corpus,
+    start: TextModel | None,
+    encoding: str | None,
+    leave_out: Sequence[StrPath],
+    on_note: Callable[[str], None] | None,
+) -> Corpus:
+    """The text: for a model file what is beside it, or known, by the name of its corpus, which is said first."""
+    if isinstance(source, Corpus):
+        return source
     if not _is_model(source):
-        return os.fspath(source)
+        return load_corpus(os.fspath(source), encoding=encoding, leave_out=[Path(place) for place in leave_out])
     if start is None:
-        raise InputError(f"{os.fspath(source)!r} is a model, expected a text; --more 10m goes on with a model")
+        raise InputError(f"{quoted(source)} is a model, expected a text; --more 10m goes on with a model")
+    note = on_note or (lambda sentence: None)
     name = start.facts.corpus
-    beside = None if name is None else Path(source).parent / name
-    if beside is not None and beside.exists():
-        return os.fspath(beside)
-    if name in known_names():
-        return str(name)
+    beside = None if name is None else named_beside(Path(source).parent, name)
+    if beside is not None:
+        note(f"reads the text {quoted(beside.name)}, which lies beside {quoted(source)} and which the model names")
+        return load_corpus(beside, encoding=encoding)
+    if name is not None and name in known_names():
+        note(f"reads the text {name}, which the model names")
+        return load_known(name, encoding=encoding)
     wanted = "its text" if name is None else f"its text {name!r:.60}"
-    raise InputError(f"{wanted} is not beside {os.fspath(source)!r}: give the text, and the model with --output")
+    raise InputError(f"{wanted} is not beside {quoted(source)}: give the text, and the model with --output")
 
 
 def _is_model(source: StrPath | Corpus) -> TypeGuard[StrPath]:
-    return not isinstance(source, Corpus) and os.fspath(source).endswith(".safetensors") and Path(source).is_file()
+    return not isinstance(source, Corpus) and os.fspath(source).endswith(".safetensors") and os.path.isfile(source)
 
 
 def _facts(name: str, trained: TrainedText, seed: int, start: TextModel | None) -> Facts:

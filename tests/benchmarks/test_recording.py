@@ -6,7 +6,6 @@ import re
 import shlex
 import socket
 import sys
-import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -82,12 +81,10 @@ def test_a_command_is_heard_in_a_terminal_and_interrupted(tmp_path: Path) -> Non
     (tmp_path / "speaks.py").write_text(
         "import os, sys, time\n"
         "print(sys.stdout.isatty(), os.get_terminal_size().columns, os.getcwd(), 'é', flush=True)\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
+        "try:\n    time.sleep(10_000)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
     )
-    began = time.monotonic()
     heard = "".join(text for _, text in spoken(shlex.split("speaks"), tmp_path, stop=0.1))
     assert heard.split() == ["True", str(COLUMNS), str(tmp_path), "é", "interrupted"]
-    assert time.monotonic() - began < 50
 
 
 def test_a_session_is_watched_and_the_folder_has_no_name(tmp_path: Path) -> None:

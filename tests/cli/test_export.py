@@ -160,9 +160,9 @@ def test_it_asks_and_takes_no_for_an_answer(model: Path, monkeypatch: pytest.Mon
 
 def test_what_cannot_be_is_refused(model: Path) -> None:
     refused(longhold("export", model, "--to", "pickle", "--yes"), "'pickle'", "html, onnx, torch, hub")
-    refused(longhold("export", model, "--yes", "-o", model), "that is the model itself")
+    refused(longhold("export", model, "--yes", "-o", model), "it is what is read")
     refused(longhold("export", model, "--yes", "-o", "."), "folder")
-    refused(longhold("export", model, "--yes", "-o", "no/such/place.html"), "there is no folder no/such")
+    refused(longhold("export", model, "--yes", "-o", "no/such/place.html"), "there is no folder 'no/such'")
     refused(longhold("export", "missing.safetensors", "--yes"), "missing.safetensors")
     refused(longhold("export", model, "--text", "missing.txt", "--yes"), "missing.txt")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import struct
 from pathlib import Path
 
@@ -133,7 +134,39 @@ def test_ctrl_c_leaves_a_model_that_writes(text: Path) -> None:
 
 
 def test_another_plan_in_the_run_folder_is_refused(model: Path, text: Path) -> None:
-    refused(longhold("train", text, *SMALL, "--cell", "gru"), "another plan", "cell")
+    said = longhold("train", text, *SMALL, "--cell", "gru")
+    refused(said, "cats.run holds a run with another plan (cell: 'lstm' there, 'gru' here): give", "-o NAME")
+    assert longhold("train", text, *SMALL, "--cell", "gru", "-o", "gru.safetensors").exit_code == 0
+
+
+def test_a_training_that_diverges_saves_nothing_over_a_model(model: Path, text: Path) -> None:
+    before = model.read_bytes()
+    bad = [*SMALL, "--set", "lr=1000", "--set", "steps=40"]
+    refused(
+        longhold("train", text, "--more", "2s", "--set", "lr=1000"),
+        "diverged",
+        "learning rate 1000",
+        "the model stays as it was",
+    )
+    assert model.read_bytes() == before
+    refused(
+        longhold("train", text, *bad, "-o", "bad.safetensors"),
+        "diverged",
+        "learning rate 1000",
+        "lower lr such as 0.003",
+    )
+    assert not Path("bad.safetensors").exists()
+    good = longhold("train", text, *SMALL, "-o", "bad.safetensors")  # the folder is free for other settings
+    assert good.exit_code == 0, good.output
+
+
+@pytest.mark.parametrize(("line", "prime"), [("The cat", "The"), ("今天下雨，明天不下。", "今天"), ("-- 12 --", "")])
+def test_the_prompt_that_is_suggested_is_of_the_text(here: Path, line: str, prime: str) -> None:
+    (here / "own.txt").write_text((line + "\n") * 80, encoding="utf-8")
+    said = longhold("train", "own.txt", *SMALL).stderr.splitlines()[-1]
+    command = said.partition("write with it: longhold ")[2]
+    assert shlex.split(command) == ["write", "own.safetensors", *(["--prime", prime] if prime else [])]
+    assert longhold(*shlex.split(command), "--length", "5").stdout.startswith(prime)
 
 
 def test_characters_never_seen_are_reported(model: Path) -> None:

@@ -184,6 +184,24 @@ def test_the_dialogue_ends_at_the_length_the_stop_text_and_the_end_of_input(alph
     refused(choose(alphabet, "\n", "--seed", -1), "seed=-1")
 
 
+def test_amid_a_character_only_what_completes_it_can_be_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "bytes.safetensors"
+    text = speller(ByteTokenizer(), {"a": "b"})
+    with torch.no_grad():
+        text.model.output.weight[0xF4, ord("a")] = 30
+        text.model.output.weight[ord("x"), 0xF4] = 40
+        text.model.output.weight[0x8A, 0xF4] = 30
+    text.save(path)
+    result = choose(path, "\nno\n99\n\nr\nr\nok\n", "--prime", "a", "--choices", 20, "--temperature", 0)
+    assert result.exit_code == 0
+    assert result.stdout == "a" + b"\xf4\x8a\x8a\x8a".decode() + "ok\n"
+    assert "a character is not complete yet" in result.stderr
+    assert "expected a number from 1 to 16" in result.stderr
+    assert "1 '\\x8a' 100.0%" in result.stderr
+    assert "'x'" not in result.stderr
+    assert "\ufffd" not in result.output
+
+
 def test_a_character_spelled_in_bytes_appears_once_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "bytes.safetensors"
     text = speller(ByteTokenizer(), {"a": "b"})

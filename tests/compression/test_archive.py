@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longhold.compression import Codec, compress, decompress, read_archive
+from longhold.compression import Codec, compress, decompress, read_archive, usual_limit
 from longhold.compression import archive as archives
 from longhold.data.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer, start_token
 from longhold.errors import InputError
@@ -231,8 +231,61 @@ def test_a_header_that_lies_is_refused_even_with_the_right_checksum(reader: Text
         decompress(reader, sealed(dataclasses.replace(header, bits=8), payload))
 
 
+HOSTILE = {
+    "as it was": None,
+    "nothing": b"",
+    "zeros": bytes(110),
+    "255": b"\xff" * 110,
+    "random": random.Random(1).randbytes(110),
+    "one bit": b"\x80" + bytes(100),
+}
+
+
+@pytest.mark.parametrize("segments", [1, 64])
+@pytest.mark.parametrize("symbols", [256, 5_000, 10**5, 2**18, 10**7, 2**30, 2**50, 2**53 - 1])
+def test_what_an_archive_claims_costs_nothing(reader: TextModel, symbols: int, segments: int) -> None:
+    header, coded = read_archive(compress(reader, (SENTENCE * 2).encode()))
+    claim, codec = dataclasses.replace(header, symbols=symbols, length=symbols, segments=segments), Codec(reader)
+    for payload in HOSTILE.values():
+        seen: list[tuple[int, int]] = []
+        archive = sealed(claim, coded if payload is None else payload)
+        with pytest.raises(InputError, match=r"what comes out is not what went in|expected at most") as caught:
+            codec.decompress(archive, lambda *told, seen=seen: seen.append(told))
+        assert "\n" not in str(caught.value)
+        steps = [done for done, whole in seen if done < whole]
+        assert len(steps) <= 8 * (len(coded if payload is None else payload) + 14)
+
+
+def test_a_limit_is_obeyed_and_a_flag_raises_it(reader: TextModel) -> None:
+    data = b"\n" * 20_000
+    archive = compress(reader, data)
+    assert len(archive) < 100
+    assert decompress(reader, archive, limit=20_000) == decompress(reader, archive) == data
+    with pytest.raises(InputError, match=r"holds 20,000 bytes, expected at most 19,999; .*--limit 20000"):
+        decompress(reader, archive, limit=19_999)
+    with pytest.raises(InputError, match="limit=-1"):
+        decompress(reader, archive, limit=-1)
+    stored = compress(reader, random.Random(0).randbytes(500))
+    assert len(decompress(reader, stored, limit=0)) == 500, "what is stored is as long as it says"
+    assert usual_limit(170) == 2**18
+    assert usual_limit(10**6) == 10**9
+
+
+def test_symbols_for_which_the_bytes_are_too_few_are_refused() -> None:
+    model = MODELS["words"]
+    header, payload = read_archive(compress(model, SENTENCE.encode()))
+    claim = dataclasses.replace(header, symbols=2, length=200_000, segments=1)
+    with pytest.raises(InputError, match="what comes out is not what went in"):
+        decompress(model, sealed(claim, payload))
+
+
 def test_a_number_without_an_end_is_refused() -> None:
-    for numbers in (b"\xff" * 40, b"\x80" * 40, b"\xff" * 8 + b"\x7f" + b"\x00\x00" + bytes(40)):
+    for numbers in (
+        b"\xff" * 40,
+        b"\x80" * 40,
+        b"\xff" * 8 + b"\x7f" + b"\x00\x00" + bytes(40),
+        b"\x80" * 7 + b"\x70\x00\x00" + bytes(40),
+    ):
         head = archives.MAGIC + bytes((1, 8)) + bytes(16) + numbers
         with pytest.raises(InputError, match="truncated or damaged"):
             read_archive(head + zlib.crc32(head).to_bytes(4, "little"))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from longhold.compression import archive as archives
 from longhold.compression import compress, decompress, read_archive
 from longhold.integer import packed, quantize
 from longhold.models.language_model import LanguageModel
@@ -69,23 +71,39 @@ def test_it_decodes_elsewhere(threads: int, environment: dict[str, str]) -> None
 
 @pytest.mark.parametrize("bits", ARCHIVES)
 def test_it_decodes_in_javascript(bits: Any) -> None:
-    model, stored = load(MODEL), b"\x80\x81\xfe"
+    model, stored, lines = load(MODEL), b"\x80\x81\xfe", b"\n" * 3000
     mixed = b"a \xff " + "中 the gate".encode()
     damaged = ARCHIVES[bits][:-5] + bytes(5)
+    header, payload = read_archive(ARCHIVES[bits])
+    lies = [
+        dataclasses.replace(header, symbols=symbols, length=length, segments=segments)
+        for symbols, length, segments in (
+            (2**18, 2**18, 64),
+            (2**50, 2**50, 1),
+            (2**50, len(TEXT), 1),
+            (100, len(TEXT), 2**50),
+            (70, len(TEXT), 64),
+        )
+    ]
     answers = unpacked_by_node(
         bits,
         ARCHIVES[bits],
         compress(model, stored, bits=bits),
         compress(model, TEXT[:600] + mixed, bits=bits),
+        compress(model, lines, bits=bits),
         damaged,
         b"nothing of the kind",
         ARCHIVES[24 - bits],
         ARCHIVES[bits][:30],
+        *(archives._written(lie, payload[:50]) for lie in lies),
     )
-    found = [base64.b64decode(answer["data"]) for answer in answers[:3]]
-    assert found == [TEXT, stored, TEXT[:600] + mixed]
-    errors = [answer["error"] for answer in answers[3:]]
+    found = [base64.b64decode(answer["data"]) for answer in answers[:4]]
+    assert found == [TEXT, stored, TEXT[:600] + mixed, lines]
+    errors = [answer["error"] for answer in answers[4:]]
     assert errors[0] == "the archive is damaged"
     assert errors[1] == "not an archive of longhold compress"
     assert errors[2] == "the archive was made with another model"
-    assert errors[3] in ("the archive is truncated or damaged", "the archive is damaged")
+    assert errors[3] == "the archive is truncated or damaged"
+    assert errors[4] == "the archive is damaged"
+    assert errors[5].startswith(f"the archive says that it holds {2**50} bytes, expected at most ")
+    assert errors[6:] == ["the archive is truncated or damaged"] * 3

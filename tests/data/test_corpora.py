@@ -1,6 +1,7 @@
 import io
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longhold.data.corpora import Corpus, known_names, load_corpus, require_length, split
+from longhold.data.corpora import Corpus, known_names, load_corpus, load_known, require_length, split
 from longhold.errors import InputError
+from tests.helpers import as_nobody
 
 CHINESE = "这是一个用简体中文写成的短文。我们在学习如何让电脑记住很久以前读过的东西。\n"
 
@@ -89,6 +91,35 @@ def test_a_pattern(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (deep.text, deep.files) == (f"{CHINESE}\nlast\n", 2)
     monkeypatch.chdir(folder)
     assert load_corpus("*.txt").text == "last\n"
+
+
+def test_it_says_which_files_it_read(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_corpus(folder / "z.txt").sources == (folder / "z.txt",)
+    inside = ("a.md", "b/c.txt", "b/empty", "z.txt")
+    assert load_corpus(folder).sources == tuple(folder / name for name in inside)
+    assert load_corpus(str(folder / "*.txt")).sources == (folder / "z.txt",)
+    with open(folder / "z.txt", "rb") as file:
+        assert load_corpus("-", stdin=file).sources == (file.fileno(),)
+    assert load_corpus("-", stdin=io.BytesIO(b"text")).sources == ()
+    monkeypatch.setenv("LONGHOLD_DATA", str(tmp_path))
+    (tmp_path / "timemachine.txt").write_text("The Time Traveller")
+    assert load_corpus("timemachine").sources == (tmp_path / "timemachine.txt",)
+
+
+def test_a_folder_that_is_about_to_be_written_is_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for leave_out in ([folder / "b"], [str(folder / "missing"), folder / "b" / ".." / "b"]):
+        for source in (folder, folder / "**"):
+            assert [Path(path).name for path in load_corpus(source, leave_out=leave_out).sources] == ["a.md", "z.txt"]
+    monkeypatch.chdir(folder)
+    assert [str(path) for path in load_corpus(".", leave_out=["b"]).sources] == ["a.md", "z.txt"]
+    assert load_corpus(".", leave_out=["z.txt"]).files == 4
+
+
+def test_a_known_text_is_that_text_whatever_lies_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pydoc").write_text("secret")
+    assert load_corpus("pydoc").text == "secret"
+    assert load_known("pydoc").text == load_known("pydoc", encoding="utf-8").text != "secret"
 
 
 def test_home_is_understood(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,12 +206,14 @@ def test_a_device_is_refused() -> None:
         load_corpus("/dev/zero")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("text")
-    (tmp_path / "a").chmod(0)
-    with pytest.raises(InputError, match=r"cannot read .*Permission denied"):
-        load_corpus(tmp_path / "a")
+def test_a_file_that_may_not_be_read_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "a").write_text("text")
+        (folder / "a").chmod(0)
+        with as_nobody(), pytest.raises(InputError, match=r"cannot read .*Permission denied"):
+            load_corpus(folder / "a")
 
 
 def test_ten_characters_are_too_few() -> None:

@@ -1,5 +1,4 @@
 import errno
-import io
 import os
 import tracemalloc
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longhold.data import token_file
 from longhold.data.batching import ContiguousBatches
 from longhold.data.token_file import open_tokens, write_tokens
 from longhold.errors import InputError
@@ -110,17 +108,18 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
         open_tokens(tmp_path / "none")
     with pytest.raises(InputError, match=r"cannot read .*: Is a directory"):
         open_tokens(tmp_path)
-    with pytest.raises(InputError, match=r"cannot write .*: No such file"):
+    with pytest.raises(InputError, match=r"cannot save .*: there is no folder"):
         write_tokens(tmp_path / "none" / "a", [np.arange(3)], 3)
 
 
 @pytest.mark.parametrize("chunk", [np.array([100]), np.array([-1]), np.array([1.0]), np.array([[1]])])
 def test_wrong_ids_leave_nothing_behind(tmp_path: Path, chunk: np.ndarray) -> None:
-    (tmp_path / "a").write_text("kept")
+    write_tokens(tmp_path / "a", [np.arange(3)], 3)
+    before = (tmp_path / "a").read_bytes()
     with pytest.raises(InputError, match="tokens must be"):
         write_tokens(tmp_path / "a", [np.arange(100), chunk], 100)
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
-    assert (tmp_path / "a").read_text() == "kept"
+    assert (tmp_path / "a").read_bytes() == before
 
 
 def test_a_failing_source_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -134,14 +133,24 @@ def test_a_failing_source_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Full(io.FileIO):
-        def write(self, data: object) -> int:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(token_file, "open", lambda handle, mode: Full(handle, mode), raising=False)
-    with pytest.raises(InputError, match=r"cannot write .*: No space left on device$"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"cannot save .*: no space left on device; nothing was written$"):
         write_tokens(tmp_path / "a", [np.arange(3)], 3)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_token_file_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"longhorn cattle")
+    with pytest.raises(InputError, match="is there already and is not a token file"):
+        write_tokens(path, [np.arange(3)], 3)
+    assert path.read_bytes() == b"longhorn cattle"
+    assert write_tokens(path, [np.arange(3)], 3, overwrite=True) == 3
+    assert write_tokens(path, [np.arange(4)], 4) == 4
+    assert open_tokens(path).tokens.tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("vocab_size", [0, -5, 2**32 + 1])

@@ -193,6 +193,7 @@ def test_the_page_writes_what_python_writes(browser: Any, case: str, tmp_path: P
     ids = tokenizer.encode(prime).tolist()
     expected, _ = by_python(integers, tokenizer, ids, count, 130, 20261123)
     assert len(set(expected)) > 20
+    assert "\ufffd" not in expected
     assert written == expected
 
 
@@ -240,9 +241,29 @@ def test_the_shares_shown_are_the_frequencies(browser: Any, written: tuple[Path,
     stepper = IntegerStepper(integers)
     for token in CHARACTERS.encode("The 😀"):
         stepper.step(np.array([token]))
-    frequencies = stepper.frequencies(50)[0]
+    rule = CHARACTERS.continuations
+    assert rule is not None
+    frequencies = stepper.frequencies(50, rule.allowed(0))[0]
     assert tokens == np.argsort(-frequencies, kind="stable")[: len(tokens)].tolist()
     assert shown == [f"{100 * frequencies[token] / TOTAL:.1f} %" for token in tokens]
+
+
+def test_amid_a_character_only_what_completes_it_is_offered(browser: Any, written: tuple[Path, IntegerModel]) -> None:
+    path, _ = written
+    first = len(CHARACTERS.characters)
+    with opened(browser, path) as tab:
+        for byte in (0xF4, 0x8A, 0x80):
+            tab.evaluate(f"longhold.page.one({first + byte})")
+            buttons = tab.locator("#odds button").evaluate_all("(all) => all.map((b) => [b.value, b.style.visibility])")
+            offered = [int(value) - first for value, visibility in buttons if visibility != "hidden"]
+            assert offered
+            assert set(offered) <= set(range(0x80, 0x90 if byte == 0xF4 else 0xC0))
+            shares = tab.locator("#odds .share").all_inner_texts()[: len(offered)]
+            assert byte != 0xF4 or sum(float(share.split()[0]) for share in shares) > 50
+        tab.evaluate(f"longhold.page.one({first + ord('A')})")  # from a button of an earlier place
+        assert tab.evaluate("longhold.page.writer.count") == 3
+        tab.evaluate(f"longhold.page.one({first + 0x80})")
+        assert tab.locator("#written").evaluate("(e) => e.textContent") == b"\xf4\x8a\x80\x80".decode()
 
 
 def test_a_token_can_be_chosen_by_hand_and_by_keyboard(browser: Any, written: tuple[Path, IntegerModel]) -> None:

@@ -86,6 +86,18 @@ def test_rows_that_end_early_are_packed_rows(cell: str, layers: int, bidirection
 
 @pytest.mark.parametrize("cell", CELLS)
 @torch.no_grad()
+def test_a_row_of_length_0_is_zero_and_ends_in_the_state_it_began_with(cell: str) -> None:
+    layer, _ = twins(cell, num_layers=2, bidirectional=True)
+    x, before, lengths = torch.randn(13, 4, 5), states(layer, 4), torch.tensor([0, 13, 0, 7])
+    output, state = layer(x, torchs_form(before), lengths=lengths)
+    found = run(export_layer(layer, lengths=True), {"input": x, "lengths": lengths.int(), **before})
+    compare(found, output, state)
+    for last, first in zip(found[1:], before.values(), strict=True):
+        assert torch.equal(last[:, [0, 2]], first[:, [0, 2]])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@torch.no_grad()
 def test_batch_first_and_no_bias(cell: str) -> None:
     layer, twin = twins(cell, num_layers=2, bidirectional=True, batch_first=True, bias=False)
     x, before = torch.randn(3, 11, 5), states(layer, 3)

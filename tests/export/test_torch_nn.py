@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from longhold import InputError, TextModel
 from longhold.data.tokenizers import (
@@ -25,7 +26,7 @@ from longhold.data.tokenizers import (
     tokenizer_from_dict,
 )
 from longhold.export import standalone
-from longhold.export.torch_nn import export_torch
+from longhold.export.torch_nn import SCRIPT, export_torch
 from longhold.models import LanguageModel, LanguageModelConfig
 
 TEXT = "The Time Traveller (for so it will be convenient to speak of him) was expounding.\n我能吞下玻璃 42 × ½ don't\n"
@@ -146,7 +147,7 @@ def test_the_script_begins_and_goes_on_as_longhold_does(tmp_path: Path) -> None:
     for name, tokenizer in TOKENIZERS.items():
         model = TextModel(language_model("lstm", tokenizer), tokenizer)
         export_torch(model.model, tokenizer, tmp_path)
-        for prime in ("", "The 玻"):
+        for prime in ("", "The 玻", "\ufeffThe\r\n", "The\r"):
             pieces = standalone.write(*standalone.load(tmp_path), prime, 40, 0.0, None)
             assert "".join(pieces) == "".join(model.write(prime, length=40, greedy=True)), name
 
@@ -168,11 +169,24 @@ def test_the_tokenizer_is_ours_on_chosen_text(name: str, text: str) -> None:
     assert standalone.Tokenizer(TOKENIZERS[name].to_dict()).encode(text) == TOKENIZERS[name].encode(text).tolist()
 
 
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_the_script_keeps_to_utf8_as_longhold_does(name: str, tmp_path: Path) -> None:
+    tokenizer = TOKENIZERS[name]
+    rule = tokenizer.continuations
+    assert rule is not None
+    assert standalone.Tokenizer(tokenizer.to_dict()).continuations() == rule.next.tolist()
+    export_torch(language_model("gru", tokenizer), tokenizer, tmp_path)
+    text = "".join(standalone.write(*standalone.load(tmp_path), "The ", 600, 1.0, 3))
+    assert "\ufffd" not in text
+    assert {len(character.encode()) for character in text} == {1, 2, 3, 4}
+
+
 def test_a_closed_vocabulary_says_what_it_lacks() -> None:
     closed = tokenizer_from_dict({"kind": "char", "characters": "ab", "fallback": False})
     read = standalone.Tokenizer(closed.to_dict())
     assert read.encode("abba") == [0, 1, 1, 0]
     assert read.start() == 0
+    assert read.continuations()[0] == [0, 0]
     with pytest.raises(ValueError, match="not in the vocabulary: 'c'"):
         read.encode("abc")
 
@@ -203,8 +217,24 @@ def test_an_earlier_export_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match=r"thesis\.txt"):
         export_torch(model, tokenizer, tmp_path / "out")
-    with pytest.raises(InputError, match="cannot export to the folder"):
+    with pytest.raises(InputError, match="cannot make the folder"):
         export_torch(model, tokenizer, tmp_path / "no" / "such")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", SCRIPT])
+def test_a_file_of_another_tool_is_kept(tmp_path: Path, name: str) -> None:
+    tokenizer = TOKENIZERS["byte"]
+    model = language_model("gru", tokenizer)
+    export_torch(model, tokenizer, tmp_path)
+    save_file({"weight": torch.zeros(3)}, tmp_path / "foreign", {"format": "pt"})
+    foreign = (tmp_path / "foreign").read_bytes() if name == "model.safetensors" else b'{"version": "1.0"}'
+    (tmp_path / "foreign").unlink()
+    (tmp_path / name).write_bytes(foreign)
+    with pytest.raises(InputError, match=f"{name}' is there already and is not"):
+        export_torch(model, tokenizer, tmp_path)
+    assert (tmp_path / name).read_bytes() == foreign
+    export_torch(model, tokenizer, tmp_path, overwrite=True)
+    assert (tmp_path / name).read_bytes() != foreign
 
 
 def test_facts_that_are_nobodys_business_stay_out(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import longhold
 from longhold.errors import InputError
-from longhold.inspection import LEVELS, GradientByLag, gradient_by_lag
+from longhold.inspection import LEVELS, GradientByLag, gradient_by_lag, jacobian_by_lag, lyapunov_spectrum
 from longhold.inspection.calibration import DelayLine, LinearRecurrence, UnreliableLatch
 from longhold.models import KneserNey, LanguageModelConfig, SequenceModel, State
 from longhold.models.language_model import LanguageModel
@@ -181,3 +181,17 @@ def test_what_cannot_be_measured_is_said_in_one_line() -> None:
             gradient_by_lag(**{"model": model, "inputs": ids, "targets": ids, "max_lag": 3, **arguments})
         assert message in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_instruments_take_gradients_whatever_the_caller_has_turned_off(mode: type) -> None:
+    model, ids = language_model("lstm"), torch.randint(7, (30, 2))
+
+    def measured() -> tuple[object, ...]:
+        gradient = gradient_by_lag(model, ids, ids, max_lag=5, positions=2)
+        jacobian = jacobian_by_lag(model, ids, [1, 5])
+        return gradient, jacobian, lyapunov_spectrum(model, ids, burn_in=2, warm_up=2).exponents
+
+    expected = measured()
+    with mode():
+        assert repr(measured()) == repr(expected)

@@ -100,10 +100,12 @@ class Slow:
         new = [max(-(2**31), min(2**31, v)) for v in new]
         return [[rounded(o[k] * self.tanh(new[k]), 16) for k in range(H)], new]
 
-    def frequencies(self, logits: list[int], temperature: int = 100) -> list[int]:
-        best = logits.index(max(logits))
-        below = [(max(logits) - y) * 100 // temperature for y in logits]
-        e = [lookup(self.tables["exp"], d) for d in below]
+    def frequencies(self, logits: list[int], temperature: int = 100, allowed: list[bool] | None = None) -> list[int]:
+        may = [True] * len(logits) if allowed is None else allowed
+        largest = max(y for y, there in zip(logits, may, strict=True) if there)
+        best = next(v for v, y in enumerate(logits) if may[v] and y == largest)
+        below = [(largest - y) * 100 // temperature for y in logits]
+        e = [lookup(self.tables["exp"], d) if there else 0 for d, there in zip(below, may, strict=True)]
         found = [1 + value * (TOTAL - len(e)) // sum(e) for value in e]
         found[best] += TOTAL - sum(found)
         return found

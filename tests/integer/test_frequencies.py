@@ -23,11 +23,11 @@ EXTREMES = [
 ]
 
 
-def slow(logits: list[float], temperature: int) -> list[int]:
+def slow(logits: list[float], temperature: int, allowed: list[bool] | None = None) -> list[int]:
     oracle = Slow.__new__(Slow)
     oracle.tables = {"exp": TABLES.exp.tolist()}
     oracle.model = cast(Any, SimpleNamespace())
-    return oracle.frequencies([int(y) for y in logits], temperature)
+    return oracle.frequencies([int(y) for y in logits], temperature, allowed)
 
 
 @pytest.mark.parametrize("temperature", [1, 7, 99, 100, 101, 333, 1000])
@@ -59,3 +59,32 @@ def test_at_zero_the_first_of_the_likeliest_has_everything_but_one_each() -> Non
 def test_a_temperature_that_is_no_number_of_hundredths_is_refused(temperature: Any) -> None:
     with pytest.raises(InputError, match="expected whole hundredths from 0 to 1000"):
         Frequencies(TABLES)(np.array([[1.0, 2.0]]), temperature)
+
+
+@pytest.mark.parametrize("temperature", [1, 99, 100, 333])
+def test_what_may_not_come_has_one_and_the_rest_is_as_stated(temperature: int) -> None:
+    generator = np.random.default_rng(temperature)
+    for V in (2, 7, 300, 4356):
+        logits = generator.normal(0, 4 * UNIT, (3, V)).round()
+        allowed = generator.random((3, V)) < 0.3
+        allowed[:, V // 2] = True
+        found = Frequencies(TABLES)(logits, temperature, allowed)
+        assert (found.sum(1) == TOTAL).all()
+        assert (found[~allowed] == 1).all()
+        assert found.tolist() == [
+            slow(*row) for row in zip(logits.tolist(), [temperature] * 3, allowed.tolist(), strict=True)
+        ]
+        one_for_all = Frequencies(TABLES)(logits, temperature, allowed[0])
+        assert one_for_all.tolist() == Frequencies(TABLES)(logits, temperature, np.tile(allowed[0], (3, 1))).tolist()
+        all_of_them = Frequencies(TABLES)(logits, temperature, np.ones((3, V), dtype=bool))
+        assert all_of_them.tolist() == Frequencies(TABLES)(logits, temperature).tolist()
+
+
+def test_at_zero_the_first_of_the_likeliest_that_may_come_has_everything() -> None:
+    found = Frequencies(TABLES)(np.array([[1.0, 9.0, 2.0, 2.0]]), 0, np.array([True, False, True, True]))
+    assert found.tolist() == [[1, 1, TOTAL - 3, 1]]
+
+
+def test_something_must_be_allowed() -> None:
+    with pytest.raises(InputError, match="no token is allowed"):
+        Frequencies(TABLES)(np.array([[1.0, 2.0]]), 100, np.array([False, False]))

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
 import pytest
 
-from longhold.data.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
-from longhold.integer import IntegerGenerator, IntegerStepper, draw, packed, quantize
+from longhold.data.tokenizers import (
+    BPETokenizer,
+    ByteTokenizer,
+    CharTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    continuations,
+)
+from longhold.integer import IntegerGenerator, IntegerStepper, IntegerWriter, draw, packed, quantize
 from tests.integer.models import KINDS, ask_node, model_of
 
 
@@ -105,6 +113,67 @@ def test_text_in_and_text_out(kind: str) -> None:
         stream = tokenizer.stream()
         # Of what is no UTF-8, Python holds some bytes back for a token longer.
         assert "".join(pieces) == "".join([*(stream.push(token) for token in ids), stream.flush()])
+
+
+CONTINUED = {
+    **TOKENIZERS,
+    "byte pairs of Chinese": BPETokenizer.train("学而时习之，不亦说乎？有朋自远方来 né 😀\n" * 20, 310),
+}
+
+
+@pytest.mark.parametrize("kind", CONTINUED)
+def test_what_may_come_is_the_same(kind: str) -> None:
+    tokenizer = CONTINUED[kind]
+    model = quantize(model_of({"cell": "rnn", "vocab_size": tokenizer.vocab_size, "hidden_size": 2}), 8)
+    states = list(range(8))
+    answer = ask_node(packed(model, tokenizer), allowed=states, after=states)
+    rule = tokenizer.continuations
+    if kind == "closed characters":
+        assert rule is None
+        assert answer["allowed"] == [None] * 8
+        return
+    assert rule is not None
+    assert answer["allowed"] == [rule.allowed(state).tolist() for state in states]
+    assert answer["after"] == rule.reading.tolist()
+
+
+def test_a_vocabulary_that_cannot_complete_a_character_does_not_begin_it() -> None:
+    tokens = [b"a", b"\xe4", b"\xb8", b"\xc3", b"\xa9", b"\xf4", b"\xff"]
+    whole = packed(quantize(model_of({"cell": "rnn", "vocab_size": 7, "hidden_size": 2}), 8), tokenizer_of(7))
+    for some in (tokens, tokens[:2], [b"\xe4", b"\xff"], [b"a", b"b"]):
+        whole["tokens"] = [base64.b64encode(token).decode() for token in some]
+        rule = continuations(some)
+        expected = [None] * 8 if rule is None else [rule.allowed(state).tolist() for state in range(8)]
+        assert ask_node(whole, allowed=list(range(8)))["allowed"] == expected
+
+
+@pytest.mark.parametrize("temperature", [0, 60, 100, 200])
+@pytest.mark.parametrize("kind", [kind for kind in CONTINUED if kind != "closed characters"])
+def test_what_is_written_is_the_same_and_utf8(kind: str, temperature: int) -> None:
+    tokenizer = CONTINUED[kind]
+    config = {"cell": "gru", "vocab_size": tokenizer.vocab_size, "hidden_size": 6}
+    model, start, count = quantize(model_of(config), 8), tokenizer.encode("a").tolist(), 600
+    ask = {"seed": 11, "start": start[-1], "length": count, "temperature": temperature}
+    answer = ask_node(packed(model, tokenizer), sampled=ask)["sampled"]
+    writer = IntegerWriter(model, [tokenizer.token_bytes(token) for token in range(tokenizer.vocab_size)], 11)
+    writer.read(start[-1:])
+    ids = [writer.write(temperature) for _ in range(count)]
+    assert answer["ids"] == ids
+    assert "\ufffd" not in answer["text"][:-1]
+    stream = tokenizer.stream()
+    assert answer["text"].rstrip("\ufffd") == "".join(map(stream.push, ids))
+
+
+def test_frequencies_of_what_may_come_are_the_same() -> None:
+    model, generator = quantize(model_of(KINDS["lstm, three layers, embedded"]), 8), np.random.default_rng(2)
+    whole = packed(model, tokenizer_of(model.vocab_size))
+    for temperature in (0, 37, 100, 1000):
+        allowed = generator.random(model.vocab_size) < 0.4
+        allowed[5] = True
+        stepper = IntegerStepper(model)
+        stepper.step(np.array([3]))
+        found = ask_node(whole, odds={"id": 3, "temperature": temperature, "allowed": allowed.tolist()})["odds"]
+        assert found == stepper.frequencies(temperature, allowed)[0].tolist()
 
 
 def test_what_is_no_id_is_refused() -> None:

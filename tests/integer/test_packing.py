@@ -124,6 +124,24 @@ def test_with_a_digest_that_fits_it_is_read_and_steps_or_is_refused_in_one_line(
     assert 0 < outcomes.count("") / len(outcomes) < 0.5
 
 
+def test_what_is_nested_without_an_end_and_arrays_of_another_shape_are_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(InputError, match="more than 32 levels"):
+        unpacked({**whole(), "tables": deep})
+    data = whole()
+    for place in (data["output_bias"], data["layers"][0]["initial"][0], data["layers"][0]["bias_ih"]):
+        edited, shape = place["shape"], place["shape"]
+        for other in ([*shape, 1], [1, *shape], [2**62, 2**62], [-1], [1e308], ["9" * 5000]):
+            place["shape"] = other
+            with pytest.raises(InputError, match="damaged") as caught:
+                unpacked(signed(data))
+            assert "\n" not in str(caught.value)
+        place["shape"] = edited
+    assert unpacked(signed(data))
+
+
 def test_nothing_in_it_names_a_place_or_a_person() -> None:
     assert set(whole()) == {
         *("format", "version", "cell", "bits", "reset_after", "coupled_gates", "vocab_size", "hidden_size"),

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-const { Stepper, IntegerGenerator, StreamDecoder, Encoder, draw } = await import(pathToFileURL(process.argv[2]));
+const { Continuations } = await import(new URL("utf8.js", pathToFileURL(process.argv[2])));
+const { Stepper, IntegerGenerator, StreamDecoder, Encoder, bytesOf, draw } = await import(pathToFileURL(process.argv[2]));
 const job = JSON.parse(readFileSync(0, "utf-8"));
 const stepper = job.packed && new Stepper(job.packed);
 
@@ -17,12 +18,28 @@ const work = {
     const generator = new IntegerGenerator(seed);
     const fresh = stepper.fork();
     const ids = [];
+    const continuations = new Continuations(job.packed.tokens.map(bytesOf));
+    let place = 0;
     for (let id = start; ids.length < length; ids.push(id)) {
       fresh.step(id);
-      id = draw(fresh.frequencies(temperature), generator);
+      place = continuations.after(place, id);
+      id = draw(fresh.frequencies(temperature, continuations.allowed(place)), generator);
     }
     const decoder = new StreamDecoder(job.packed);
     return { ids, text: ids.map((id) => decoder.push(id)).join("") + decoder.flush() };
+  },
+  allowed(states) {
+    const continuations = new Continuations(job.packed.tokens.map(bytesOf));
+    return states.map((state) => continuations.allowed(state));
+  },
+  after(states) {
+    const continuations = new Continuations(job.packed.tokens.map(bytesOf));
+    return states.map((state) => job.packed.tokens.map((_, id) => continuations.after(state, id)));
+  },
+  odds: ({ id, temperature, allowed }) => {
+    stepper.reset();
+    stepper.step(id);
+    return Array.from(stepper.frequencies(temperature, allowed));
   },
   words: ({ seed, count }) => {
     const generator = new IntegerGenerator(seed);

@@ -66,7 +66,7 @@ def draw(case: Case, *, keep: bool = True) -> Arguments:
     def flags(share: float, *shape: int) -> Tensor:
         return _strided(torch.rand(shape) < share, case.strided)
 
-    lengths = torch.randint(1, T + 1, (B,)) if case.lengths else None
+    lengths = torch.randint(T + 1, (B,)) if case.lengths else None
     reset = flags(0.3, T, B) if case.reset else None
     if reset is not None and lengths is not None:
         reset = reset & (torch.arange(T).unsqueeze(1) < lengths)

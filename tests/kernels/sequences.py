@@ -75,7 +75,7 @@ def draw(case: Case) -> Sequence:
         value = scale * torch.randn(shape, dtype=torch.float64)
         return _strided(value, case.strided).to(case.dtype).requires_grad_()
 
-    lengths = torch.randint(1, case.T + 1, (case.B,)) if case.lengths else None
+    lengths = torch.randint(case.T + 1, (case.B,)) if case.lengths else None
     reset = None
     if case.reset:
         reset = torch.rand(case.T, case.B) < 0.3

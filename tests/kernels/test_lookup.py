@@ -113,7 +113,7 @@ def test_opcheck(kind: str) -> None:
     sequence, _ = with_ids(Case(kind, **RICH))
     operator = getattr(torch.ops.longhold, f"{kind}_forward").default
     opcheck(operator, (*sequence, 1))
-    h, c, h_n, c_n, gates, extra = operator(*sequence, 1)
+    h, c, h_n, c_n, gates, extra, _ = operator(*sequence, 1)
     upstream = [torch.randn_like(v).requires_grad_() if v.numel() else None for v in (h, c, h_n, c_n)]
     arguments = (*upstream, *(v.detach() for v in (h, c, gates, extra)), False, *sequence, 1)
     opcheck(getattr(torch.ops.longhold, f"{kind}_backward").default, arguments, test_utils=CHEAP_CHECKS)

@@ -128,7 +128,7 @@ def test_any_case_is_the_references(drawn: tuple[Case, int, int, str]) -> None:
 
 
 def backward_arguments(kind: str, sequence: Sequence, needs_input: bool) -> tuple[Any, ...]:
-    h, c, h_n, c_n, gates, extra = forward(kind)(*sequence, 1)
+    h, c, h_n, c_n, gates, extra, _ = forward(kind)(*sequence, 1)
     upstream = [torch.randn_like(v).requires_grad_() if v.numel() else None for v in (h, c, h_n, c_n)]
     return (*upstream, *(v.detach() for v in (h, c, gates, extra)), needs_input, *sequence, 1)
 
@@ -159,6 +159,49 @@ def test_opcheck_without_options_and_with_strides(kind: str, strided: bool) -> N
         opcheck(forward(kind), (*draw(case), every), test_utils=CHEAP_CHECKS)
     for needs_input in (False, True):
         opcheck(backward(kind), backward_arguments(kind, draw(case), needs_input), test_utils=CHEAP_CHECKS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("every", [0, 1, 4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_h_apart_is_h_twice_where_the_backward_pass_reads_it(kind: str, every: int, dtype: torch.dtype) -> None:
+    sequence = draw(Case(kind, T=9, B=13, H=33, **RICH, dtype=dtype))
+    opcheck(forward(kind), (*sequence, every, True), test_utils=CHEAP_CHECKS)
+    for threads in (1, 3):
+        with machine(threads), torch.no_grad():
+            together, apart = (forward(kind)(*sequence, every, wanted) for wanted in (False, True))
+        assert all(torch.equal(a, b) for a, b in zip(together[:-1], apart[:-1], strict=True))
+        assert not together[-1].numel()
+        again = kind == "lstm" and every == 1 and dtype == torch.float32
+        if every == 0 or again:
+            assert not apart[-1].numel()
+        else:
+            assert torch.equal(apart[-1], apart[0])
+            assert apart[-1].data_ptr() != apart[0].data_ptr()
+
+
+@pytest.mark.parametrize("size", [(1, 1, 5), (40, 3, 257), (61, 33, 64), (300, 2, 17)], ids=str)
+@pytest.mark.parametrize("instruction_set", SETS)
+@pytest.mark.parametrize("options", [{}, RICH, {**RICH, "reverse": True}], ids=str)
+def test_an_lstm_works_h_out_again_with_the_same_bits(
+    size: tuple[int, int, int], instruction_set: str, options: dict[str, Any]
+) -> None:
+    sequence = draw(Case("lstm", *size, **options, dtype=torch.float32))
+    for threads in (1, 3):
+        with machine(threads, instruction_set):
+            given = [v.detach() if isinstance(v, Tensor) else v for v in backward_arguments("lstm", sequence, True)]
+            assert given[4].numel()
+            kept = backward("lstm")(*given)
+            again = backward("lstm")(*given[:4], given[4].new_empty(0), *given[5:])
+        assert all(torch.equal(a, b) for a, b in zip(kept, again, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_h_is_missed_where_it_is_read(kind: str) -> None:
+    given = [v.detach() if isinstance(v, Tensor) else v for v in backward_arguments(kind, draw(Case(kind)), True)]
+    for wrong in (given[4].new_empty(0), given[4][1:], given[4].float()):
+        with pytest.raises(RuntimeError, match=r"^h should have"):
+            backward(kind)(*given[:4], wrong, *given[5:])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -293,6 +336,7 @@ def test_a_run_in_chunks_is_the_whole_run(kind: str, cut: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_do_not_see_each_other(kind: str) -> None:
     sequence = draw(Case(kind, T=9, B=13, H=33, **RICH))
+    sequence.lengths[4] = 9  # it has steps
     whole = by_operator(kind, sequence)
     dirty = sequence.input.detach().clone()
     dirty[:, 4] = float("nan")

@@ -127,17 +127,35 @@ def test_what_it_takes() -> None:
     value = torch.randn(4, 6)
     wrong = [
         Leaf(value.bfloat16(), value.bfloat16(), SGD_RATES[0]),
-        Leaf(value.T, value.T, SGD_RATES[0]),
+        Leaf(value.T, value.clone().T, SGD_RATES[0]),
         Leaf(value, value.T.contiguous().T, SGD_RATES[0]),
         Leaf(value, value.to_sparse(), SGD_RATES[0]),
         Leaf(value, value.double(), SGD_RATES[0]),
-        Leaf(value, value, SGD_RATES[0], value.double()),
+        Leaf(value, value.clone(), SGD_RATES[0], value.double()),
         Leaf(value.to("meta"), value.to("meta"), SGD_RATES[0]),
+        Leaf(value, torch._neg_view(value.clone()), SGD_RATES[0]),
+        Leaf(torch._neg_view(value.clone()), value, SGD_RATES[0]),
+        Leaf(value, torch._efficientzerotensor((4, 6)), SGD_RATES[0]),
+        Leaf(value, torch.zeros(6, 4), SGD_RATES[0]),
+        Leaf(value, value.clone(), SGD_RATES[0], torch.zeros(4, 5)),
+        Leaf(value, value.clone(), SGD_RATES[0], value),
+        Leaf(value, value, SGD_RATES[0]),
+        Leaf(value[:3], value[1:], SGD_RATES[0]),
+        Leaf(value, _released(value.clone()), SGD_RATES[0]),
     ]
     for leaf in wrong:
         assert not takes([leaf]), leaf
-    assert takes([Leaf(value, value, SGD_RATES[0])])
-    assert not takes([*dense, Leaf(value, value, SGD_RATES[0])]), "two types"
+    good = Leaf(value, value.clone(), SGD_RATES[0])
+    assert takes([good])
+    assert takes([Leaf(value[:2], value[2:].clone(), SGD_RATES[0]), Leaf(value[2:], value[2:].clone(), SGD_RATES[0])])
+    assert not takes([Leaf(value[:3], value[1:].clone(), SGD_RATES[0]), good]), "one lies in the other"
+    other = torch.float32 if dense[0].value.dtype == torch.float64 else torch.float64
+    assert not takes([*dense, Leaf(value.to(other), value.clone().to(other), SGD_RATES[2])]), "two types"
+
+
+def _released(tensor: Tensor) -> Tensor:
+    tensor.untyped_storage().resize_(0)
+    return tensor
 
 
 def test_a_graph_that_saved_the_old_weights_is_not_used_with_the_new() -> None:

@@ -30,12 +30,17 @@ def rows_and_segments(
     """What a layer with `lengths` and `reset` should return, each piece run by itself.
 
     `alone(x, hx, row, steps)` runs one piece: x (S, 1, I), each field of hx (L*D, 1, .). `hx` and `initial` are the
-    states before the first step and after a cut, each field (L*D, B, .).
+    states before the first step and after a cut, each field (L*D, B, .). A row of length 0 has no piece.
     """
     steps, batch, _ = x.shape
     outputs, finals = [], []
     for b in range(batch):
         length = steps if lengths is None else int(lengths[b])
+        if length == 0:  # nothing comes out, and the state stays what it was
+            nothing = (0 * x[:, b : b + 1]).sum(-1, keepdim=True)
+            outputs.append(nothing.expand(-1, -1, directions * hx[0].shape[-1]))
+            finals.append(tuple(field[:, b : b + 1] + nothing.sum() for field in hx))
+            continue
         marks = [t for t in range(1, length) if reset is not None and reset[t, b]]
         pieces = [slice(start, stop) for start, stop in zip([0, *marks], [*marks, length], strict=True)]
         forgets_hx = reset is not None and bool(reset[0, b])

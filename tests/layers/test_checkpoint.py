@@ -1,4 +1,4 @@
-"""`checkpoint_every`: the same bits from less memory, or a refusal."""
+"""`checkpoint_every`: less memory, and the same bits where every product is the engine's own; or a refusal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 import longhold
 from longhold.kernels.backends import BackendRefused
 from longhold.kernels.operators import RECURRENCES
-from tests.helpers import assert_all_close
+from tests.helpers import assert_all_close, assert_close
 from tests.kernels.sequences import machine
 
 KINDS = tuple(RECURRENCES)
@@ -45,6 +45,7 @@ def test_checkpoints_change_no_bit(kind: str, size: tuple[int, int, int], every:
     layer = build(kind, hidden, bidirectional=True, num_layers=2, recurrent_dropout=0.3)
     x = torch.randn(steps, batch, hidden)
     lengths = torch.randint(steps // 2, steps, (batch,))
+    lengths[3:4] = 0
     reset = torch.rand(steps, batch) < 0.05
     for threads in (1, 3):
         with machine(threads):
@@ -66,9 +67,9 @@ def test_ids_are_looked_up_again(kind: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
-@pytest.mark.parametrize(("kind", "kept"), [("rnn_tanh", 0), ("gru", 4), ("lstm", 5)])
+@pytest.mark.parametrize(("kind", "kept"), [("rnn_tanh", 0), ("gru", 4), ("lstm", 4)])
 def test_less_is_kept(kind: str, kept: int) -> None:
-    """Beside h GRU's gates and q, the LSTM's gates and c, of T * B * H each; with checkpoints nearly nothing."""
+    """Beside h GRU's gates and q; the LSTM's gates and c but not h; each T * B * H. With checkpoints nearly h alone."""
     steps, hidden = 2048, 16
     layer, x = build(kind, hidden), torch.randn(steps, 1, hidden)
 
@@ -118,17 +119,14 @@ def test_options_in_chunks(option: str, backend: str, every: int, training: bool
     kind, options = OPTIONS[option]
     layer = build(kind, 6, bidirectional=True, num_layers=2, dtype=torch.float64, **options).train(training)
     x, reset = torch.randn(13, 4, 6, dtype=torch.float64), torch.rand(13, 4) < 0.2
-    lengths = torch.tensor([13, 3, 8, 5])
+    lengths = torch.tensor([13, 3, 8, 0])
     for given in ({}, {"reset": reset}, {"lengths": lengths, "reset": reset}):
         with longhold.use_backend(backend):
             whole = everything(layer, x, **given)
             again = everything(layer, x, checkpoint_every=every, **given)
-        for name, value in whole.items():
-            if name.startswith(("output", "end")):
-                assert torch.equal(again[name], value), name
-            torch.testing.assert_close(
-                again[name], value, rtol=1e-9, atol=1e-11, msg=lambda m, name=name: f"{name}: {m}"
-            )
+        assert_all_close(again, whole, f"{given.keys()}")
+        if every > len(x):  # one chunk: each product has the same rows
+            assert all(torch.equal(again[n], v) for n, v in whole.items() if n.startswith(("output", "end")))
 
 
 def test_chunks_keep_little_and_have_second_derivatives() -> None:
@@ -157,7 +155,7 @@ def test_torchs_operators_refuse() -> None:
     with longhold.use_backend("torch"), pytest.raises(BackendRefused, match="keep everything for the backward pass"):
         longhold.LSTM(3, 5)(x, checkpoint_every=2)
     half = longhold.GRU(3, 5, dtype=torch.bfloat16)
-    assert torch.equal(half(x.bfloat16(), checkpoint_every=2)[0], half_by_reference(half, x))
+    assert_close("in bfloat16", half(x.bfloat16(), checkpoint_every=2)[0], half_by_reference(half, x))
 
 
 def half_by_reference(layer: Any, x: Tensor) -> Tensor:

@@ -158,10 +158,10 @@ def test_a_packed_sequence_takes_neither_lengths_nor_reset(backend: str, cell: s
 
 
 WRONG_LENGTHS: list[tuple[Any, type[Exception], str]] = [
-    ([0, 3], ValueError, r"\b0\b"),
-    ([3, -2], ValueError, "-2"),
+    ([3, -2], ValueError, "from 0 to 5, the number of steps, got -2"),
+    ([0, -1], ValueError, "got -1"),
     ([3, 6], ValueError, r"\b6\b"),
-    (torch.tensor([5, 0]), ValueError, r"\b0\b"),
+    (torch.tensor([6, 0]), ValueError, r"\b6\b"),
     (torch.tensor([9, 1]), ValueError, r"\b9\b"),
     ([3], ValueError, "shape.*2"),
     ([3, 3, 3], ValueError, "shape.*2"),

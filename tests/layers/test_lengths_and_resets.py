@@ -20,6 +20,7 @@ from tests.layers.twins import (
     PLAIN,
     as_hx,
     fields_of,
+    make,
     on_each_backend,
     packed,
     randn,
@@ -61,7 +62,9 @@ def expected(
 @pytest.mark.parametrize(("backend", "cell"), on_each_backend(CELLS))
 @pytest.mark.parametrize(("num_layers", "bidirectional"), [(1, False), (1, True), (2, False), (3, True)])
 @pytest.mark.parametrize(
-    ("lengths", "reset"), [(LENGTHS, None), (None, MARKS), (LENGTHS, MARKS)], ids=["lengths", "reset", "both"]
+    ("lengths", "reset"),
+    [(LENGTHS, None), (None, MARKS), (LENGTHS, MARKS), ([0, 7, 0, 6], MARKS), ([0] * B, None)],
+    ids=["lengths", "reset", "both", "empty rows", "all empty"],
 )
 @pytest.mark.parametrize("with_hx", [False, True])
 def test_every_piece_is_as_if_alone(
@@ -93,7 +96,7 @@ def batches(draw: st.DrawFn) -> dict[str, Any]:
         "bias": draw(st.booleans()),
         "with_hx": draw(st.booleans()),
         "batch_first": draw(st.booleans()),
-        "lengths": draw(st.none() | st.lists(st.integers(1, steps), min_size=batch, max_size=batch)),
+        "lengths": draw(st.none() | st.lists(st.integers(0, steps), min_size=batch, max_size=batch)),
         "reset": draw(st.none() | st.lists(row, min_size=steps, max_size=steps)),
         "shape": (steps, batch),
     }
@@ -126,12 +129,15 @@ def test_any_batch_is_its_pieces_alone(backend: str, case: dict[str, Any]) -> No
 @pytest.mark.parametrize(("backend", "cell"), on_each_backend(CELLS))
 @pytest.mark.parametrize("rubbish", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("with_reset", [False, True])
-def test_rubbish_in_the_padding_reaches_nothing(backend: str, cell: str, rubbish: float, with_reset: bool) -> None:
+@pytest.mark.parametrize("lengths", [LENGTHS, [3, 0, 1, 0], [0] * B], ids=str)
+def test_rubbish_in_the_padding_reaches_nothing(
+    backend: str, cell: str, rubbish: float, with_reset: bool, lengths: list[int]
+) -> None:
     ours, _ = twins(cell, 3, 5, num_layers=2, bidirectional=True)
     x, state = randn(T, B, 3), state_for(ours, B)
-    padding = torch.arange(T)[:, None] >= torch.tensor(LENGTHS)
+    padding = torch.arange(T)[:, None] >= torch.tensor(lengths)
     dirty = torch.where(padding[..., None], rubbish, x.detach()).requires_grad_()
-    call: dict[str, Any] = {"lengths": LENGTHS, "reset": MARKS if with_reset else None}
+    call: dict[str, Any] = {"lengths": lengths, "reset": MARKS if with_reset else None}
     with longhold.use_backend(backend):
         clean, actual = (through(ours, value, state, alone=True, **call) for value in (x, dirty))
     assert_all_close(actual, clean)
@@ -215,6 +221,63 @@ def test_an_unbatched_input_takes_its_one_length(backend: str) -> None:
             output, _ = ours(x, lengths=lengths)
         assert_close("valid", output[:4], theirs(x[:4])[0])
         assert not output[4:].any()
+
+
+@pytest.mark.parametrize(("backend", "cell"), on_each_backend(CELLS))
+@pytest.mark.parametrize("lengths", [[0, 3, 0, 7], [0] * B], ids=str)
+@pytest.mark.parametrize("with_hx", [False, True])
+def test_an_empty_row_ends_in_the_state_it_began_with(
+    backend: str, cell: str, lengths: list[int], with_hx: bool
+) -> None:
+    """To the last bit, and the gradient of its final state is that of the state it began with."""
+    layer = make(cell, 3, 5, num_layers=2, bidirectional=True, learn_initial_state=not with_hx)
+    state = state_for(layer, B) if with_hx else {}
+    begun = fields_of(as_hx(state) if with_hx else layer.initial_state(B))
+    with longhold.use_backend(backend):
+        output, final = layer(randn(T, B, 3), as_hx(state), lengths=lengths, reset=torch.ones(T, B, dtype=torch.bool))
+    assert not output[:, 0].any()
+    leaves = list(state.values()) or [p for name, p in layer.named_parameters() if name[1:4] == "_0_"]
+    for before, after in zip(begun, fields_of(final), strict=True):
+        assert torch.equal(after[:, 0], before[:, 0])
+        weight = torch.rand_like(before[:, 0])
+        found, expected = (
+            torch.autograd.grad((field[:, 0] * weight).sum(), leaves, retain_graph=True, materialize_grads=True)
+            for field in (after, before)
+        )
+        assert_all_close(dict(enumerate(found)), dict(enumerate(expected)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("cell", PLAIN)
+def test_an_empty_row_of_ids_dropout_float32_and_one_step(backend: str, cell: str) -> None:
+    layer = make(cell, 3, 5, num_layers=2, dropout=0.5, dtype=torch.float32)
+    ids = torch.tensor([[2, -7, 99]])
+    with longhold.use_backend(backend):
+        for lengths in ([1, 0, 0], [0, 0, 0]):
+            output, state = layer(ids if lengths[0] else ids - 50, lengths=lengths)
+            output.sum().backward()
+            assert output.dtype == torch.float32
+            assert bool(output[:, 0].any()) == bool(lengths[0])
+            assert not output[:, 1:].any()
+            assert not any(field[:, 1:].any() for field in fields_of(state))
+    assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
+    one = layer(torch.zeros(4, 3), lengths=0)
+    assert not any(value.any() for value in flat(one).values())
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_empty_row_in_a_trace_is_zero(backend: str, cell: str) -> None:
+    layer, x = make(cell, 3, 5, bidirectional=True), randn(T, B, 3)
+    state = state_for(layer, B)
+    with longhold.use_backend(backend):
+        assert longhold.explain(layer, x, lengths=[0, 3, 0, 7]).backend == backend
+        trace = layer.trace(x, as_hx(state), lengths=[0, 3, 0, 7])
+    stacks = [value for value in trace[2:] if isinstance(value, Tensor)] + list(getattr(trace, "gates", ()))
+    assert not any(stack[:, :, [0, 2]].any() for stack in stacks)
+    assert all(stack[:, 0, [1, 3]].any() for stack in stacks)
+    for before, after in zip(state.values(), fields_of(trace.state), strict=True):
+        assert torch.equal(after[:, 0], before[:, 0])
 
 
 @pytest.mark.parametrize(("backend", "cell"), on_each_backend(PLAIN))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 from typing import Any
 
@@ -426,3 +428,65 @@ def test_a_refused_input_leaves_the_state() -> None:
         with pytest.raises((RuntimeError, IndexError)):
             stream.step(bad)
     assert all(map(torch.equal, before, fields_of(stream.state)))
+
+
+COPIED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    **{name: (name, {"num_layers": 2, "dtype": torch.float64}, {}) for name in CELLS},
+    "bf16": ("lstm", {"dtype": torch.float32}, {"weights": "bf16"}),
+    "int8": ("gru", {"dtype": torch.float32}, {"weights": "int8"}),
+    "wide": ("gru", {"dtype": torch.float32, "hidden": 300}, {}),
+    "stepped layer": ("lstm", {"dtype": torch.bfloat16}, {}),
+}
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("case", COPIED)
+def test_a_copy_goes_on_from_the_same_state_on_its_own(case: str, how: Any) -> None:
+    name, options, storage = COPIED[case]
+    layer = lively(name, **options)
+    x = torch.randn(T, 3, 5, dtype=layer.weight_ih_l0.dtype)
+    stream = layer.stream(3, **storage)
+    stream.run(x[:3])
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.add_(1)  # a stream keeps the weights of its beginning, and so do its copies
+    copied = how(stream)
+    before = fields_of(copied.state)
+    expected = stream.run(x[3:])
+    for left, there in zip(fields_of(copied.state), before, strict=True):
+        assert torch.equal(left, there), "the first one's steps are not the copy's"
+    assert torch.equal(copied.run(x[3:]), expected)
+    assert torch.equal(copied.step(x[0]), stream.step(x[0]))
+    assert repr(copied) == repr(stream)
+    copied.reset()
+    assert not torch.equal(fields_of(copied.state)[0], fields_of(stream.state)[0])
+    again = how(copied)
+    del copied, stream
+    assert torch.isfinite(again.step(x[0])).all()
+
+
+def test_a_model_with_a_stream_is_copied_whole() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = longhold.GRU(5, 6)
+            self.streams = {"one": self.layer.stream()}
+
+    model = Model()
+    x = torch.randn(1, 5)
+    model.streams["one"].step(x)
+    copied = copy.deepcopy(model)
+    assert copied.streams["one"]._layer is copied.layer
+    assert torch.equal(copied.streams["one"].state, model.streams["one"].state)
+    assert np.array_equal(copied.streams["one"].step(x.numpy()), model.streams["one"].step(x.numpy()))
+
+
+@pytest.mark.parametrize(
+    "make_stream", [lambda: longhold.GRU(5, 6).stream(), lambda: lively("gru").bfloat16().stream()]
+)
+def test_a_stream_that_is_to_be_pickled_says_what_can_be(make_stream: Any) -> None:
+    for held in (make_stream(), {"held": [make_stream()]}):
+        with pytest.raises(
+            TypeError, match=r"^a stream cannot be pickled: pickle the layer and stream\.state, and set"
+        ):
+            pickle.dumps(held)

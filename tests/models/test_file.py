@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import random
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.models.file import FORMAT_VERSION, atomic_write_bytes, read_model, write_model
+from longhold.models.file import FORMAT_VERSION, read_model, write_model
 
 DOCUMENT = {
     "kind": "language_model",
@@ -272,21 +271,8 @@ def test_failure_leaves_the_old_file_and_no_temporary(path: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError) as caught:
-        write_model(path, {"a": torch.zeros(3)}, {"kind": "x"})
+        write_model(path, {"a": torch.zeros(3)}, DOCUMENT)
     assert str(caught.value) == f"cannot save {str(path)!r}: no space left on device; the previous file is untouched"
-    assert path.read_bytes() == old
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-
-
-def test_an_interrupt_leaves_the_old_file_and_no_temporary(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = path.read_bytes()
-
-    def interrupted(descriptor: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        atomic_write_bytes(path, b"new")
     assert path.read_bytes() == old
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
@@ -311,24 +297,23 @@ def test_a_file_system_that_stops_in_the_middle(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
 
-def test_saving_where_no_folder_is(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no such file or directory; nothing was written$"):
-        atomic_write_bytes(tmp_path / "no" / "file", b"")
+def test_only_a_file_of_the_same_kind_is_replaced(path: Path, tmp_path: Path) -> None:
+    write_model(path, {"a": torch.ones(2)}, DOCUMENT)
+    assert read_model(path)[0].keys() == {"a"}
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"weight": torch.zeros(3)}, foreign, {"format": "pt"})
+    text = tmp_path / "text"
+    text.write_text("Call me Ishmael.")
+    for there, kind in ((path, "checkpoint"), (foreign, "language_model"), (text, "language_model")):
+        before = there.read_bytes()
+        with pytest.raises(InputError, match=f"is there already and is not a {kind.replace('_', ' ')}"):
+            write_model(there, {"a": torch.zeros(3)}, {"kind": kind})
+        assert there.read_bytes() == before
+        write_model(there, {"a": torch.zeros(3)}, {"kind": kind}, overwrite=True)
+        assert read_model(there)[1]["kind"] == kind
 
 
-def test_saving_over_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="cannot save"):
-        atomic_write_bytes(tmp_path / "folder", b"x")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
-
-
-def test_a_new_file_has_ordinary_permissions_and_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "ordinary").touch()
-    atomic_write_bytes(tmp_path / "file", b"one")
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ordinary", "file")]
-    assert modes[0] == modes[1]
-    (tmp_path / "link").symlink_to("file")
-    atomic_write_bytes(tmp_path / "link", b"two")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "file").read_bytes() == b"two"
+def test_a_damaged_file_of_the_same_kind_is_replaced(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+    write_model(path, {"a": torch.ones(2)}, DOCUMENT)
+    assert read_model(path)[0].keys() == {"a"}

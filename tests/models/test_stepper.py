@@ -70,22 +70,42 @@ def options(config: SamplingConfig) -> dict[str, Any]:
     }
 
 
-def by_hand(model: LanguageModel, state: Any, ids: Tensor, steps: int, config: SamplingConfig, seed: int) -> Tensor:
+def by_hand(
+    model: LanguageModel,
+    state: Any,
+    ids: Tensor,
+    steps: int,
+    config: SamplingConfig,
+    seed: int,
+    table: Tensor | None = None,
+) -> Tensor:
     generator, drawn = torch.Generator().manual_seed(seed), []
+    places = torch.zeros_like(ids)
     model.eval()
     with torch.no_grad(), longhold.use_backend("reference"):
         for _ in range(steps):
             outputs, state = model(ids.unsqueeze(0), state)
-            ids = sample(outputs[-1], config, generator)
+            ids = sample(outputs[-1], config, generator, allowed=None if table is None else table[places] >= 0)
+            places = places if table is None else table[places, ids].long()
             drawn.append(ids)
     model.train()
     return torch.stack(drawn)
 
 
-def in_a_loop(model: LanguageModel, state: Any, ids: Tensor, steps: int, config: SamplingConfig, seed: int) -> Tensor:
+def in_a_loop(
+    model: LanguageModel,
+    state: Any,
+    ids: Tensor,
+    steps: int,
+    config: SamplingConfig,
+    seed: int,
+    table: Tensor | None = None,
+) -> Tensor:
     made = stepper_of(model, len(ids))
     assert made is not None
     made.begin(state)
+    if table is not None:
+        made.follow(table, torch.zeros(len(ids), dtype=torch.int8))
     uniforms = torch.rand(steps, len(ids), dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     first = made.draw(ids, uniforms[:7], **options(config))
     return torch.cat([first, made.draw(first[-1], uniforms[7:], **options(config))])
@@ -101,6 +121,74 @@ def test_the_ids_are_those_of_the_model_step_by_step(name: str, rule: str) -> No
     assert torch.equal(found, by_hand(model, state, ids, 60, RULES[rule], seed=5))
     assert len(found.unique()) > 1
     assert model.training
+
+
+def any_table(vocab_size: int) -> Tensor:
+    """Three states; in each about half of the ids may come."""
+    generator = torch.Generator().manual_seed(7)
+    table = torch.randint(-3, 3, (3, vocab_size), generator=generator).clamp(min=-1).to(torch.int8)
+    table[:, 0] = torch.tensor([1, 2, 0])
+    return table
+
+
+@pytest.mark.parametrize("vocab_size", [1, 17, 1000])
+@pytest.mark.parametrize("rule", RULES)
+def test_what_may_come_is_as_in_the_model_step_by_step(rule: str, vocab_size: int) -> None:
+    model, table = lively("lstm", vocab_size, embedding_size=4), any_table(vocab_size)
+    ids, state = torch.zeros(2, dtype=torch.int64), model.initial_state(2)
+    found = in_a_loop(model, state, ids, 60, RULES[rule], 5, table)
+    assert torch.equal(found, by_hand(model, state, ids, 60, RULES[rule], 5, table))
+    for column in found.T.tolist():
+        place = 0
+        for token in column:
+            place = int(table[place, token])
+            assert place >= 0
+
+
+def test_where_all_that_may_come_is_impossible_it_is_equally_likely() -> None:
+    model, table = lively("gru"), torch.full((1, 17), -1, dtype=torch.int8)
+    table[0, [3, 5, 11]] = 0
+    with torch.no_grad():
+        model.output.bias[[3, 5, 11]] = -torch.inf
+    state, ids = model.initial_state(1), torch.tensor([0])
+    found = in_a_loop(model, state, ids, 300, RULES["sharp"], 2, table)
+    assert torch.equal(found, by_hand(model, state, ids, 300, RULES["sharp"], 2, table))
+    assert found.unique().tolist() == [3, 5, 11]
+    assert found.flatten().bincount().max() < 140
+    assert in_a_loop(model, state, ids, 20, RULES["greedy"], 2, table).unique().tolist() == [3]
+
+
+def test_it_stops_where_nothing_may_come() -> None:
+    model, table = lively("gru"), torch.full((2, 17), -1, dtype=torch.int8)
+    table[0, 4] = 1
+    made = stepper_of(model, 1)
+    assert made is not None
+    made.follow(table, torch.zeros(1, dtype=torch.int8))
+    for rule in RULES.values():
+        made.follow(table, torch.zeros(1, dtype=torch.int8))
+        uniforms = torch.full((9, 1), 0.5, dtype=torch.float64)
+        assert made.draw(torch.tensor([0]), uniforms, **options(rule)).tolist() == [[4]]
+
+
+@pytest.mark.parametrize(
+    ("table", "places"),
+    [
+        (torch.zeros(2, 16, dtype=torch.int8), torch.zeros(2, dtype=torch.int8)),
+        (torch.zeros(2, 17, dtype=torch.int64), torch.zeros(2, dtype=torch.int8)),
+        (torch.zeros(0, 17, dtype=torch.int8), torch.zeros(2, dtype=torch.int8)),
+        (torch.zeros(17, dtype=torch.int8), torch.zeros(2, dtype=torch.int8)),
+        (torch.full((2, 17), 2, dtype=torch.int8), torch.zeros(2, dtype=torch.int8)),
+        (torch.zeros(2, 17, dtype=torch.int8), torch.zeros(3, dtype=torch.int8)),
+        (torch.zeros(2, 17, dtype=torch.int8), torch.tensor([0, 2], dtype=torch.int8)),
+        (torch.zeros(2, 17, dtype=torch.int8), torch.tensor([-1, 0], dtype=torch.int8)),
+        (torch.zeros(2, 17, dtype=torch.int8), torch.zeros(2)),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(table: Tensor, places: Tensor) -> None:
+    made = stepper_of(lively("lstm"), 2)
+    assert made is not None
+    with pytest.raises(ValueError, match="expected"):
+        made.follow(table, places)
 
 
 @pytest.mark.parametrize("rule", RULES)

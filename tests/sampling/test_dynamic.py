@@ -96,3 +96,11 @@ def test_a_rate_that_is_too_large_is_one_line() -> None:
     for values in ({"rate": -1}, {"rate": float("inf")}, {"decay": 2}, {"segment": 0}):
         with pytest.raises(InputError, match=next(iter(values))):
             DynamicConfig(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_learns_whatever_the_caller_has_turned_off(mode: type) -> None:
+    model, ids = language_model(), np.arange(40) % 6
+    expected = dynamic_surprise(model, ids, DynamicConfig())
+    with mode():
+        assert np.array_equal(dynamic_surprise(model, ids, DynamicConfig()), expected)

@@ -1,5 +1,6 @@
 """Streamed generation equals recomputing everything from scratch at each step."""
 
+import codecs
 import importlib
 import itertools
 import time
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 import longhold
+from longhold.data.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from longhold.errors import InputError
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.models.stepper import Stepper
@@ -262,3 +264,84 @@ def test_a_long_prompt_is_read_in_parts_and_obeyed() -> None:
     assert max(shapes) <= 1024
     assert sum(shapes) == 2500 + 2
     assert written == from_scratch(made, prompt, 3, config, seed=0)
+
+
+CHINESE = "学而时习之，不亦说乎？有朋自远方来，不亦乐乎？人不知而不愠 né 😀\n" * 20
+TOKENIZERS: dict[str, Tokenizer] = {
+    "char": CharTokenizer(CHINESE[:12]),
+    "byte": ByteTokenizer(),
+    "word": WordTokenizer.train(CHINESE, 270),
+    "bpe": BPETokenizer.train(CHINESE, 310),
+}
+
+
+RULES = [
+    SamplingConfig(),
+    SamplingConfig(greedy=True),
+    SamplingConfig(temperature=2.0, top_k=3),
+    SamplingConfig(top_p=0.4, min_p=0.1),
+    SamplingConfig(repetition_penalty=2.0),
+]
+
+
+@pytest.mark.parametrize(("backend", "length"), [("cpu", 1000), ("torch", 200)])
+@pytest.mark.parametrize("config", RULES, ids=repr)
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_what_is_drawn_under_a_rule_is_utf8(name: str, config: SamplingConfig, backend: str, length: int) -> None:
+    made, tokenizer = chinese_model(name), TOKENIZERS[name]
+    prompts, rule = torch.from_numpy(tokenizer.encode("而"))[:, None].repeat(1, 2), tokenizer.continuations
+    length = 150 if config.looks_back else length  # draws that look back are slow on either backend
+    with longhold.use_backend(backend):
+        rows = torch.stack(list(generate_batch(made, prompts, length, config, seed=1, continuations=rule)))
+    for row in rows.T.tolist():
+        raw = b"".join(map(tokenizer.token_bytes, row))
+        text = codecs.getincrementaldecoder("utf-8")("strict").decode(raw)
+        assert len(text.encode()) > len(raw) - 4
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_without_a_rule_it_is_not(name: str) -> None:
+    made, prompt = chinese_model(name), torch.from_numpy(TOKENIZERS[name].encode("而"))
+    free = list(generate(made, prompt, 300, SamplingConfig(), seed=1))
+    assert "\ufffd" in TOKENIZERS[name].decode(free)
+    rule = TOKENIZERS[name].continuations
+    held = TOKENIZERS[name].decode(generate(made, prompt, 300, SamplingConfig(), seed=1, continuations=rule))
+    assert {len(character.encode()) for character in held} == {1, 2, 3, 4}
+
+
+def chinese_model(name: str) -> LanguageModel:
+    torch.manual_seed(4)
+    made = LanguageModelConfig(cell="gru", vocab_size=TOKENIZERS[name].vocab_size, hidden_size=12).build()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.normal_(std=1.0)
+    return made
+
+
+def test_under_a_rule_in_cpp_and_in_python_the_same_ids() -> None:
+    tokenizer = TOKENIZERS["bpe"]
+    made = LanguageModelConfig(cell="lstm", vocab_size=tokenizer.vocab_size, hidden_size=9).build(dtype=torch.float64)
+    with torch.no_grad():
+        made.output.weight.mul_(9)
+    rule, prompts = tokenizer.continuations, torch.tensor([[0xE4, 3], [20, 30]])
+    for config in (SamplingConfig(), SamplingConfig(temperature=0.7, top_k=9, top_p=0.9, min_p=0.02)):
+        in_cpp = torch.stack(list(generate_batch(made, prompts, 400, config, seed=4, continuations=rule)))
+        with longhold.use_backend("torch"):
+            in_python = torch.stack(list(generate_batch(made, prompts, 400, config, seed=4, continuations=rule)))
+        assert torch.equal(in_cpp, in_python)
+
+
+def test_a_prompt_that_ends_amid_a_character_is_gone_on_from() -> None:
+    made = LanguageModelConfig(cell="gru", vocab_size=256, hidden_size=5).build()
+    rule, begun = ByteTokenizer().continuations, "学".encode()[:2]
+    written = bytes(generate(made, torch.tensor(list(begun)), 300, SamplingConfig(), seed=3, continuations=rule))
+    text = (begun + written).decode("utf-8", errors="replace")
+    assert "\ufffd" not in text[:-1]
+    assert "\ufffd" in written.decode("utf-8", errors="replace")[:1]
+
+
+def test_where_any_id_may_follow_a_rule_changes_nothing() -> None:
+    made, config = model("gru"), SamplingConfig()
+    closed = CharTokenizer("abcdefghij中", fallback=False)
+    ids = list(generate(made, PROMPT, 100, config, seed=5, continuations=closed.continuations))
+    assert ids == list(generate(made, PROMPT, 100, config, seed=5))

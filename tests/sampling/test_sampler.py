@@ -212,3 +212,40 @@ def test_an_impossible_token_stays_impossible_under_a_penalty() -> None:
     logits = torch.tensor([[-torch.inf, 1.0]])
     filtered = filter_logits(logits, SamplingConfig(repetition_penalty=2), torch.tensor([[0, 1]]))
     assert filtered.tolist() == [[-torch.inf, 0.0]]
+
+
+ALLOWED = [False, True, True, False, True, True, False, True]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=repr)
+def test_what_may_come_is_settled_first_and_renormalised(config: SamplingConfig) -> None:
+    logits = torch.tensor([LOGITS, LOGITS[::-1]], dtype=torch.float64)
+    allowed = torch.tensor([ALLOWED, [True] * 8])
+    filtered = filter_logits(logits, config, allowed=allowed)
+    there = [token for token in range(8) if ALLOWED[token]]
+    expected = np.zeros((2, 8))
+    expected[0, there] = by_definition([LOGITS[token] for token in there], config)
+    expected[1] = by_definition(LOGITS[::-1], config)
+    np.testing.assert_allclose(filtered.softmax(-1).numpy(), expected, atol=1e-12)
+
+
+def test_the_best_is_the_best_of_what_may_come_penalty_included() -> None:
+    logits, allowed = torch.tensor([LOGITS, LOGITS]), torch.tensor([ALLOWED, ALLOWED])
+    assert sample(logits, SamplingConfig(greedy=True), allowed=allowed).tolist() == [5, 5]
+    penalty, recent = SamplingConfig(greedy=True, repetition_penalty=9), torch.tensor([[5, 0], [1, 0]])
+    assert sample(logits, penalty, recent=recent, allowed=allowed).tolist() == [2, 5]
+
+
+@pytest.mark.parametrize("config", [SamplingConfig(), SamplingConfig(greedy=True), SamplingConfig(temperature=0.1)])
+def test_where_all_that_may_come_is_impossible_it_is_equally_likely(config: SamplingConfig) -> None:
+    logits = torch.tensor([[1.0, -torch.inf, -torch.inf, 5.0], [1.0, 2.0, -torch.inf, 5.0]])
+    allowed = torch.tensor([[False, True, True, False]] * 2)
+    found = filter_logits(logits, config, allowed=allowed).softmax(-1)
+    even = [0.0, 1.0, 0.0, 0.0] if config.greedy else [0.0, 0.5, 0.5, 0.0]
+    assert found.tolist() == [even, [0.0, 1.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_an_output_that_is_not_finite_is_refused_wherever_it_is(bad: float) -> None:
+    with pytest.raises(InputError, match="not finite"):
+        sample(torch.tensor([[bad, 1.0]]), SamplingConfig(), allowed=torch.tensor([[False, True]]))

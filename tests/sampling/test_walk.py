@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from longhold.data.tokenizers import continuations
 from longhold.errors import InputError
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.sampling import SamplingConfig, Walk, generate
@@ -81,3 +82,40 @@ def test_the_model_keeps_its_mode(model: LanguageModel) -> None:
     model.train()
     Walk(model, PROMPT, SamplingConfig()).draw()
     assert model.training
+
+
+TOKENS = [b"a", b"b", "中".encode(), b"\xe4", b"\xb8", b"\xad", b"\xc3", b"\xff"]
+
+
+def test_only_what_may_come_is_proposed_with_shares_that_add_up(model: LanguageModel) -> None:
+    walk = Walk(model, PROMPT[:1], SamplingConfig(), continuations=continuations(TOKENS))
+    walk.take([0])
+    ids = [*PROMPT[:1], 0]
+    for taken, may in (([], [0, 1, 2, 3, 6]), ([3], [4, 5]), ([4], [4, 5]), ([5], [0, 1, 2, 3, 6])):
+        walk.take(taken)
+        ids += taken
+        whole = probabilities(model, ids)
+        found = {candidate.token: candidate.probability for candidate in walk.likeliest(8)}
+        assert found == pytest.approx({token: whole[token] / sum(whole[v] for v in may) for token in may})
+        assert list(found.values()) == sorted(found.values(), reverse=True)
+        assert [c.token for c in walk.likeliest(1)] == [max(may, key=whole.__getitem__)]
+        assert walk.amid_a_character == (len(may) == 2)
+    assert walk.undo()
+    assert walk.amid_a_character
+
+
+def test_what_is_hardly_possible_stands_before_what_may_not_come(model: LanguageModel) -> None:
+    with torch.no_grad():
+        model.output.weight.zero_()
+        model.output.bias.copy_(torch.tensor([0.0, 0, 0, 0, -5000, 4000, 0, 0]))
+    walk = Walk(model, [3], SamplingConfig(), continuations=continuations(TOKENS))
+    assert [candidate.token for candidate in walk.likeliest(8)] == [5, 4]
+
+
+@pytest.mark.parametrize("config", [SamplingConfig(), SamplingConfig(greedy=True), SamplingConfig(top_k=2)])
+def test_chance_under_a_rule_draws_what_generate_draws(model: LanguageModel, config: SamplingConfig) -> None:
+    rule = continuations(TOKENS)
+    walk = Walk(model, PROMPT, config, seed=11, continuations=rule)
+    drawn = [walk.draw() for _ in range(60)]
+    assert drawn == list(generate(model, torch.tensor(PROMPT), 60, config, seed=11, continuations=rule))
+    assert 7 not in drawn

@@ -1,7 +1,6 @@
 """Texts and cells put together as a plan, run, and written down."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +41,37 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Here:
     return here
 
 
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("standard input", "-"),
+        ("/home/me/-x.txt", "./-x.txt"),
+        ("my notes/*.md", "'*.md'"),
+        ("it's.txt", "'it'\"'\"'s.txt'"),
+    ],
+)
+def test_the_command_in_the_page_can_be_run(name: str, word: str) -> None:
+    assert comparing._command([made_up(name)], TINY).startswith(f"longhold compare {word} --cells ")
+
+
+def test_files_of_somebody_elses_are_kept_and_no_run_begins(tmp_path: Path, pool: Here) -> None:
+    for name in ("index.html", "report.md", "rows.csv", "rows.jsonl", "study.sqlite"):
+        (tmp_path / name).write_text("forty years")
+        with pytest.raises(InputError, match=name):
+            compare([made_up()], tmp_path, TINY)
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "forty years")]
+        (tmp_path / name).unlink()
+
+
 def results(made: Compared) -> list[dict[str, object]]:
     return [row.result() for row in made.rows]
+
+
+def test_too_few_steps_are_said_first() -> None:
+    said = comparing._too_short(1, CompareConfig(budget_seconds=30.0))
+    assert said.startswith("Too short: after 1 step a model of a text has learnt too little")
+    assert said.endswith("100 would take about 50 minutes. ")
+    assert comparing._too_short(99, TINY) != comparing._too_short(100, TINY) == ""
 
 
 def test_every_cell_has_equal_size_steps_and_settings_and_the_page_tells(tmp_path: Path) -> None:
@@ -53,6 +81,7 @@ def test_every_cell_has_equal_size_steps_and_settings_and_the_page_tells(tmp_pat
     assert all(abs(row.parameters - 12_000) < 240 for row in made.rows)
     assert {(row.steps_used, row.spec.batch_size, row.lr, row.seed) for row in made.rows} == {(12, 4, 3e-3, 0)}
     assert told == [made.plan.notes]
+    assert told[0].startswith("Too short: after 12 steps a model of a text has learnt too little for its bits to say")
     assert "To fit 600 s on" in told[0]
     assert "12 steps of 4 windows of 16 characters" in told[0]
     assert "Nothing is claimed" in told[0]
@@ -175,7 +204,7 @@ def test_bad_settings_are_named_in_a_line(changes: dict[str, object], message: s
 
 def test_texts_that_cannot_be_compared_on_are_refused_before_anything_is_run(tmp_path: Path, pool: Here) -> None:
     refusals = {
-        "at least 1000 characters to compare": [replace(made_up(), text="short")],
+        "at least 1000 characters to compare": [Corpus("a.txt", "short", "utf-8", 1, ())],
         "given twice": [made_up(), made_up()],
         "no text": [],
     }

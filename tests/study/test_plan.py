@@ -1,4 +1,5 @@
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +106,52 @@ def test_a_plan_is_read_from_a_file(tmp_path: Path) -> None:
     for missing in ("nonsense", str(tmp_path / "none.toml")):
         with pytest.raises(InputError, match=r"none\.toml|nonsense"):
             load_plan(missing)
+
+
+OF_TEXT = """
+name = "mine"
+question = "?"
+core_seconds = 5
+[[experiments]]
+name = "e"
+arms = {{ lstm = ["uniform"] }}
+protocol = {{ name = "text", task = {{ name = "text", corpus = {corpus}, window = 9 }} }}
+seeds = [1]
+hidden_size = 4
+lr = 0.01
+steps = 3
+"""
+
+
+@pytest.mark.parametrize(
+    "corpus", ["", ".", "..", "/etc/passwd", "../secret.txt", "~", "-", "*", "folder", "link.txt", "FIFO", "\\u0000"]
+)
+def test_a_strangers_plan_leads_to_no_text_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corpus: str
+) -> None:
+    here = tmp_path / "here"
+    (here / "folder").mkdir(parents=True)
+    (tmp_path / "secret.txt").write_text("secret " * 99)
+    (here / "link.txt").symlink_to("../secret.txt")
+    os.mkfifo(here / "FIFO")
+    monkeypatch.chdir(here)
+    read = []
+    monkeypatch.setattr("longhold.study.text_task.load_corpus", read.append)
+    path = here / "mine.toml"
+    for named in (corpus, str(tmp_path / "secret.txt")):
+        path.write_text(OF_TEXT.format(corpus=f'"{named}"'), encoding="utf-8")
+        with pytest.raises(InputError, match=r"mine\.toml: text: corpus=") as refused:
+            load_plan(str(path))
+        assert str(refused.value).isprintable()
+    assert read == []
+
+
+def test_a_plan_may_name_a_file_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("diary.txt").write_text("a day like any other\n" * 99)
+    Path("mine.toml").write_text(OF_TEXT.format(corpus='"diary.txt"'), encoding="utf-8")
+    (one,) = load_plan("mine.toml").experiments
+    assert one.protocol.task["corpus"] == "diary.txt"
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,53 @@ def test_a_row_that_was_changed_by_hand_is_told(path: Path) -> None:
         store.rows()
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "null",
+        "[]",
+        "[1, 2]",
+        "3",
+        '"text"',
+        "{}",
+        "NaN",
+        "1e999",
+        '{"a": 1, "a": 2}',
+        "[" * 5000,
+        b"\xff\x00",
+        5,
+        None,
+        2.5,
+    ],
+)
+def test_a_row_that_is_none_is_told_in_a_line(path: Path, value: object) -> None:
+    with Store(path) as store:
+        store.write_all(ROWS)
+    writer = sqlite3.connect(path)
+    writer.execute("PRAGMA ignore_check_constraints = ON")
+    writer.execute("PRAGMA writable_schema = ON")
+    writer.execute("UPDATE sqlite_schema SET sql = replace(sql, 'row TEXT NOT NULL', 'row TEXT') WHERE name = 'rows'")
+    writer.commit()
+    writer.close()
+    writer = sqlite3.connect(path)
+    writer.execute("PRAGMA ignore_check_constraints = ON")
+    writer.execute("UPDATE rows SET row = ? WHERE plan = 'tiny'", (value,))
+    writer.commit()
+    writer.close()
+    with Store(path) as store, pytest.raises(InputError, match="a row cannot be read") as found:
+        store.rows()
+    assert "\n" not in str(found.value)
+
+
+def test_names_that_cannot_be_are_told_in_a_line(path: Path) -> None:
+    with Store(path) as store:
+        store.write_all(ROWS)
+        with pytest.raises(InputError, match="UTF-8"):
+            store.rows("caf\udce9")
+    with Store(path.with_name("n" * 300)) as store, pytest.raises(InputError, match="name too long"):
+        store.plans()
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with Store(tmp_path / "none" / "study.sqlite") as store, pytest.raises(InputError, match="unable to open"):
         store.write(ROWS[0])
@@ -140,7 +187,9 @@ def test_json_lines_there_and_back(tmp_path: Path, path: Path) -> None:
         assert store.write_all(from_jsonl(file)) == 4
 
 
-@pytest.mark.parametrize("line", ["{", "[1]", '{"digest": "0"}', "\x00"])
+@pytest.mark.parametrize(
+    "line", ["{", "[1]", "null", "3", '{"digest": "0"}', "\x00", "[" * 5000, '{"a": 1e999}', '{"plan": "\\ud800"}']
+)
 def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(to_jsonl(ROWS[:1])) + line + "\n", encoding="utf-8")

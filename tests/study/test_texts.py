@@ -16,7 +16,7 @@ from longhold.study.text_task import TextTask, read_text
 from longhold.study.trial import run_trial
 from tests.study.tiny import experiment, plan, row, spec
 
-POEM = "白日依山尽，黄河入海流。\r\n欲穷千里目，更上一层楼。\n" * 60
+POEM = "白日依山尽，黄河入海流。\n欲穷千里目，更上一层楼。\n" * 60
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 
 from longhold.errors import InputError
 from longhold.study.worker import serve
-from longhold.study.workers import Job, Workers
+from longhold.study.workers import Job, Workers, _asked
 from longhold.training.presets import available_cores
 from tests.study.tiny import spec
 
@@ -37,13 +37,15 @@ def test_a_worker_answers_each_line_and_survives_an_error():
     jobs = [
         {"name": "trial", "argument": RUN},
         {"name": "nonsense", "argument": {}},
+        {"name": "trial", "argument": {**RUN, "hidden_size": 2**24}},
         {"name": "trial", "argument": RUN},
     ]
     answers = StringIO()
     serve(StringIO("".join(json.dumps(job) + "\n" for job in jobs)), answers)
-    first, second, third = map(json.loads, answers.getvalue().splitlines())
+    first, second, refused, third = map(json.loads, answers.getvalue().splitlines())
     assert first["result"]["steps_used"] == 2
     assert "nonsense" in second["error"]
+    assert "of memory" in refused["refused"]
     assert third["result"]["score"] == first["result"]["score"]
 
 
@@ -61,16 +63,56 @@ def test_results_come_with_their_ticket_an_error_is_told_and_none_stays_alive():
         assert sorted(results) == tickets
         with pytest.raises(RuntimeError, match="nonsense"):
             answer(workers, Job("nonsense", {}))
-        workers._processes[0].kill()
-        workers._processes[1].kill()
-        with pytest.raises(RuntimeError, match="ended without a word"):
-            answer(workers, Job("trial", RUN))
+        with pytest.raises(InputError, match="lag=-1"):
+            answer(workers, Job("trial", {**RUN, "task": {**RUN["task"], "lag": -1}}))
+        for process in list(workers._processes):
+            process.kill()
+        after = [answer(workers, Job("trial", RUN)) for _ in range(2)]
+        assert {found[1]["score"] for found in after} == {results[tickets[0]]["score"]}
+        ids += [process.pid for process in workers._processes]
     assert not any(map(alive, ids))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+def test_a_run_whose_workers_are_killed_twice_is_given_up_in_one_line():
+    with Workers(1) as workers:
+        workers.submit(Job("trial", LONG.model_dump(mode="json")))
+        first = workers._processes[0]
+        first.kill()
+        while workers._processes[0] is first:
+            time.sleep(0.01)
+        workers._processes[0].kill()
+        with pytest.raises(
+            InputError, match=r"ended from outside, twice .*SIGKILL, as where memory runs out"
+        ) as caught:
+            workers.collect()
+        assert "\n" not in str(caught.value)
+        assert answer(workers, Job("trial", RUN))[1]["steps_used"] == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("sys.exit(3)", "error"),
+        ("sys.exit(0)", "error"),
+        ("print('{\"resu', end='', flush=True)", "error"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "killed"),
+        ("print('{\"resu', end='', flush=True); os.kill(os.getpid(), signal.SIGTERM)", "killed"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "error"),
+        ("print('{\"result\": 5}')", "result"),
+    ],
+)
+def test_how_a_worker_ended_is_told_apart(program: str, told: str):
+    command = [sys.executable, "-c", f"import os, signal, sys; sys.stdin.readline(); {program}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert list(_asked(process, Job("trial", {}))) == [told]
 
 
 PROGRAM = """
 import faulthandler, json, sys
-from longhold.study.workers import Job, Workers
+from longhold.study.workers import Job, Workers, _asked
 faulthandler.dump_traceback_later(40)
 with Workers(2) as workers:
     print(*(process.pid for process in workers._processes), flush=True)

@@ -31,7 +31,7 @@ def test_pairs_are_read_in_their_order(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 2: Expecting property name"),
+        ("{", r"line 2: not JSON \(Expecting property name"),
         ("[1, 2]", r"line 2: \[1, 2\]: expected a JSON object"),
         ({**PAIR, "sentence_good": ""}, "line 2: sentence_good='': expected text"),
         ({**PAIR, "sentence_bad": 3}, "line 2: sentence_bad=3: expected text"),
@@ -51,7 +51,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*nowhere.jsonl: No such file"):
         read_pairs(tmp_path / "nowhere.jsonl")
     (tmp_path / "latin.jsonl").write_bytes(b"\xe9")
-    with pytest.raises(InputError, match=r"cannot read .*latin.jsonl: expected UTF-8"):
+    with pytest.raises(InputError, match=r"latin.jsonl, line 1: expected text in UTF-8"):
         read_pairs(tmp_path / "latin.jsonl")
     with pytest.raises(InputError, match="has no pairs"):
         read_pairs(written(tmp_path, "", " "))

@@ -166,3 +166,13 @@ def test_equal_numbers_are_the_same_task():
     assert len({Recall(3), Recall(3), Recall(4)}) == 2
     assert Recall(3).examination == Recall(3)
     assert Recall(3).tested_sequences == 1000
+
+
+def test_targets_of_a_loss_are_classes_or_numbers_as_the_task_has_them():
+    generator = torch.Generator().manual_seed(0)
+    batch = Recall(3).sample_batch(generator, 4)
+    outputs = torch.randn(*batch.targets.shape, Recall(3).output_size)
+    expected = Recall(3).loss(outputs, batch)
+    assert torch.equal(Recall(3).loss(outputs, batch._replace(targets=batch.targets.to(torch.int16))), expected)
+    with pytest.raises(InputError, match=r"^recall: targets of type torch\.float32: expected classes as integers"):
+        Recall(3).loss(outputs, batch._replace(targets=batch.targets.float()))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from longhold.errors import InputError
 from longhold.training import Run, parse_duration, step_probe, steps_for_budget, text_batches, train, with_budget
-from longhold.training.budget import _evaluation_seconds
+from longhold.training.budget import _evaluation_seconds, glanced_step_seconds, rough_duration
 from tests.training.program import HELD_OUT, config, model, tokens
 
 
@@ -107,21 +107,21 @@ class Probe:
 
 
 def test_warm_up_and_what_took_longest_are_discarded(clock: Clock) -> None:
-    probe = Probe(clock, 2.0, 2.0, 2.0, 0.25, 3.0, 0.25)
-    assert steps_for_budget(100, probe) == 350  # probing took 12.5
+    probe = Probe(clock, 1 / 8, 1 / 8, 1 / 8, 1 / 64, 1 / 4, 1 / 64)
+    assert steps_for_budget(100, probe) == 6346  # probing took 27/32
     assert probe.calls == 18
 
 
 def test_steps_that_are_slow_at_times_count_by_their_mean(clock: Clock) -> None:
-    probe = Probe(clock, *[0.5] * 3, *[0.5, 1.0, 1.0] * 5, 1.0)
-    assert steps_for_budget(100, probe) == 106  # 86 s at 10.5 / 13, of 15 steps less two
+    probe = Probe(clock, *[1 / 16] * 3, *[1 / 16, 1 / 8, 1 / 8] * 5, 1 / 8)
+    assert steps_for_budget(100, probe) == 973  # 98.25 s at 21 / 16 / 13, of 15 steps less two
     assert probe.calls == 18
 
 
-def test_much_time_is_watched_for_longer(clock: Clock) -> None:
-    probe = Probe(clock, 0.125)
-    assert steps_for_budget(10_000, probe) == (10_000 - 100) / 0.125
-    assert probe.calls == 800
+def test_much_time_is_not_watched_for_long(clock: Clock) -> None:
+    probe = Probe(clock, 0.5)
+    assert steps_for_budget(10_000, probe) == (10_000 - 3.5) / 0.5
+    assert probe.calls == 7  # three seconds and a step
 
 
 def test_there_is_always_a_step(clock: Clock) -> None:
@@ -129,12 +129,35 @@ def test_there_is_always_a_step(clock: Clock) -> None:
 
 
 def test_slow_steps_end_the_probing(clock: Clock) -> None:
-    probe = Probe(clock, 0.75, 0.75, 0.75, 0.5)
-    assert steps_for_budget(10, probe) == 10  # 2.25 used: more than a fifth, so what was seen has to do
-    assert probe.calls == 3
+    probe = Probe(clock, 0.25, 0.25, 0.125)
+    assert steps_for_budget(10, probe) == 38  # 0.5 used: more than three hundredths, so what was seen has to do
+    assert probe.calls == 2
+    probe = Probe(clock, 0.75, 0.25)
+    assert steps_for_budget(10, probe) == 36  # the first is slower than others, so that there is a second
+    assert probe.calls == 2
     probe = Probe(clock, 8.0)
     assert steps_for_budget(30, probe) == 2
     assert probe.calls == 1
+
+
+def test_a_glance_takes_a_hundredth_and_leaves_the_first_step_out(clock: Clock) -> None:
+    quick = Probe(clock, 0.5, 0.1, 0.3, 0.2)
+    assert glanced_step_seconds(1000, quick) == 0.2
+    assert quick.calls == 3  # a second holds no more
+    assert glanced_step_seconds(1000, Probe(clock, 0.01)) == 0.01
+    cold = Probe(clock, 0.4, 0.1)
+    assert glanced_step_seconds(30, cold) == 0.1
+    assert cold.calls == 2
+    slow = Probe(clock, 1.4, 0.1)
+    assert glanced_step_seconds(30, slow) == 1.4
+    assert slow.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "1 s"), (85.1, "86 s"), (100, "2 minutes"), (1e6, "16,667 minutes")]
+)
+def test_durations_for_people(seconds: float, said: str) -> None:
+    assert rough_duration(seconds) == said
 
 
 def test_probing_leaves_model_and_generators_untouched() -> None:
@@ -172,10 +195,11 @@ def test_a_budget_is_measured_once_and_then_read_from_the_plan(tmp_path: Path) -
 
 
 def test_what_is_gone_and_a_part_kept_back_come_off_the_budget(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longhold.training.budget.step_probe", lambda *_: Probe(clock, 0.25))
     for spent, left in ((0, 95), (20, 75), (80, 50)):  # half of it in any case
+        probe = Probe(clock, 0.25)
+        monkeypatch.setattr("longhold.training.budget.step_probe", lambda *_, probe=probe: probe)
         planned = with_budget(config(), 100, model(), text_batches(tokens(), config()), spent=spent)
-        assert planned.steps * 0.25 + 18 * 0.25 == pytest.approx(left, abs=0.25)
+        assert (planned.steps + probe.calls) * 0.25 == pytest.approx(left, abs=0.25)
 
 
 def test_evaluations_are_paid_from_the_budget(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

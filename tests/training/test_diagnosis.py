@@ -4,26 +4,42 @@ import math
 
 import pytest
 
-from longhold.training.diagnosis import Diagnosis, Reading, Scale, Watch, diagnose
+from longhold.training.diagnosis import Diagnosis, Reading, Scale, Watch, diagnose, passes
 from longhold.training.report import Progress
 
 BIT = math.log(2)
 SCALE = Scale(characters_per_token=1.0, bytes_per_token=1.0, steps_per_epoch=10, guess=4.5 * BIT)
 
 
-def run(*held_out: float, loss: float = 3.0, fall: float = 0.1) -> list[Reading]:
-    """An evaluation every 10 steps, in bits; the training loss falls steadily."""
-    return [Reading(10 * n, (loss - fall * n) * BIT, bits * BIT) for n, bits in enumerate(held_out, start=1)]
+def run(
+    *held_out: float, loss: float = 3.0, fall: float = 0.1, every: int = 10, rates: list[float] | None = None
+) -> list[Reading]:
+    """An evaluation every so many steps, in bits; the training loss falls steadily, the learning rate stays."""
+    rates = rates or [0.01] * len(held_out)
+    return [
+        Reading(every * n, (loss - fall * n) * BIT, bits * BIT, rate)
+        for n, (bits, rate) in enumerate(zip(held_out, rates, strict=True), start=1)
+    ]
 
 
-def test_memorising_is_told_with_the_epoch_and_the_figures() -> None:
+def cosine(count: int) -> list[float]:
+    """Learning rates at so many evaluations of a run that ends at a twentieth of 0.01."""
+    return [0.01 * (0.05 + 0.95 * (1 + math.cos(math.pi * n / count)) / 2) for n in range(1, count + 1)]
+
+
+def kind(readings: list[Reading], scale: Scale = SCALE, **how: bool) -> str | None:
+    found = diagnose(readings, scale, over=True, **how)
+    return None if found is None else found.kind
+
+
+def test_overfitting_is_told_with_the_epoch_and_the_figures() -> None:
     readings = run(4.0, 3.0, 2.5, 2.6, 2.7)
     for over, kept in ((False, "is kept"), (True, "was kept")):
         found = diagnose(readings, SCALE, over=over)
         assert found is not None
-        assert found.kind == "memorising"
-        assert "held-out has risen since epoch 3 (2.50 to 2.70 bits per character)" in found.sentence
-        assert "training text (2.50)" in found.sentence
+        assert found.kind == "overfitting"
+        assert "held-out loss has risen since epoch 3 (2.50 to 2.70 bits per character)" in found.sentence
+        assert "training loss falls (2.50)" in found.sentence
         assert found.sentence.endswith(kept)
 
 
@@ -33,36 +49,108 @@ def test_memorising_is_told_with_the_epoch_and_the_figures() -> None:
         run(4.0, 3.0, 2.5, 2.6),  # one evaluation is chance
         run(4.0, 3.0, 2.5, 2.505, 2.505),  # less than half a percent
         run(4.0, 3.0, 2.5, 2.6, 2.7, fall=-0.1),  # the training loss rises too: that is no memory
+        run(0.1, 1e-4, 2e-4, 3e-4),  # nothing in bits that are shown
         run(4.0, 3.0, 2.5),
         run(4.0),
         [],
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_while_it_runs_nothing_else_is_said(readings: list[Reading]) -> None:
     assert diagnose(readings, SCALE, over=False) is None
 
 
 def test_what_is_said_at_the_end() -> None:
-    assert diagnose(run(4.0), SCALE, over=True) is None
-    assert diagnose(run(4.0, 3.5, 3.0), SCALE, over=True) is None
-    improving = diagnose(run(4.0, 3.5, 3.0, 2.7), SCALE, over=True)
+    assert kind(run(4.0, every=100)) is None
+    assert kind(run(4.0, 3.5, 3.0, every=100)) is None
+    improving = diagnose(run(4.0, 3.5, 3.0, 2.7, every=50), SCALE, over=True)
     assert improving == Diagnosis(
         "improving", "still improving: held-out 2.70 bits per character, 10.0% less than a quarter of the run ago"
     )
-    level = diagnose(run(4.0, 2.71, 2.705, 2.70), SCALE, over=True)
+    level = diagnose(run(4.0, 2.71, 2.705, 2.70, every=50), SCALE, over=True)
     assert level is not None
     assert level.kind == "level"
+    assert level.sentence.startswith("levelled off: held-out 2.70")
     assert "0.2% less" in level.sentence
-    rising = diagnose(run(4.0, 2.5, 2.4, 2.45), SCALE, over=True)
+    rising = diagnose(run(4.0, 2.5, 2.4, 2.45, every=50), SCALE, over=True)
     assert rising is not None
-    assert rising.kind == "level"
-    assert "0.0% less" in rising.sentence
-    little = diagnose(run(6.0, 4.6, 4.55), SCALE, over=True)
+    assert (rising.kind, "0.0% less" in rising.sentence) == ("level", True)
+    little = diagnose(run(6.0, 4.6, 4.55, every=50), SCALE, over=True)
     assert little is not None
     assert little.kind == "learnt little"
     assert "4.55 bits per character" in little.sentence
-    assert "gives 4.50" in little.sentence
+    assert "(4.50)" in little.sentence
+    assert "learning rate 0.01" in little.sentence
+
+
+@pytest.mark.parametrize(("every", "said"), [(6, "24 steps, 2.4 passes"), (1, "4 steps, 0.4 passes")])
+def test_a_few_steps_are_judged_by_nobody(every: int, said: str) -> None:
+    """24 steps of a short text, flat at their end since the learning rate was, once counted as levelled off."""
+    found = diagnose(run(4.4, 4.33, 4.32, 4.32, every=every, rates=cosine(4)), SCALE, over=True)
+    assert found is not None
+    assert found.kind == "short"
+    assert said in found.sentence
+    assert "levelled" not in found.sentence
+    stopped = kind(run(4.4, 4.33, 4.32, 4.32, every=every), stopped_early=True)
+    assert stopped == ("level" if every == 6 else "short")
+
+
+def test_a_flat_end_at_a_low_learning_rate_is_explained_by_it() -> None:
+    course = [4.0, 3.8, 3.6, 3.4, 3.3, 3.25, 3.24, 3.23]
+    annealed = diagnose(run(*course, every=50, rates=cosine(8)), SCALE, over=True)
+    assert annealed is not None
+    assert annealed.kind == "annealed"
+    assert "the learning rate had reached its end (0.0005 of 0.0096) after 400 steps, 40 passes" in annealed.sentence
+    assert kind(run(*course, every=50)) == "level"  # the learning rate was what it was all along
+    flat = [4.0, 3.5, 3.3, 3.21, 3.21, 3.21, 3.205, 3.2]
+    assert kind(run(*flat, every=50, rates=cosine(8))) == "level"  # and it was flat while it was high
+
+
+def test_a_text_that_was_not_read_once_has_not_levelled_off() -> None:
+    long = Scale(1.0, 1.0, steps_per_epoch=1000, guess=4.5 * BIT)
+    assert kind(run(4.0, 3.5, 3.49, 3.48, every=150), long) == "short"
+    assert kind(run(4.0, 3.5, 3.4, 3.1, every=150), long) == "improving"
+    assert kind(run(4.0, 3.5, 3.49, 3.48, every=300), long) == "level"
+
+
+def test_both_losses_rising_is_no_overfitting() -> None:
+    found = diagnose(run(3.0, 2.5, 3.5, 4.0, every=50, fall=-0.3, rates=[0.5] * 4), SCALE, over=True)
+    assert found is not None
+    assert found.kind == "diverged"
+    assert "2.50 to 4.00 bits" in found.sentence
+    assert "a lower learning rate than 0.5" in found.sentence
+
+
+def test_a_text_that_is_learnt_to_the_end() -> None:
+    """One character again and again has 0 bits, however little a guess by frequency has left."""
+    one = Scale(1.0, 1.0, steps_per_epoch=10, guess=0.13 * BIT)
+    found = diagnose(run(0.05, 0.01, 0.0004, 0.0001, every=50), one, over=True)
+    assert found is not None
+    assert found.kind == "level"
+    assert "0.00 bits per character, nothing is left to learn" in found.sentence
+
+
+def test_a_text_without_pattern_levels_off_at_its_frequencies() -> None:
+    noise = Scale(1.0, 1.0, steps_per_epoch=10, guess=8 * BIT)
+    found = diagnose(run(8.01, 8.0, 8.0, 8.0, every=50), noise, over=True)
+    assert found is not None
+    assert "levelled off at held-out 8.00 bits" in found.sentence
+    assert "the text may have no other pattern" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (10, "1 pass"),
+        (24, "2.4 passes"),
+        (3, "0.3 passes"),
+        (0.04, "0.004 passes"),
+        (247, "25 passes"),
+        (10**5, "10,000 passes"),
+    ],
+)
+def test_passes(steps: int, said: str) -> None:
+    assert passes(steps, 10) == said
 
 
 def test_the_scale_is_that_of_people() -> None:
@@ -101,7 +189,7 @@ def watched(reports: list[Progress], earlier: list[Reading] | None = None) -> tu
 COURSE = [(5, None), (10, 4.0), (15, 4.0), (20, 3.0), (30, 3.1), (34, 3.1), (40, 3.2), (50, 3.3), (60, 3.4)]
 
 
-def test_evaluations_are_taken_once_and_memorising_is_said_once() -> None:
+def test_evaluations_are_taken_once_and_overfitting_is_said_once() -> None:
     reports = [report(step, held_out, 4.0 - step / 20) for step, held_out in COURSE]
     watch, said, seen = watched(reports)
     assert [reading.step for reading in watch.readings] == [10, 20, 30, 40, 50, 60]
@@ -109,7 +197,7 @@ def test_evaluations_are_taken_once_and_memorising_is_said_once() -> None:
     assert "since epoch 2 (6.00 to 6.40" in said[0]  # at step 40, when two evaluations had no new best
     assert {(one.characters_per_token, one.bytes_per_token) for one in seen} == {(0.5, 1.5)}
     assert [one.step for one in seen] == [step for step, _ in COURSE]
-    assert [one.diagnosis for one in seen] == [None] * 6 + ["memorising"] * 3
+    assert [one.diagnosis for one in seen] == [None] * 6 + ["overfitting"] * 3
     found = watch.end()
     assert found is not None
     assert found.sentence == said[1]
@@ -121,7 +209,7 @@ def test_what_the_last_evaluation_said_is_not_said_again() -> None:
     watch, said, _ = watched([report(step, held_out, 4.0 - step / 20) for step, held_out in late])
     found = watch.end()
     assert found is not None
-    assert found.kind == "memorising"
+    assert found.kind == "overfitting"
     assert len(said) == 1
 
 
@@ -129,7 +217,7 @@ def test_a_run_that_goes_on_remembers_its_evaluations() -> None:
     earlier = run(4.0, 3.0, 3.05, 3.3)
     watch, said, _ = watched([report(31, None, 2.0), report(40, 3.2, 1.9)], earlier)
     assert [reading.step for reading in watch.readings] == [10, 20, 30, 40]
-    assert "memorising" in said[0]
+    assert "overfitting" in said[0]
     over, said, _ = watched([], earlier)  # nothing was left to do
     assert over.end() is not None
     assert over.readings == earlier

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -142,11 +141,10 @@ def test_edited_checkpoints_go_on_or_are_refused_in_one_line(standing: Standing)
     trained, batch = model(), text_batches(tokens(), settings).at(10)
     optimizer = build_optimizer(trained, settings)
     before = {key: tensor.clone() for key, tensor in trained.state_dict().items()}
-    counts, slowest = Counter[str](), 0.0
+    counts = Counter[str]()
     for seed in range(EDITS):
         edit, chance = EDITING[seed % len(EDITING)], random.Random(seed)
         tensors, document = edited(standing, edit, chance)
-        began = time.process_time()
         try:
             position = unpack(tensors, document, trained, optimizer)
         except InputError as error:
@@ -161,8 +159,6 @@ def test_edited_checkpoints_go_on_or_are_refused_in_one_line(standing: Standing)
             optimizer.step()
             trained.load_state_dict(before)
             optimizer = build_optimizer(trained, settings)
-        slowest = max(slowest, time.process_time() - began)
-    assert slowest < 5
     assert counts["number taken"] > counts["number refused"] > 0  # of numbers only a step's and a generator's are held
     for edit in EDITING:
         assert counts[f"{edit.__name__} refused"] > (0 if edit in (number, rows) else EDITS // 10), counts

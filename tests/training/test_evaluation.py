@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,3 +109,9 @@ def test_sizes_below_one_are_refused() -> None:
         evaluate(model(), tokens(9), columns=0)
     with pytest.raises(InputError, match="chunk=0"):
         evaluate(model(), tokens(9), chunk=0)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(9), torch.ones(9) / 2, [1.5, 2.0], np.zeros((3, 3), int), "text"], ids=str)
+def test_held_out_data_that_is_no_ids_is_refused(wrong: Any) -> None:
+    with pytest.raises(InputError, match=r"^held-out data of shape .*: expected token ids \(N,\)$"):
+        evaluate(model(), wrong)

@@ -33,7 +33,7 @@ def test_kills_at_random_moments_change_nothing(whole: Path, tmp_path: Path) -> 
 
 def test_signals_save_the_step_under_way_and_say_how_to_go_on(whole: Path, tmp_path: Path) -> None:
     steps = [0]
-    for number, code, after in ((signal.SIGINT, 130, 60), (signal.SIGTERM, 143, 200)):
+    for number, code, after in ((signal.SIGINT, 130, 60), (signal.SIGTERM, 143, 150), (signal.SIGHUP, 129, 250)):
         process = start(tmp_path, "--checkpoint-seconds", "1000")
         wait_for_step(process, tmp_path, after)
         process.send_signal(number)
@@ -42,6 +42,7 @@ def test_signals_save_the_step_under_way_and_say_how_to_go_on(whole: Path, tmp_p
         assert said == (
             f"stopped at step {steps[-1]} of 400, saved in {tmp_path}: give the same command again to go on\n"
         )
-    assert steps[0] < steps[1] < steps[2] < 400
+    assert steps == sorted(set(steps))
+    assert steps[-1] < 400
     finish(start(tmp_path, "--checkpoint-seconds", "1000"))
     assert_same_run(whole, tmp_path)

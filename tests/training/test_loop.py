@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(in_gradient: bool, w
         train(Exploding(8, in_gradient=in_gradient), text_batches(tokens(), settings), settings, run=Run(tmp_path))
     line = str(caught.value)
     assert "learning rate 0.25" in line
-    assert "try a lower lr such as 0.025" in line
+    assert "try a lower lr such as 0.003" in line
     assert "the checkpoint of step 6 stays in" in line
     assert "\n" not in line
     with pytest.raises(InputError, match="step 9"):  # resumed at step 6, with a model that fails three steps later
@@ -287,3 +288,84 @@ def test_bfloat16_is_refused_with_the_reason() -> None:
     settings = config(precision="bfloat16")
     with pytest.raises(InputError, match=r"bfloat16.*meta"):
         train(model().to("meta"), text_batches(tokens(), settings), settings)
+
+
+class Odd:
+    """Batches whose targets are made odd."""
+
+    per_epoch = 4
+
+    def __init__(self, odd: Any) -> None:
+        self._odd = odd
+
+    def at(self, step: int) -> Any:
+        batch = text_batches(tokens(400), config()).at(step)
+        return replace(batch, targets=self._odd(batch.targets))
+
+    def shard(self, rank: int, world: int) -> Odd:
+        return self
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        (
+            lambda targets: targets.float(),
+            r"targets of shape .* and type torch.float32: expected \(\d+, \d+\) integers",
+        ),
+        (lambda targets: targets[:2], r"targets of shape \(2, \d+\)"),
+        (lambda targets: targets + 1000, "targets hold the id 1\\d\\d\\d: expected 0 to"),
+        (
+            lambda targets: torch.full_like(targets, -100),
+            "the batch of step 1 asks for nothing: all its targets are -100",
+        ),
+    ],
+)
+def test_targets_that_cannot_be_learnt_are_named(odd: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said) as refusal:
+        train(model(), Odd(odd), config(steps=2, warmup_steps=0))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "odd", [lambda targets: targets.int(), lambda targets: targets.numpy()], ids=["int32", "array"]
+)
+def test_integers_of_any_kind_are_targets(odd: Any) -> None:
+    settings, plain, other = config(steps=2, warmup_steps=0), model(), model()
+    train(plain, text_batches(tokens(400), settings), settings)
+    train(other, Odd(odd), settings)
+    assert same(weights(plain), weights(other))
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_callers_modes_do_not_hold_inside(mode: Any) -> None:
+    settings, plain, other = config(steps=4, warmup_steps=0), model(), model()
+    batches = text_batches(tokens(400), settings)
+    train(plain, batches, settings, held_out=HELD_OUT)
+    with mode():
+        train(other, batches, settings, held_out=HELD_OUT)
+        assert not torch.is_grad_enabled()
+    assert same(weights(plain), weights(other))
+
+
+def test_models_that_cannot_learn_and_arguments_that_are_others_are_refused() -> None:
+    settings = config(steps=2, warmup_steps=0)
+    batches = text_batches(tokens(400), settings)
+    frozen = model().requires_grad_(False)
+    with torch.inference_mode():
+        unwatched = model()
+    wrong: Any
+    for wrong, said in (
+        (frozen, "has no parameter to train"),
+        (unwatched, r"was made under torch\.inference_mode\(\)"),
+        (model().to("meta"), "is on the meta device"),
+        (nn.Linear(2, 3), r"should be a longhold\.models\.SequenceModel, got Linear"),
+    ):
+        with pytest.raises(InputError, match=said):
+            train(wrong, batches, settings)
+    for wrong in (tokens(400), None, [1, 2]):
+        with pytest.raises(InputError, match=r"batches should be addressed by step, such as text_batches"):
+            train(model(), wrong, settings)
+    for wrong in (None, {"steps": 2}):
+        with pytest.raises(InputError, match=r"should be a longhold\.training\.TrainConfig"):
+            train(model(), batches, wrong)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from longhold.errors import InputError
-from longhold.training.metrics import JsonLines, TensorBoard
+from longhold.training.metrics import JsonLines, TensorBoard, entry_of
 
 
 def test_lines_after_the_position_are_cut_off(tmp_path: Path) -> None:
@@ -26,6 +26,19 @@ def test_lines_after_the_position_are_cut_off(tmp_path: Path) -> None:
     second.close()
     read = [json.loads(line) for line in path.read_text().splitlines()]
     assert read == [{"step": 1, "loss": 0.1}, {"step": 2, "loss": 0.3, "held_out": None}]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"null", b"[1]", b"3", b"{}", b'{"loss": 1}', b'{"step": null}', b'{"step": "3"}', b'{"step": true}',
+     b'{"step": 1, "loss": [2]}', b'{"step": 1, "loss": 1e999}', b'{"step": 1, "lo', b"\xff\x00", b"[" * 100_000],
+)  # fmt: skip
+def test_a_line_that_is_no_entry_tells_nothing(line: bytes) -> None:
+    assert entry_of(line) is None
+
+
+def test_a_line_that_is_an_entry_is_read() -> None:
+    assert entry_of(b'{"step": 3, "loss": 0.5, "held_out": null}') == {"step": 3, "loss": 0.5}
 
 
 def test_a_new_run_begins_with_an_empty_file(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from longhold.errors import InputError
 from longhold.models.language_model import LanguageModelConfig
 from longhold.training import fitted_config, preset, text_batches, train
+from longhold.training.presets import candidates
 from tests.training.program import tokens
 
 
@@ -79,38 +82,40 @@ def test_awd_ties_locks_drops_and_averages(cell: str, characters: int) -> None:
     assert chosen.model_config(80).with_hidden_size(24).build().output.in_features == 24
 
 
-def test_time_decides_the_width_of_a_short_text() -> None:
-    chosen = [preset(160_000, "cpu", 2, seconds=seconds) for seconds in (10, 120, 600)]
-    assert [one.hidden_size for one in chosen] == [256, 256, 512]
-    assert [bool(one.regularisation) for one in chosen] == [False, True, True]
-    assert [one.config.lr for one in chosen] == sorted((one.config.lr for one in chosen), reverse=True)
-    assert "passes" not in chosen[0].sentence
-    assert chosen[2].sentence.endswith("since 600 s are enough for some 23 passes.")
-    assert preset(160_000, "cpu", 2) == chosen[0]
+def shapes(characters: int, device: str = "cpu", cores: int = 2, **given: Any) -> list[tuple[int, int, bool]]:
+    """Width, layers and whether it is regularised, of all that a budget may be spent on."""
+    offered = [one.preset for one in candidates(characters, device, cores, **given)]
+    return [(one.hidden_size, one.num_layers, bool(one.regularisation)) for one in offered]
 
 
-def test_more_cores_and_fewer_ids_make_more_passes() -> None:
-    assert preset(160_000, "cpu", 8, seconds=150).hidden_size == 512
-    assert preset(160_000, "cuda", 1, seconds=60).hidden_size == 512
-    assert not preset(800_000, "cpu", 2, seconds=600, vocab_size=4000).regularisation
-    deep, flat = (preset(800_000, "cpu", 2, seconds=600, vocab_size=vocab_size) for vocab_size in (60, 10_000))
-    assert (deep.num_layers, flat.num_layers) == (2, 1)
-    assert preset(800_000, "cpu", 8, seconds=900, vocab_size=60).regularisation
+def test_a_short_text_is_offered_more_for_more_time() -> None:
+    assert shapes(2_700) == [(256, 1, True), (128, 1, False)]
+    assert shapes(160_000) == [(512, 1, True), (256, 1, True), (256, 1, False)]
+    assert shapes(900_000) == [(512, 1, True), (256, 2, False), (256, 1, True), (256, 1, False)]
+    rates = [one.preset.config.lr for one in candidates(160_000, "cpu", 2)]
+    assert rates == sorted(rates)
+    for characters in (2_700, 160_000, 900_000):
+        offered = candidates(characters, "cpu", 2)
+        assert offered[-1] == (preset(characters, "cpu", 2), 0)
+        assert all(one.steps >= offered[-1].preset.config.steps for one in offered[:-1])
+        assert all("pass" not in one.preset.sentence for one in offered)
 
 
-def test_ids_that_are_looked_up_take_no_time() -> None:
-    assert preset(1_000_000, "cpu", 2, seconds=300, vocab_size=1500).num_layers == 1
-    assert preset(1_000_000, "cpu", 2, seconds=300, vocab_size=512).num_layers == 2
+def test_a_long_text_is_offered_smaller_batches_for_less_time() -> None:
+    assert shapes(10**7, cores=2) == [(256, 2, False)]
+    assert shapes(10**7, cores=16) == [(512, 2, False), (256, 2, False)]
+    assert shapes(10**9, "cuda", 1) == [(1024, 2, False), (512, 2, False), (256, 2, False)]
+    assert shapes(10**9, "cuda", 1, hidden_size=300) == [(300, 2, False)] * 3
+    batches = [one.preset.config.batch_size for one in candidates(10**9, "cuda", 1)]
+    assert batches == [128, 64, 16]
+    assert [one.steps for one in candidates(10**9, "cuda", 1)] == [1000, 1000, 0]
 
 
 def test_what_a_person_decided_stays() -> None:
-    assert not preset(160_000, "cpu", 2, recipe="standard", seconds=600).regularisation
+    assert shapes(160_000, recipe="standard") == [(256, 1, False)]
+    assert shapes(900_000, recipe="standard") == [(256, 2, False), (256, 1, False)]
+    assert shapes(160_000, recipe="awd") == [(512, 1, True), (256, 1, True), (256, 1, True)]
     assert preset(160_000, "cpu", 2, recipe="awd").regularisation
-    assert preset(160_000, "cpu", 2, hidden_size=300, seconds=600).hidden_size == 300
+    assert shapes(160_000, hidden_size=300) == shapes(160_000, hidden_size=300, sized=True) == [(300, 1, False)]
+    assert shapes(160_000, sized=True) == [(256, 1, False)]
     assert preset(160_000, "cpu", 2, hidden_size=600).config.lr < preset(160_000, "cpu", 2, hidden_size=300).config.lr
-
-
-def test_a_text_that_is_long_gets_its_size_whatever_the_time() -> None:
-    assert preset(2_000_000, "cpu", 2, seconds=10**6) == preset(2_000_000, "cpu", 2)
-    assert preset(1_999_999, "cpu", 2, seconds=10**6) != preset(1_999_999, "cpu", 2)
-    assert preset(10**7, "cpu", 2, seconds=600) == preset(10**7, "cpu", 2)

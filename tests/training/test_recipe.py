@@ -17,9 +17,11 @@ from longhold.data.corpora import Corpus
 from longhold.data.tokenizers import CharTokenizer
 from longhold.errors import InputError
 from longhold.models.language_model import LanguageModelConfig
-from longhold.training import Interrupted, Progress, evaluate
-from longhold.training.plan import Begun, Spent, TextOptions
+from longhold.training import Diverged, Interrupted, Progress, evaluate
+from longhold.training.plan import Begun, Spent, TextOptions, _leg
 from longhold.training.recipe import TrainedText, train_text
+from longhold.training.run import Run
+from longhold.training.session import Session
 
 WORDS = ["the", "a", "time", "traveller", "machine", "night", "day", "found", "lost", "saw", "and", "of", "in", "grey"]
 
@@ -96,7 +98,7 @@ def test_small_and_repeated_texts_are_told() -> None:
     assert any("repeats, word for word" in sentence for sentence in said)
     assert any("held-out text also stands in the training text" in sentence for sentence in said)
     _, said, _ = trained(story(12_000), training={"steps": 2})
-    assert len(said) == 1
+    assert [sentence.partition(":")[0] for sentence in said[1:]] == ["too short to judge"]
 
 
 def test_notes_of_the_corpus_are_passed_on() -> None:
@@ -169,7 +171,7 @@ def test_more_time_goes_on_from_the_weights_and_never_ends_worse() -> None:
     assert any(sentence.startswith("goes on with the LSTM, 1 x 16 units") for sentence in said)
 
     second.model.load_state_dict(weights)
-    worse, said, _ = going_on(first, training={"lr": 2.0, "steps": 4, "evaluate_every": 1})
+    worse, said, _ = going_on(first, training={"lr": 0.3, "steps": 4, "evaluate_every": 1})
     assert not worse.improved
     assert worse.held_out_bits == pytest.approx(first.held_out_bits)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in worse.model.state_dict().items())
@@ -251,3 +253,100 @@ def test_a_leg_stopped_before_it_is_better_keeps_nothing(tmp_path: Path) -> None
     begun = Begun(first.model, first.tokenizer)
     bad = options(hidden_size=None, training={"steps": 9, "evaluate_every": 1, "log_every": 1, "lr": 2.0})
     assert stopped_at(3, options=bad, begun=begun, folder=tmp_path) == []
+
+
+def test_what_diverges_from_the_first_is_raised_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match="learning rate 1000") as caught:
+        trained(folder=tmp_path, training={"lr": 1000.0, "warmup_steps": 0, "checkpoint_every": 1})
+    line = str(caught.value)
+    assert "\n" not in line
+    assert "nothing is kept, since no evaluation was better than how frequent each character is" in line
+    found, _, _ = trained(folder=tmp_path)  # the folder is free for other settings
+    assert found.diagnosis is None or found.diagnosis.kind != "diverged"
+
+
+class Breaking:
+    """Breaks a weight of the model in training, after so many reports that had an evaluation."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+        advance = Session.advance
+
+        def broken(session: Session) -> None:
+            advance(session)
+            if session.counters.step == step:
+                with torch.no_grad():
+                    next(session.model.parameters()).fill_(math.nan)
+
+        monkeypatch.setattr(Session, "advance", broken)
+
+
+def test_what_had_learnt_something_is_kept_and_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole, _, _ = trained(training={"steps": 24})
+    Breaking(monkeypatch, 20)
+    found, said, _ = trained(folder=tmp_path)
+    assert found.diagnosis is not None
+    assert found.diagnosis.kind == "diverged"
+    assert said[-1] == found.diagnosis.sentence
+    assert said[-1].startswith("diverged: the training loss became nan at step 21 (learning rate")
+    assert "the weights of step 18 were kept" in said[-1]
+    assert found.result.best_step == 18
+    tail = corpus().text[found.characters :]
+    assert found.result.held_out == evaluate(found.model, found.tokenizer.encode(tail))
+    assert found.held_out_bits > whole.held_out_bits
+    assert found.sample is not None
+    again, said, _ = trained(folder=tmp_path)
+    assert again.diagnosis is not None
+    assert again.diagnosis.kind == "diverged"
+    for name, tensor in found.model.state_dict().items():
+        assert torch.equal(tensor, again.model.state_dict()[name])
+
+
+@pytest.mark.parametrize("lr", [1000.0, 1e30])
+def test_a_model_that_diverges_as_it_goes_on_is_as_it_was(lr: float) -> None:
+    first, _, _ = trained()
+    weights = {name: tensor.clone() for name, tensor in first.model.state_dict().items()}
+    with pytest.raises(Diverged, match="the model stays as it was") as caught:
+        going_on(first, training={"lr": lr, "warmup_steps": 0})
+    assert f"{first.held_out_bits:.2f} bits" in str(caught.value)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in first.model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("text", "bits"),
+    [("a" * 2000, 0.0), ("".join(random.Random(0).choices("abcdefghijklmnop", k=4000)), 4.0)],
+    ids=["one character", "noise"],
+)
+def test_texts_with_nothing_or_all_to_learn_do_not_diverge(text: str, bits: float) -> None:
+    found, said, _ = trained(text, training={"steps": 120, "evaluate_every": 20, "lr": 0.01})
+    assert found.held_out_bits == pytest.approx(bits, abs=0.1)
+    assert found.diagnosis is not None
+    assert found.diagnosis.kind == ("level" if bits == 0 else "learnt little")
+    assert "levelled off" in said[-1]
+
+
+def test_a_prompt_in_the_words_of_the_text() -> None:
+    found, _, _ = trained("今天下雨，我在家。今天不去，明天再说。" * 60)
+    assert found.opening == "今天"
+
+
+def test_a_network_beyond_the_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    for values in ({"hidden_size": 16_000_000}, {"num_layers": 1000, "hidden_size": 50_000},
+                   {"model": {"embedding_size": 16_000_000}, "hidden_size": 4096}):  # fmt: skip
+        with pytest.raises(InputError, match=r"parameters, takes at least [0-9,.]+ GB of memory, and there are"):
+            trained(**values)
+    monkeypatch.setattr("longhold.models.memory.free_memory", lambda device: 800_000)
+    with pytest.raises(InputError, match=r"batch_size=64 with sequence_length=32 on LSTM, 1 x 32 units takes at least"):
+        trained(
+            hidden_size=32, training={"batch_size": 64, "sequence_length": 32, "optimizer": "sgd", "weight_decay": 0}
+        )
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"leg": "1"}, {"leg": True}, {"leg": -1}, {"leg": 1.5}, {"leg": 1, "before": 3}, {"leg": 1, "before": {"a": 1}},
+     {"leg": 1, "before": {"steps": "x"}}, {"leg": 1, "before": [1]}],
+)  # fmt: skip
+def test_a_plan_that_was_edited_does_not_go_on(facts: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps({"facts": facts, "training": {}}))
+    with pytest.raises(InputError, match="was edited"):
+        _leg(Run(tmp_path), Spent())

@@ -50,6 +50,8 @@ def test_a_writer_writes_the_same_again() -> None:
     assert text.startswith("the ☃")
     assert text == writer.text(80) == writer.prime + "".join(writer.pieces(80))
     assert Writer(model, tokenizer, "the cat").text(80)[7:] != text[5:]
+    for length in range(80, 90):
+        assert "\ufffd" not in writer.text(length)
     with torch.no_grad():
         model.output.bias[0] += 1000
     assert writer.text(80) != text

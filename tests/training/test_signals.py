@@ -24,6 +24,30 @@ def test_the_first_signal_is_remembered(number: int) -> None:
     assert signal.getsignal(number) == before
 
 
+def test_of_a_closed_terminal_the_first_signal_is_remembered_and_the_others_are_nothing() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        with Interrupts() as interrupts:
+            for _ in range(3):
+                os.kill(os.getpid(), signal.SIGHUP)
+            assert interrupts.received == signal.SIGHUP
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert Interrupted("", signal.SIGHUP).exit_code == 129
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_whoever_asked_for_it_outlives_the_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+    try:
+        with Interrupts() as interrupts:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert interrupts.received is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_second_ctrl_c_stops_at_once() -> None:
     with Interrupts() as interrupts:
         os.kill(os.getpid(), signal.SIGINT)

@@ -7,11 +7,12 @@ import subprocess
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from longhold.errors import InputError
+from longhold.training.diagnosis import Kind
 from longhold.web.texts import Texts
 
 ROOM = Path(str(files("longhold.web"))) / "assets"
@@ -178,15 +179,28 @@ def told(last: dict[str, Any], language: str = "en") -> Any:
 
 @needs_node
 def test_events_add_up_and_are_said_in_words() -> None:
-    line, words, best, training, count = told({"diagnosis": "memorising"})
+    line, words, best, training, count = told({"diagnosis": "overfitting"})
     assert line == (
         "Step 20 of 40 · 10 s left · 1,235 characters a second · training 3.00, held-out 3.50 bits per character"
     )
     assert words == (
-        "Training. It is memorising: held-out bits have risen since step 30 (3.25 to 3.75) while it learns the "
-        "training text (2.00). The best is kept."
+        "Training. Overfitting: held-out bits have risen since step 30 (3.25 to 3.75) while training bits fall (2.00). "
+        "The best is kept."
     )
     assert (best, training, count) == ([30, 3.25], 2.5, 4)
+
+
+DONE = {"state": "done", "model": 1, "best": 3.25, "words": 0.5, "early": False}
+
+
+@needs_node
+@pytest.mark.parametrize("language", ["en", "zh-Hans"])
+def test_every_diagnosis_has_its_own_words(language: str) -> None:
+    done = {"state": "done", "model": 1, "best": 3.25, "words": 0.5, "early": False}
+    plain = told({**done, "diagnosis": None}, language)[1]
+    said = {told({**done, "diagnosis": kind}, language)[1] for kind in get_args(Kind)}
+    assert len(said) == len(get_args(Kind))
+    assert all(len(words) > len(plain) + 8 for words in said)
 
 
 @needs_node
@@ -197,11 +211,13 @@ def test_events_add_up_and_are_said_in_words() -> None:
         ({"state": "stopped"}, "zh-Hans", "还没有可保留的模型"),
         ({"state": "failed", "error": "no disk"}, "en", "It failed: no disk"),
         (
-            {"state": "done", "model": 1, "best": 3.25, "words": 0.5, "early": True, "diagnosis": "learnt little"},
+            {**DONE, "words_unit": "words", "early": True, "diagnosis": "learnt little"},
             "en",
-            "Done in 61 s: 3.25 bits per character on text it never saw. 50 % of the words it writes are words of the "
+            "Done in 61 s: 3.25 bits per character on text it never saw. 50 % of the words it writes occur in the "
             "text. It ended early, since held-out bits no longer fell. It has learnt little",
         ),
+        ({**DONE, "words_unit": "pairs of characters"}, "en", "50 % of the pairs of characters it writes occur"),
+        ({**DONE, "words_unit": "pairs of characters"}, "zh-Hans", "它写出的相邻两字有 50 % 在文本中出现过。"),
     ],
 )
 def test_the_end_is_said_in_words(last: dict[str, Any], language: str, expected: str) -> None:

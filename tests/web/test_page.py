@@ -9,20 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from longhold.text import TextModel
 from tests.web.small import TEXT, assert_accessible, text_model
 
 Page = Any
 
 
+def forgetful(model: TextModel) -> None:
+    """Make a gated model forget within a step or two."""
+    with torch.no_grad():
+        for name, parameter in model.model.named_parameters():
+            if "weight_hh" in name:
+                parameter.mul_(0.02)
+            if "bias_hh" in name:
+                parameter.sub_(3)
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """A server with an LSTM, an RNN and a GRU; the list holds the address that opens it next."""
+    """A server with an LSTM, an RNN and a forgetful GRU; the list holds the address that opens it next."""
     folder = tmp_path_factory.mktemp("page")
     files: list[Path] = []
     for cell in ("lstm", "rnn", "gru"):
         files.append(folder / f"{cell}.safetensors")
-        text_model(cell, hidden_size=12).save(files[-1])
+        model = text_model(cell, hidden_size=12)
+        if cell == "gru":
+            forgetful(model)
+        model.save(files[-1])
     command = [sys.executable, "-m", "longhold", "ui", *map(str, files), "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
@@ -112,6 +127,41 @@ def test_typing_marks_every_character_and_tells_its_surprise(opened: Any) -> Non
     shown = float(page.locator(".strip-number").first.inner_text().replace("−", "-"))
     assert shown == pytest.approx(float(trace.gates.i[1, 3, 0]), abs=0.006)
     assert page.locator(".strip").count() == 6
+
+
+def test_the_last_character_is_chosen_until_a_person_chooses(opened: Any) -> None:
+    page = opened()
+    alone(page)
+    at = "document.querySelector('.marks').getAttribute('aria-valuenow')"
+    assert page.evaluate(at) == page.locator(".marks").get_attribute("aria-valuemax") != "1"
+    type_text(page, "said no")
+    assert page.evaluate(at) == "7"
+    page.locator("#lag").scroll_into_view_if_needed()
+    until(page, "document.querySelector('#lags .note')?.innerText.includes('“o”')")
+    type_text(page, "said so " * 300)
+    assert page.evaluate(at) == "2400"
+    ends = "document.querySelector('.marks').getBoundingClientRect().bottom"
+    assert page.evaluate(f"document.querySelector('.mark.chosen').getBoundingClientRect().bottom <= {ends}")
+    page.click(".mark[data-index='2399']")
+    type_text(page, "said not")
+    page.click(".mark[data-index='2']")
+    type_text(page, "said nothing")
+    assert page.evaluate(at) == "3"
+
+
+def test_a_reading_that_is_overtaken_does_not_say_that_it_is_done(opened: Any) -> None:
+    page = opened()
+    alone(page)
+    slow: list[Any] = []
+    page.route("**/api/trace", lambda route: slow.append(route))
+    page.fill("#text", "the first")
+    while not slow:
+        page.wait_for_timeout(20)
+    page.fill("#text", "another")
+    slow.pop().continue_()  # its answer comes while the typing has not paused
+    page.unroute("**/api/trace")
+    settled(page)
+    assert page.locator("#readings .mark").all_inner_texts() == list("another")
 
 
 def test_the_keyboard_does_what_the_pointer_does(opened: Any) -> None:
@@ -220,6 +270,30 @@ def test_units_are_found_and_mark_the_text(opened: Any) -> None:
     until(page, "document.querySelectorAll('#readings .u4, #readings .u-4').length > 0")
     assert page.locator("#by-unit").is_checked()
     assert "from" in page.locator("#legend").inner_text()
+
+
+def axes(page: Page, part: str) -> list[list[str]]:
+    """What stands at the axes of each plot."""
+    plots = page.locator(f"#{part} svg[role=img]").all()
+    return [plot.locator("text").all_text_contents() for plot in plots]
+
+
+def test_models_side_by_side_have_the_same_axes(opened: Any) -> None:
+    page = opened()
+    page.select_option("#beside", "2")
+    type_text(page, "said no")
+    page.locator("#lag").scroll_into_view_if_needed()
+    until(page, "document.querySelectorAll('#lags svg[role=img]').length === 2")
+    first, second = axes(page, "lag")
+    assert first == second
+    assert sum("10⁻" in label for label in first) > 2  # the forgetful one's gradients are many times smaller
+    page.locator("#constants").scroll_into_view_if_needed()
+    until(page, "document.querySelectorAll('#times svg[role=img]').length === 4")
+    times = axes(page, "constants")
+    assert times == times[:1] * 4
+    page.click("label[for=by-gradient]")
+    until(page, "document.querySelectorAll('#readings .mark.s5').length > 1")
+    assert re.search(r"lstm: 100 % is \S+ nats per unit; gru: 100 % is \S+ nats", page.inner_text("#legend"))
 
 
 def test_two_models_stand_side_by_side_and_are_walked_together(opened: Any) -> None:

@@ -1,6 +1,7 @@
 """Addresses, announcements and the real server on its socket."""
 
 import http.client
+import os
 import re
 import signal
 import socket
@@ -16,7 +17,16 @@ from longhold.data import Corpus
 from longhold.errors import InputError
 from longhold.web.app import application
 from longhold.web.guard import Keys
-from longhold.web.serve import ServeConfig, Server, announcement, bind, hosts, serve, uvicorn_config
+from longhold.web.serve import (
+    ServeConfig,
+    Server,
+    _ended_with_the_terminal,
+    announcement,
+    bind,
+    hosts,
+    serve,
+    uvicorn_config,
+)
 from longhold.web.studio import Studio
 from longhold.web.trainer import Trainer
 from tests.web.small import text_model
@@ -138,3 +148,22 @@ def test_a_server_that_ends_ends_its_training_and_its_streams(
     assert training.state == "failed"
     assert list(tmp_path.iterdir()) == []
     assert "timeout graceful" not in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP here")
+def test_a_closed_terminal_ends_the_server_in_order() -> None:
+    server = Server(uvicorn_config(None), Trainer(Studio([])))
+    before, passed_on = signal.getsignal(signal.SIGHUP), []
+    signal.signal(signal.SIGHUP, lambda number, frame: passed_on.append(number))
+    try:
+        with _ended_with_the_terminal(server):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert server.should_exit
+            assert passed_on == []
+        assert passed_on == [signal.SIGHUP]
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with _ended_with_the_terminal(unasked := Server(uvicorn_config(None), Trainer(Studio([])))):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not unasked.should_exit
+    finally:
+        signal.signal(signal.SIGHUP, before)

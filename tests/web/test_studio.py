@@ -11,11 +11,14 @@ import torch
 from starlette.testclient import TestClient
 from torch.nn import functional as F
 
+from longhold.data.lines import as_read
+from longhold.data.tokenizers import CharTokenizer
 from longhold.errors import InputError
 from longhold.inspection import text_properties, time_constants, unit_scores
 from longhold.inspection.calibration import DelayLine
+from longhold.models import LanguageModelConfig
 from longhold.text import TextModel
-from longhold.web.studio import KEPT, LONGEST_TEXT, Studio, numeral
+from longhold.web.studio import KEPT, LONGEST_TEXT, OWN_SAMPLE, SAMPLES, Studio, numeral
 from tests.web.small import OWN, TEXT, ask, client_of, refused, text_model
 
 
@@ -49,6 +52,27 @@ def test_what_is_there(client: TestClient) -> None:
     assert told["models"][0]["parameters"] == sum(p.numel() for p in text_model().model.parameters())
 
 
+def model_of(text: str) -> TextModel:
+    tokenizer = CharTokenizer.train(text)
+    return TextModel(LanguageModelConfig(cell="gru", hidden_size=4, vocab_size=tokenizer.vocab_size).build(), tokenizer)
+
+
+def test_the_text_to_open_with_is_one_that_the_model_can_spell() -> None:
+    def samples(model: TextModel) -> dict[str, str]:
+        found = Studio([("it", model)]).about()["models"][0]["samples"]
+        assert found.keys() == SAMPLES.keys()
+        return dict(found)
+
+    english, chinese = (model_of(SAMPLES[language] * 3) for language in ("en", "zh-Hans"))
+    assert set(samples(english).values()) == {SAMPLES["en"]}
+    assert set(samples(chinese).values()) == {SAMPLES["zh-Hans"]}
+    assert samples(model_of("".join(SAMPLES.values()) * 3)) == SAMPLES
+    russian = model_of("На берегу пустынных волн стоял он, дум великих полн. " * 3)
+    own = set(samples(russian).values())
+    assert own == {"".join(russian.write(length=OWN_SAMPLE, seed=0))}
+    assert own.isdisjoint(SAMPLES.values())
+
+
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_a_trace_has_the_pieces_and_their_surprise(client: TestClient, index: int) -> None:
     text = TEXT + "Ω🙂é"
@@ -62,6 +86,13 @@ def test_a_trace_has_the_pieces_and_their_surprise(client: TestClient, index: in
     assert told["bits_per_character"] == near(float(expected.bits.sum()) / len(text))
     assert told["bits_per_byte"] == near(float(expected.bits.sum()) / len(text.encode()))
     assert told["unknown"] == ["Ω", "🙂", "é"]
+
+
+def test_line_ends_are_read_as_training_reads_them(client: TestClient) -> None:
+    plain, other = TEXT * 120, TEXT.replace("\n", "\r\n") * 120
+    traces = [ask(client, "trace", model=0, text=text) for text in (plain, other)]
+    assert {**traces[0], "trace": ""} == {**traces[1], "trace": ""}
+    assert ask(client, "units", model=0, text=plain) == ask(client, "units", model=0, text=other)
 
 
 def test_a_step_has_the_odds_before_and_after_and_every_number(
@@ -179,6 +210,14 @@ def test_the_model_goes_on_with_the_text(client: TestClient) -> None:
     assert job["text"] == "".join(text_model().write(TEXT, length=40, temperature=0))
 
 
+def test_what_the_model_goes_on_with_is_utf8() -> None:
+    client = client_of(text_model())
+    ask(client, "write", model=0, text=TEXT, length=300, temperature=2)
+    text = written(client)["text"]
+    assert "\ufffd" not in text
+    assert any(len(character.encode()) == 4 for character in text)
+
+
 def test_a_job_can_be_stopped_and_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def write(model: TextModel, *arguments: object, **options: object) -> Iterator[str]:
         while True:
@@ -228,7 +267,7 @@ def test_traces_that_are_too_old_are_forgotten(client: TestClient) -> None:
         ("step", {"trace": "nobody", "place": 0}, "read the text again"),
         ("write", {"model": 0, "length": 10**9}, "length=1000000000"),
         ("write", {"model": 7}, "model 7"),
-        ("write", {"model": 0, "temperature": 1e999}, "temperature"),
+        ("write", {"model": 0, "temperature": 1e999}, "not JSON"),
         ("units", {"model": 0, "text": "b" * (LONGEST_TEXT + 1)}, f"at most {LONGEST_TEXT}"),
     ],
 )
@@ -275,7 +314,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_read_like_any_other(client: TestClient, text: str) -> None:
     told = ask(client, "trace", model=0, text=text)
-    assert "".join(told["pieces"]) == text
+    assert "".join(told["pieces"]) == as_read(text)
     ask(client, "step", trace=told["trace"], place=told["tokens"] - 1)
 
 

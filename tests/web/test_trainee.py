@@ -43,6 +43,7 @@ def test_it_tells_how_it_goes_and_what_came_of_it(tmp_path: Path) -> None:
     assert min(report["held_out"] for report in reports if report["held_out"]) == pytest.approx(ended["best"])
     assert any(report["sample"] for report in reports)
     assert 0 <= ended["words"] <= 1
+    assert ended["words_unit"] == "words"
     model = longhold.load(tmp_path / "model.safetensors")
     assert model.facts.corpus == "squares.txt"
     assert model.facts.held_out_bits_per_character == pytest.approx(ended["best"])

@@ -73,7 +73,7 @@ def test_the_order_is_what_was_asked_and_reports_add_up(make: Callable[..., Trai
         assert (order["name"], order["cell"], order["budget_seconds"]) == ("diary.txt", "rnn", 90)
         step(1, sample="first")
         step(2, held_out=4.0)
-        step(3, held_out=4.0, diagnosis="memorising")
+        step(3, held_out=4.0, diagnosis="overfitting")
         step(10, held_out=3.5, training=2.5, left=0)
         keep()
         end("done", True, sample="last", diagnosis="level", best=3.5, words=0.5, early=False)

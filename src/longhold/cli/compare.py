@@ -25,6 +25,9 @@ def compare(
     encoding: Annotated[str | None, typer.Option(help="Of the texts; default: UTF-8, else detected.")] = None,
     seed: Annotated[int, typer.Option(help="Decides weights, windows and samples of the models of a text.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes, one thread each; default: one for each core.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over report files that longhold did not write.")
+    ] = False,
 ) -> None:
     """Train RNN, GRU and LSTM at equal size on your texts; against n-grams and xz; and on one-symbol recall.
 
@@ -42,4 +45,5 @@ def compare(
         "seed": seed,
         "workers": workers,
     }
-    run_comparison([load_corpus(source, encoding=encoding) for source in sources], options, output)
+    corpora = [load_corpus(source, encoding=encoding, leave_out=[output]) for source in sources]
+    run_comparison(corpora, options, output, force=force)

@@ -6,7 +6,7 @@ from pathlib import Path
 from longhold.cli.output import say
 from longhold.cli.studying import study_progress
 from longhold.data.corpora import Corpus
-from longhold.study.compare import STORE, CompareConfig, compare
+from longhold.study.compare import STORE, CompareConfig, compare, require_place
 from longhold.study.comparison_table import show_comparison
 
 
@@ -17,6 +17,7 @@ def run_comparison(
     *,
     name: str = "compare",
     command: str | None = None,
+    force: bool = False,
 ) -> None:
     """Compare, print the tables, say where the page lies.
 
@@ -24,10 +25,13 @@ def run_comparison(
         InputError: an option or a text cannot be used, or the folder cannot be written.
     """
     config = CompareConfig(**dict(options))  # type: ignore[arg-type]
+    require_place(corpora, folder, overwrite=force)
     for note in (note for corpus in corpora for note in corpus.notes):
         say(note)
     with study_progress(folder / STORE, "give the same command again") as watch:
-        compared = compare(corpora, folder, config, name=name, command=command, on_plan=say, on_progress=watch)
+        compared = compare(
+            corpora, folder, config, name=name, command=command, overwrite=force, on_plan=say, on_progress=watch
+        )
     show_comparison(compared.rows, compared.plan)
     files = compared.files
     beside = ", ".join(path.name for path in (files.markdown, files.rows, files.lines))

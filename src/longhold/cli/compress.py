@@ -18,12 +18,15 @@ def compress(
     from longhold.cli.compressing import as_text, bytes_from, no_clash, progress, summary, write_bytes
     from longhold.cli.output import say
     from longhold.compression import compress as compressed
+    from longhold.compression import usual_limit
     from longhold.text import load
 
     target = output or ("-" if file == "-" else f"{file}.lhtx")
-    no_clash(target, force)
+    no_clash(target, file, model, force)
     text_model, data = load(model), bytes_from(file)
     with progress("compressing") as on_progress:
         archive = compressed(text_model, data, on_progress=on_progress)
-    write_bytes(target, archive)
+    write_bytes(target, archive, force)
     say(summary(len(data), len(archive), as_text(data)))
+    if len(data) > usual_limit(len(archive)):
+        say(f"so much from so little: longhold decompress takes it with --limit {len(data)}")

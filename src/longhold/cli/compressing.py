@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from longhold.data.corpora import open_number
 from longhold.errors import InputError
-from longhold.models.file import atomic_write_bytes
+from longhold.files import UNKNOWN, require_output, write_file
 
 _SUFFIX = ".lhtx"
 
@@ -24,19 +25,20 @@ def bytes_from(file: str) -> bytes:
         raise InputError(f"cannot read {file!r}: {error.strerror}") from None
 
 
-def write_bytes(file: str, data: bytes) -> None:
+def write_bytes(file: str, data: bytes, force: bool) -> None:
     """`data` to a file, whole or not at all, or to standard output for `-`."""
     if file == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     else:
-        atomic_write_bytes(file, data)
+        write_file(file, data, UNKNOWN, overwrite=force)
 
 
-def no_clash(file: str, force: bool) -> None:
-    """`InputError` if the file is there and may not be written over."""
-    if file != "-" and not force and Path(file).exists():
-        raise InputError(f"{file!r} is there already; give another name with -o, or --force to write over it")
+def no_clash(file: str, source: str, model: Path, force: bool) -> None:
+    """`InputError` if the file cannot be written, is there and may not be written over, or is what is read."""
+    if file != "-":
+        read = open_number(sys.stdin) if source == "-" else (source,)
+        require_output(file, UNKNOWN, inputs=[*read, model], overwrite=force)
 
 
 def unpacked_name(archive: str) -> str:

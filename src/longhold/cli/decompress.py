@@ -16,6 +16,12 @@ def decompress(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Most bytes that may come out; default: 1,000 times the archive's size, at least 2^18."
+        ),
+    ] = None,
 ) -> None:
     """Get back what `longhold compress` was given, checked byte for byte by its SHA-256."""
     from longhold.cli.compressing import bytes_from, no_clash, progress, unpacked_name, write_bytes
@@ -24,9 +30,9 @@ def decompress(
     from longhold.text import load
 
     target = output or unpacked_name(archive)
-    no_clash(target, force)
+    no_clash(target, archive, model, force)
     text_model, packed = load(model), bytes_from(archive)
     with progress("decompressing") as on_progress:
-        data = decompressed(text_model, packed, on_progress=on_progress)
-    write_bytes(target, data)
+        data = decompressed(text_model, packed, limit=limit, on_progress=on_progress)
+    write_bytes(target, data, force)
     say(f"{len(data):,} bytes, as they were")

@@ -1,5 +1,6 @@
 """`longhold demo`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,15 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "--out", "-o", help="Folder for page, plan and rows.")] = Path(
         "longhold-demo"
     ),
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over report files that longhold did not write.")
+    ] = False,
 ) -> None:
     """A first look: three cells learn The Time Machine, write in it, and are tested on memory; about three minutes."""
     from longhold.cli.comparing import run_comparison
     from longhold.data.corpora import demo_corpus
     from longhold.training import parse_duration
 
+    command = f"longhold demo --budget {shlex.quote(budget)}"
     options = {"budget_seconds": parse_duration(budget)}
-    run_comparison([demo_corpus()], options, output, name="demo", command=f"longhold demo --budget {budget}")
+    run_comparison([demo_corpus()], options, output, name="demo", command=command, force=force)

@@ -27,18 +27,23 @@ def export(
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="Of the text; default: UTF-8, else detected.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before writing.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over files that longhold did not write, but never over what is read.")
+    ] = False,
 ) -> None:
     """Give a model away: as one HTML file, as ONNX, as plain torch.nn, or as a folder for a hub."""
-    from longhold.cli.exporting import confirmed, destination, training_text, warn, written
+    from longhold.cli.exporting import confirmed, destination, require_place, training_text, warn, written
     from longhold.cli.output import say
     from longhold.text import load
 
     place = destination(model, to, output)
+    require_place(to, place, [model], force)
     text_model = load(model)
     corpus = training_text(text_model.facts, text, encoding)
+    require_place(to, place, () if corpus is None else corpus.sources, force)
     recited = warn(text_model, corpus)
     if not confirmed(place, yes):
         say("nothing was exported")
         raise typer.Exit(1)
-    for line in written(text_model, to, place, corpus, recited):
+    for line in written(text_model, to, place, corpus, recited, overwrite=force):
         say(line)

@@ -1,9 +1,10 @@
 """What `export` asks, warns about and writes."""
 
 import json
+import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -12,20 +13,26 @@ import typer
 
 from longhold.cli.output import say
 from longhold.data.catalogue import KNOWN, cache_folder, own_file
-from longhold.data.corpora import PYDOC, Corpus, load_corpus
+from longhold.data.corpora import PYDOC, Corpus, load_corpus, load_known
+from longhold.data.openings import common_opening
 from longhold.errors import InputError
+from longhold.export import html, hub, onnx_file, torch_nn
 from longhold.export.facts import shareable
+from longhold.export.folder import require_export_folder
 from longhold.export.html import export_html
 from longhold.export.hub import MODEL, export_hub
 from longhold.export.recitation import SAMPLED, Recitation, recitation
 from longhold.export.torch_nn import SCRIPT, export_torch
+from longhold.files import Kind, Source, argument, require_output
 from longhold.models.language_model import LanguageModel
 from longhold.text import Facts, TextModel
 
 _ENDINGS = {"html": ".html", "onnx": ".onnx", "torch": "-torch", "hub": "-hub"}
-_FOLDERS = ("torch", "hub")
+_FILES: dict[str, Kind] = {"html": html.KIND, "onnx": onnx_file.KIND}
+_FOLDERS: dict[str, Mapping[str, Kind]] = {"torch": torch_nn.KINDS, "hub": hub.KINDS}
 _MOST_TOKENS = 8 * SAMPLED  # of a model that writes bytes, some of which never become characters
 _MEASURED = 20_000  # characters
+_OPENED = 1_000  # tokens, to see how its sentences begin
 _LEAST_HELD_OUT = 1_000  # characters
 
 
@@ -33,18 +40,19 @@ def destination(model: Path, to: str, output: Path | None) -> Path:
     """Where the export goes: as told, else the model's name in the current folder.
 
     Raises:
-        InputError: an unknown form, a folder where a file is to be written, or the model itself.
+        InputError: an unknown form.
     """
     if to not in _ENDINGS:
         raise InputError(f"--to {to!r:.40}: expected one of {', '.join(_ENDINGS)}")
-    path = Path(model.stem + _ENDINGS[to]) if output is None else output
-    if path.exists() and model.exists() and path.samefile(model):
-        raise InputError(f"cannot export to {path}: that is the model itself")
-    if path.is_dir() and to not in _FOLDERS:
-        raise InputError(f"cannot export to {path}: that is a folder, expected a file name")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot export to {path}: there is no folder {path.parent}")
-    return path
+    return Path(model.stem + _ENDINGS[to]) if output is None else output
+
+
+def require_place(to: str, place: Path, read: Sequence[Source], force: bool) -> None:
+    """Refuse a place where the export could not be written, or would replace what it must not (`longhold.files`)."""
+    if to in _FOLDERS:
+        require_export_folder(place, _FOLDERS[to], inputs=read, overwrite=force)
+    else:
+        require_output(place, _FILES[to], inputs=read, overwrite=force)
 
 
 def training_text(facts: Facts, source: str | None, encoding: str | None) -> Corpus | None:
@@ -56,7 +64,7 @@ def training_text(facts: Facts, source: str | None, encoding: str | None) -> Cor
         return corpus
     if not _at_hand(facts.corpus):
         return None
-    corpus = load_corpus(str(facts.corpus))
+    corpus = load_known(str(facts.corpus))
     return corpus if facts.characters is None or facts.characters <= len(corpus.text) else None
 
 
@@ -114,6 +122,8 @@ class Asked:
     """Its training text, where that is at hand."""
     recited: Recitation | None
     """How much of it the model recites, where that is known."""
+    overwrite: bool
+    """Whether files that longhold did not write are replaced too."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -122,7 +132,13 @@ class Asked:
 
 
 def written(
-    model: TextModel, to: str, place: Path, corpus: Corpus | None, recited: Recitation | None = None
+    model: TextModel,
+    to: str,
+    place: Path,
+    corpus: Corpus | None,
+    recited: Recitation | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Iterator[str]:
     """Export, and what to say of it."""
     if not isinstance(model.model, LanguageModel):
@@ -133,7 +149,7 @@ def written(
         "torch": _torch,
         "hub": _hub,
     }
-    return writers[to](Asked(model, model.model, place, corpus, recited))
+    return writers[to](Asked(model, model.model, place, corpus, recited, overwrite))
 
 
 def _onnx(asked: Asked) -> Iterator[str]:
@@ -141,15 +157,18 @@ def _onnx(asked: Asked) -> Iterator[str]:
 
     facts = json.dumps(shareable(asked.facts))
     tokenizer = json.dumps(asked.model.tokenizer.to_dict(), ensure_ascii=False)
-    size = save_onnx(export_model(asked.network, {"tokenizer": tokenizer, "facts": facts}), asked.place)
+    made = export_model(asked.network, {"tokenizer": tokenizer, "facts": facts})
+    size = save_onnx(made, asked.place, overwrite=asked.overwrite)
     states = " and ".join(f"{name}_0" for name in asked.network.layer.recurrence.state_names)
     gives = "it gives logits (T, B, V) and the states after"
     yield f"{asked.place}: {size:,} bytes; give it ids (T, B) and {states}, {gives}"
 
 
 def _torch(asked: Asked) -> Iterator[str]:
-    size = export_torch(asked.network, asked.model.tokenizer, asked.place, asked.facts)
-    yield f"{asked.place}: {size:,} bytes; write with it: python {asked.place / SCRIPT} --prime 'Once'"
+    size = export_torch(asked.network, asked.model.tokenizer, asked.place, asked.facts, overwrite=asked.overwrite)
+    opening = common_opening("".join(asked.model.write(length=_OPENED, seed=1)))
+    prime = f" --prime {shlex.quote(opening)}" if opening else ""
+    yield f"{asked.place}: {size:,} bytes; write with it: python {argument(asked.place / SCRIPT)}{prime}"
 
 
 def _hub(asked: Asked) -> Iterator[str]:
@@ -157,13 +176,15 @@ def _hub(asked: Asked) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         shared.save(Path(folder) / MODEL)
         file = (Path(folder) / MODEL).read_bytes()
-    size = export_hub(asked.network, shared.tokenizer, asked.place, file, asked.facts, asked.recited)
+    size = export_hub(
+        asked.network, shared.tokenizer, asked.place, file, asked.facts, asked.recited, overwrite=asked.overwrite
+    )
     yield f"{asked.place}: {size:,} bytes, nothing uploaded; before you publish it read README.md and name a licence"
 
 
 def _html(asked: Asked) -> Iterator[str]:
     text, called = _unseen(asked.model, asked.corpus)
-    page = export_html(asked.network, asked.model.tokenizer, asked.place, text, asked.facts)
+    page = export_html(asked.network, asked.model.tokenizer, asked.place, text, asked.facts, overwrite=asked.overwrite)
     yield f"{asked.place}: {page}; measured on {called}"
 
 

@@ -117,7 +117,7 @@ def _time_table(readings: list[tuple[str, Tensor]]) -> Table:
     for name, values in readings:
         for layer, units in enumerate(values):
             ends = units.quantile(torch.tensor([0.0, 0.5, 0.95, 1.0], dtype=units.dtype, device=units.device))
-            table.add_row(str(layer), name, *(f"{value:.3g}" for value in ends.tolist()))
+            table.add_row(str(layer + 1), name, *(f"{value:.3g}" for value in ends.tolist()))
     return table
 
 

@@ -2,10 +2,14 @@
 
 import errno
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, final
 
 import typer
 
@@ -25,6 +29,7 @@ from longhold.cli import (
     write,
 )
 from longhold.errors import InputError
+from longhold.hangup import HANGUP, leave_terminal
 
 app = typer.Typer(
     name="longhold",
@@ -36,10 +41,45 @@ app = typer.Typer(
 )
 
 
+@final
+class _Stopped(KeyboardInterrupt):
+    """The process was asked to end, or its terminal was closed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("stopped")
+        self.exit_code = 128 + number
+
+
 def _say(line: str) -> None:
-    """One line on standard error; under `torchrun` the first worker speaks for all."""
+    """One line on standard error, whatever names stand in it; under `torchrun` the first worker speaks for all."""
     if os.environ.get("RANK", "0") == "0":
-        print(line, file=sys.stderr)
+        print("".join(map(_shown, line)), file=sys.stderr)
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    if number == HANGUP:
+        leave_terminal()
+    raise _Stopped(number)
+
+
+@contextmanager
+def _stopped_in_order() -> Iterator[None]:
+    """SIGTERM and SIGHUP end what is open, as Ctrl-C does, where nobody has decided otherwise."""
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, *([] if HANGUP is None else [HANGUP])):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                before[number] = signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) == _stop:
+                signal.signal(number, handler)
 
 
 def _drop_output() -> None:
@@ -53,7 +93,8 @@ def _answered(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         try:
-            command(*arguments, **options)
+            with _stopped_in_order():
+                command(*arguments, **options)
         except InputError as error:
             _say(f"error: {error}")
             raise typer.Exit(2) from None
@@ -64,13 +105,33 @@ def _answered(command: Callable[..., None]) -> Callable[..., None]:
             _drop_output()
             raise typer.Exit(141) from None
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            _say(f"error: {_of_the_system(error)}")
+            if error.filename is None:
+                _drop_output()
+            raise typer.Exit(2) from None
+        except (MemoryError, RuntimeError) as error:
+            if not _is_of_memory(error):
                 raise
-            _say(f"error: cannot write: {error.strerror}")
-            _drop_output()
+            _say("error: it takes more memory than there is")
             raise typer.Exit(2) from None
 
     return run
+
+
+def _of_the_system(error: OSError) -> str:
+    """What the system refuses, in a line; an OSError that is neither of a file nor of a full disk is a bug."""
+    if error.filename is not None:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+        return f"cannot use {name[:200]}: {(error.strerror or str(error)).lower()}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"cannot write: {error.strerror}"
+    raise error
+
+
+def _is_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether memory ran out; torch says so in a RuntimeError, of each device in other words."""
+    told = str(error)
+    return isinstance(error, MemoryError) or "can't allocate memory" in told or "out of memory" in told
 
 
 for _command in (

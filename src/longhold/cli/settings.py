@@ -1,14 +1,14 @@
 """Flags that become values."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from longhold.documents import parse_toml_value, read_toml
 from longhold.errors import InputError
+from longhold.files import UNKNOWN, require_output
 from longhold.models import LanguageModelConfig
-from longhold.training import read_toml
 
 
 class Settings(NamedTuple):
@@ -37,29 +37,19 @@ def read_settings(path: Path | None, given: list[str]) -> dict[str, object]:
         name, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--set {text!r}: expected name=value, such as lr=0.01")
-        settings[name.strip()] = _value(value.strip())
+        settings[name.strip()] = parse_toml_value(value.strip())
     return settings
 
 
-def _value(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+def require_apart(output: Path, config: Path | None) -> None:
+    """Refuse the settings' file as the place of the model."""
+    if config is not None:
+        require_output(output, UNKNOWN, inputs=[config], overwrite=True)
 
 
 def model_path(source: str, output: Path | None) -> Path:
-    """Where the model goes: as told, else the source's name in the current folder; a model file stays where it is.
-
-    Raises:
-        InputError: the place is a folder, or its folder is missing.
-    """
+    """Where the model goes: as told, else the source's name in the current folder; a model file stays where it is."""
     if output is None and source.endswith(".safetensors"):
         output = Path(source)
     stem = re.sub(r"[^\w.-]+", "-", Path(source).stem).strip("-.") or "model"
-    path = Path(f"{stem}.safetensors") if output is None else output
-    if path.is_dir():
-        raise InputError(f"cannot save the model as {path}: that is a folder, expected a file name")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot save the model as {path}: there is no folder {path.parent}")
-    return path
+    return Path(f"{stem}.safetensors") if output is None else output

@@ -52,7 +52,7 @@ def run(
     executor: On = "local",
 ) -> None:
     """Run a plan, or what is left of it. Whatever ends it early, the same command goes on where it stopped."""
-    from longhold.cli.studying import study_progress
+    from longhold.cli.studying import run_command, study_progress
     from longhold.study.executor import pool_named, run_study
     from longhold.study.plan import load_plan
     from longhold.study.store import Store
@@ -60,7 +60,8 @@ def run(
 
     chosen = load_plan(name).with_core_seconds(core_seconds)
     seconds = None if budget is None else parse_duration(budget)
-    again = f"longhold study run {name} --store {store}"
+    again = run_command(name, store, workers, core_seconds, executor)
+    Store(store).require_writable([name])
     with study_progress(store, again) as watch, Store(store) as rows, pool_named(executor, workers) as pool:
         run_study(chosen, rows, pool, seconds=seconds, on_progress=watch)
 
@@ -101,6 +102,7 @@ def take(
     from longhold.cli.output import say
     from longhold.study.store import Store, from_jsonl
 
+    Store(store).require_writable(files)
     found = [row for file in files for row in from_jsonl(file)]
     with Store(store) as kept:
         say(f"{kept.write_all(found)} of {len(found)} rows are new in {store}")
@@ -110,12 +112,15 @@ def report(
     name: Annotated[str, typer.Argument(metavar="PLAN", help="A plan's name, a .toml file, or a store of one plan.")],
     store: StorePath = STORE,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")] = Path("longhold-study"),
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over report files that longhold did not write.")
+    ] = False,
 ) -> None:
     """Write what the rows say: one HTML page, the same as Markdown, and the rows as CSV and JSON lines."""
     from longhold.cli.output import say
     from longhold.study.study_report import report_of
 
-    files = report_of(name, store, output)
+    files = report_of(name, store, output, overwrite=force)
     beside = f"{files.markdown.name}, {files.rows.name} and {files.lines.name}"
     say(f"report: {files.page.resolve()}, with {beside} beside it")
 

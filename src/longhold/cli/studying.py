@@ -8,8 +8,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from longhold.cli.output import say
+from longhold.files import argument
 from longhold.study.executor import StudyProgress
 from longhold.study.listing import duration, outcome
+
+
+def run_command(name: str, store: Path, workers: int | None, core_seconds: float | None, executor: str) -> str:
+    """The command that goes on with a study: as it was given, but for its time."""
+    words = ["longhold study run", argument(name), "--store", argument(store)]
+    words += [] if workers is None else ["--workers", str(workers)]
+    words += [] if core_seconds is None else ["--core-seconds", str(core_seconds)]
+    words += [] if executor == "local" else ["--executor", argument(executor)]
+    return " ".join(words)
 
 
 @contextmanager

@@ -43,16 +43,21 @@ def train(
         ),
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write event files.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a file that longhold did not write, but never over the text.")
+    ] = False,
 ) -> None:
     """Train a model on a text, with no settings if you like. The same command again goes on where a stopped run stood;
     --more goes on with a model that is done."""
     from longhold.cli.output import progress_display, say
-    from longhold.cli.settings import model_path, read_settings, split_settings
+    from longhold.cli.settings import model_path, read_settings, require_apart, split_settings
     from longhold.cli.trained import tell
     from longhold.text import train as train_on
     from longhold.training.recipe import TrainedText
+    from longhold.training.run import run_folder
 
     path = model_path(source, output)
+    require_apart(path, config)
     chosen = split_settings(read_settings(config, settings or []))
     ended: list[TrainedText] = []
     with progress_display() as display:
@@ -73,7 +78,8 @@ def train(
             seed=seed,
             device=device,
             output=path,
-            folder=path.with_suffix(".run"),
+            folder=run_folder(path),
+            overwrite=force,
             tensorboard=tensorboard,
             model=chosen.model,
             training=chosen.training,
@@ -81,4 +87,4 @@ def train(
             on_note=say,
             on_trained=ended.append,
         )
-    tell(ended[0], source, path)
+    tell(ended[0], source, path, {"--encoding": encoding, "--held-out": held_out, "--device": device})

@@ -17,7 +17,9 @@ def write(
     stop: Annotated[
         list[str] | None, typer.Option(help="End before this text, which is not shown; may be given several times.")
     ] = None,
-    temperature: Annotated[float, typer.Option(help="Below 1 bolder, above 1 wilder; 0 takes the likeliest.")] = 0.8,
+    temperature: Annotated[
+        float, typer.Option(help="Lower: more predictable, higher: more varied; 0: the likeliest.")
+    ] = 0.8,
     top_k: Annotated[int | None, typer.Option(help="Choose among the K likeliest tokens only.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Choose among the likeliest that make up this share.")] = None,
     min_p: Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from longhold.cli.output import one_line, say, stream
 from longhold.data.corpora import load_corpus
+from longhold.data.lines import as_read
 from longhold.errors import InputError
 from longhold.sampling import SamplingConfig, Walk, stop_texts, until_stop
 from longhold.text import TextModel
@@ -61,7 +62,7 @@ def prime_of(prime: str, file: str | None, encoding: str | None) -> str:
         InputError: both are given, or the file has no text.
     """
     if file is None:
-        return prime
+        return as_read(prime, "--prime")
     if prime:
         raise InputError(f"--prime {prime!r:.40} and --prime-file {file!r:.40}: expected one of them")
     return _text_of(file, encoding)
@@ -103,7 +104,8 @@ def choose(
     """
     if length is not None and length < 0:
         raise InputError(f"length={length}: expected 0 or more tokens")
-    walk = Walk(model.model, model.prompt_ids(prime).tolist(), rules, seed=seed)
+    rule = model.tokenizer.continuations
+    walk = Walk(model.model, model.prompt_ids(prime).tolist(), rules, seed=seed, continuations=rule)
     choosing = Choosing(model, walk, prime, stop_texts(stops), choices, length)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
@@ -153,8 +155,10 @@ class Choosing:
             return None
         if typed == "" or typed.isdecimal():
             return self._take_candidate(typed)
+        if self._walk.amid_a_character:
+            return "a character is not complete yet: choose what goes on with it, or take it back with u"
         try:
-            self._walk.take(self._model.tokenizer.encode(_meant(typed)).tolist())
+            self._walk.take(self._model.tokenizer.encode(as_read(_meant(typed))).tolist())
         except InputError as error:
             return str(error)
         return None

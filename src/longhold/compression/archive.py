@@ -36,7 +36,10 @@ _DIGEST: Final = 16
 _SHA256: Final = 32
 _FIXED: Final = len(MAGIC) + 2 + _DIGEST
 _LARGEST: Final = 2**53
+_LEAST_LIMIT: Final = 2**18
+_MOST_TIMES: Final = 1000
 _DAMAGED: Final = "the archive is truncated or damaged"
+_UNLIKE: Final = "the archive is damaged: what comes out is not what went in (the SHA-256 does not match)"
 
 
 class HasModel(Protocol):
@@ -76,6 +79,14 @@ class Header:
             return self.symbols == 0
         return self.segments <= MOST_SEGMENTS and self.symbols <= self.length and fits(self.symbols, self.segments)
 
+    def require_within(self, limit: int) -> None:
+        """Raise InputError where the archive says that it holds more than `limit` bytes."""
+        if self.length > limit:
+            raise InputError(
+                f"the archive says that it holds {self.length:,} bytes, expected at most {limit:,}; if you trust it, "
+                f"give limit={self.length} (--limit {self.length})"
+            )
+
 
 @final
 class Codec:
@@ -104,21 +115,32 @@ class Codec:
             return _written(Header(self._bits, self._digest, len(data), 0, 0, content), data)
         return _written(Header(self._bits, self._digest, len(data), len(symbols), segments, content), coded)
 
-    def decompress(self, archive: bytes, on_progress: OnProgress | None = None) -> bytes:
-        """The data of an archive that a codec of the same model and width made."""
+    def decompress(self, archive: bytes, on_progress: OnProgress | None = None, *, limit: int | None = None) -> bytes:
+        """The data of an archive that a codec of the same model and width made; `limit` as in `decompress`."""
         header, payload = read_archive(archive)
         if (header.bits, header.model) != (self._bits, self._digest):
             raise InputError("the archive was made with another model: it can only be read with the one that made it")
+        if header.segments:
+            header.require_within(usual_limit(len(archive)) if limit is None else limit)
         data = self._decoded(header, payload, on_progress) if header.segments else payload
         if len(data) != header.length or hashlib.sha256(data).digest() != header.sha256:
-            raise InputError("the archive is damaged: what comes out is not what went in (the SHA-256 does not match)")
+            raise InputError(_UNLIKE)
         return data
 
     def _decoded(self, header: Header, payload: bytes, on_progress: OnProgress | None) -> bytes:
-        symbols = decode_symbols(
-            self._model, self._spelling, payload, header.symbols, self._start, header.segments, on_progress
-        )
-        return self._spelling.data(symbols)
+        if header.length > header.symbols * self._spelling.longest:
+            raise InputError(_UNLIKE)
+        try:
+            symbols = decode_symbols(
+                self._model, self._spelling, payload, header.symbols, self._start, header.segments, on_progress
+            )
+            return self._spelling.data(symbols)
+        except ValueError:
+            raise InputError(_UNLIKE) from None
+        except MemoryError:
+            raise InputError(
+                f"the archive says that it holds {header.length:,} bytes: more memory than there is"
+            ) from None
 
 
 def compress(model: HasModel, data: bytes, *, bits: Bits = 16, on_progress: OnProgress | None = None) -> bytes:
@@ -137,14 +159,32 @@ def compress(model: HasModel, data: bytes, *, bits: Bits = 16, on_progress: OnPr
     return Codec(model, bits).compress(data, on_progress)
 
 
-def decompress(model: HasModel, archive: bytes, *, on_progress: OnProgress | None = None) -> bytes:
+def decompress(
+    model: HasModel, archive: bytes, *, limit: int | None = None, on_progress: OnProgress | None = None
+) -> bytes:
     """The data that `compress` was given, checked against their SHA-256.
+
+    An archive from a stranger costs no more than its bytes can hold: a model is stepped only while they last.
+
+    Args:
+        model: the model that made it.
+        archive: what `compress` gave.
+        limit: bytes of data that may come out of coded symbols; None: `usual_limit`. Stored data have no limit.
+        on_progress: called with the symbols done and all symbols.
 
     Raises:
         InputError: it is no archive, or from a newer version; it was made with another model; it is truncated or
-            damaged.
+            damaged, or says that it holds more than the limit.
     """
-    return Codec(model, read_archive(archive)[0].bits).decompress(archive, on_progress)
+    if limit is not None and limit < 0:
+        raise InputError(f"limit={limit}: expected 0 or more bytes")
+    return Codec(model, read_archive(archive)[0].bits).decompress(archive, on_progress, limit=limit)
+
+
+def usual_limit(archive_bytes: int) -> int:
+    """Bytes of data that an archive of so many bytes may hold if nothing else is said: 1,000 times as many, at least
+    2^18. Only data that repeat themselves beyond that need more."""
+    return max(_LEAST_LIMIT, _MOST_TIMES * archive_bytes)
 
 
 def read_archive(archive: bytes) -> tuple[Header, bytes]:
@@ -205,7 +245,7 @@ def _read_number(archive: bytes, at: int) -> tuple[int, int]:
         byte = archive[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
         if value >= _LARGEST or shift > 56:
             raise ValueError
+        if byte < 0x80:
+            return value, at

@@ -23,6 +23,7 @@ class Spelling:
     Attributes:
         vocab_size: V.
         escapes: how many symbols there are beyond the tokens, 0 or 256.
+        longest: bytes of the longest symbol.
     """
 
     def __init__(self, tokens: Sequence[bytes]) -> None:
@@ -32,6 +33,7 @@ class Spelling:
         self.escapes = 0 if len(spelled) == 256 else 256
         if self.escapes:
             self._strings += [bytes((byte,)) for byte in range(256)]
+        self.longest = max(map(len, self._strings))
         self._of_byte = np.array([spelled.get(byte, self.vocab_size + byte) for byte in range(256)])
 
     def symbols(self, data: bytes, tokenizer: Tokenizer) -> Symbols:

@@ -64,7 +64,7 @@ def encode_symbols(
         if on_progress is not None:
             on_progress(coded, len(symbols))
     found = encoder.finish()
-    return found if len(found) < worth else None
+    return found if found is not None and len(found) < worth else None
 
 
 def decode_symbols(
@@ -76,22 +76,34 @@ def decode_symbols(
     segments: int,
     on_progress: OnProgress | None = None,
 ) -> Symbols:
-    """The `count` symbols that `encode_symbols` coded; of damaged bytes some others."""
+    """The `count` symbols that `encode_symbols` coded; of damaged bytes some others.
+
+    The model takes steps only as long as the bytes have something to say: at most `8 (N + 14) / b` symbols of N bytes,
+    where b is what the surest symbol takes in bits.
+
+    Raises:
+        ValueError: the bytes are over, or were never written by a coder.
+    """
     decoder, total = RangeDecoder(coded), _total(spelling)
     stepper, ids = IntegerStepper(model, segments), np.full(segments, start)
-    rows: list[Symbols] = []
+    length = _length(count, segments)
+    found: Symbols = np.zeros((segments, length), dtype=np.int64)
     done = 0
-    while done < count:
-        active = _rows_at(count, segments, len(rows))
+    for step in range(length):
+        if decoder.only_first_symbols:
+            break
+        active = _rows_at(count, segments, step)
         cumulated = np.cumsum(stepper.step(ids)[:active], axis=1)
         row = np.array([_next(decoder, ends, total) for ends in cumulated])
-        rows.append(row)
+        found[:active, step] = row
         ids = np.full(segments, start)
         ids[:active] = np.where(row < model.vocab_size, row, start)
         done += active
         if on_progress is not None:
             on_progress(done, count)
-    return _joined(rows, segments)
+    if on_progress is not None and done < count:
+        on_progress(count, count)
+    return found.ravel()[:count]
 
 
 def _total(spelling: Spelling) -> int:
@@ -138,11 +150,3 @@ def _side_by_side(symbols: Symbols, segments: int) -> Iterator[Symbols]:
     length = _length(len(symbols), segments)
     for step in range(length):
         yield symbols[step::length][: _rows_at(len(symbols), segments, step)]
-
-
-def _joined(rows: list[Symbols], segments: int) -> Symbols:
-    whole = np.full((segments, len(rows)), -1)
-    for step, row in enumerate(rows):
-        whole[: len(row), step] = row
-    flat = whole.ravel()
-    return flat[flat >= 0]

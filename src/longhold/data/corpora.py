@@ -7,20 +7,25 @@ import glob
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import IO, Any, BinaryIO, TypeVar
 
 from longhold.data.catalogue import KNOWN, locate, own_file, packed_text
 from longhold.data.decoding import Decoded, decode
 from longhold.data.held_text import HeldText
+from longhold.data.lines import as_read
 from longhold.data.overlap import near_twins
 from longhold.errors import InputError
+from longhold.files import Source
 
 PYDOC = "pydoc"
 """The name of the English text that every Python carries."""
+
+STANDARD_INPUT = "standard input"
+"""What the text of `-` is called."""
 
 _DEMO = "timemachine"
 _Text = TypeVar("_Text", str, HeldText)
@@ -40,11 +45,28 @@ class Corpus:
     """How many files it was read from; 0 for standard input and `pydoc`."""
     notes: tuple[str, ...]
     """What a person should know: guessed encodings, skipped files, where it was fetched."""
+    sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
+    """The files it was read from, which nothing that comes of it may be written over."""
 
-    def __init__(self, name: str, text: str | HeldText, encoding: str, files: int, notes: tuple[str, ...]) -> None:
-        values = {"name": name, "held": HeldText.of(text), "encoding": encoding, "files": files, "notes": notes}
-        for field, value in values.items():
-            object.__setattr__(self, field, value)
+    def __init__(
+        self,
+        name: str,
+        text: str | HeldText,
+        encoding: str = "utf-8",
+        files: int = 0,
+        notes: tuple[str, ...] = (),
+        sources: tuple[Source, ...] = (),
+    ) -> None:
+        """A text that is at hand; a `str` is read as that of a file is (`longhold.data.lines`).
+
+        Raises:
+            InputError: name or text is no `str`.
+        """
+        if not isinstance(name, str):
+            raise InputError(f"the name of a text should be a str, got {type(name).__name__}")
+        held = text if isinstance(text, HeldText) else HeldText.of(as_read(text))
+        for each, value in zip(fields(self), (name, held, encoding, files, notes, sources), strict=True):
+            object.__setattr__(self, each.name, value)
 
     @property
     def text(self) -> str:
@@ -52,24 +74,52 @@ class Corpus:
         return str(self.held)
 
 
-def load_corpus(source: str | Path, *, encoding: str | None = None, stdin: BinaryIO | None = None) -> Corpus:
+def load_corpus(
+    source: str | Path,
+    *,
+    encoding: str | None = None,
+    stdin: BinaryIO | None = None,
+    leave_out: Sequence[str | Path] = (),
+) -> Corpus:
     """The text of `source`: `-` for standard input, a path, a folder, a known name or a glob pattern.
 
     What exists as a path wins over a name, and a name over a pattern. Of a folder all text files below it are read, in
-    the order of their paths and joined by a line break; hidden files are left out, and so are files that are no text.
-    `encoding` is obeyed or refused; without it see `decode`. Raises `InputError` where there is no text to be had.
+    the order of their paths and joined by a line break; hidden files are left out, and so are files that are no text
+    and whatever lies in a folder of `leave_out`, where something is about to be written. `encoding` is obeyed or
+    refused; without it see `decode`. Raises `InputError` where there is no text to be had.
     """
-    asked = str(source)
+    try:
+        return _found(str(source), encoding, stdin, leave_out)
+    except OSError as error:  # of a folder that shows its names and no more, or one that is gone meanwhile
+        raise InputError(f"cannot read {error.filename or source}: {error.strerror or error}") from None
+
+
+def _found(asked: str, encoding: str | None, stdin: BinaryIO | None, leave_out: Sequence[str | Path]) -> Corpus:
     if asked == "-":
         return _standard_input(stdin or sys.stdin.buffer, encoding)
     path = Path(asked).expanduser()
     if asked and _exists(path):
-        return _of_folder(path, encoding) if path.is_dir() else _of_file(path, encoding)
+        return _of_folder(path, encoding, leave_out) if path.is_dir() else _of_file(path, encoding)
     if asked in known_names():
-        return _of_name(asked, encoding)
+        return load_known(asked, encoding=encoding)
     if glob.has_magic(asked):
-        return _of_pattern(asked, str(path), encoding)
+        return _of_pattern(asked, str(path), encoding, leave_out)
+    if "\n" in asked:
+        raise InputError(f"no file {asked!r:.60}; a text itself goes as longhold.data.Corpus(name, text)")
     raise InputError(f"no file, folder or known text {asked!r:.200}; {_suggestion(asked)}")
+
+
+def load_known(name: str, *, encoding: str | None = None) -> Corpus:
+    """The text of a known name, whatever lies in the current folder under that name."""
+    return _of_name(name, encoding)
+
+
+def open_number(stream: IO[Any]) -> tuple[int, ...]:
+    """The number of an open file, as an entry of `Corpus.sources`; nothing for what has none."""
+    try:
+        return (stream.fileno(),)
+    except (OSError, ValueError):
+        return ()
 
 
 def known_names() -> tuple[str, ...]:
@@ -79,7 +129,7 @@ def known_names() -> tuple[str, ...]:
 
 def demo_corpus() -> Corpus:
     """*The Time Machine* as it comes with the package, whatever else is called so: the same text everywhere."""
-    return _single(_DEMO, decode(packed_text(KNOWN[_DEMO]) or b"", name=_DEMO), 1)
+    return _single(_DEMO, decode(packed_text(KNOWN[_DEMO]) or b"", name=_DEMO), files=1)
 
 
 def require_length(corpus: Corpus, minimum: int, purpose: str = "train") -> None:
@@ -105,30 +155,36 @@ def _of_name(name: str, encoding: str | None) -> Corpus:
         return _pydoc()
     packed = packed_text(KNOWN[name]) if own_file(KNOWN[name]) is None else None
     if packed is not None:
-        return _single(name, decode(packed, name=name, encoding=encoding), 1)
+        return _single(name, decode(packed, name=name, encoding=encoding), files=1)
     path, notes = locate(KNOWN[name])
-    return _single(name, decode(_read(path), name=str(path), encoding=encoding), 1, notes)
+    return _single(name, decode(_read(path), name=str(path), encoding=encoding), 1, notes, (path,))
 
 
 def _of_file(path: Path, encoding: str | None) -> Corpus:
-    return _single(path.name, decode(_read(path), name=str(path), encoding=encoding), 1)
+    return _single(path.name, decode(_read(path), name=str(path), encoding=encoding), 1, sources=(path,))
 
 
 def _standard_input(stdin: BinaryIO, encoding: str | None) -> Corpus:
-    name = "standard input"
-    return _single(name, decode(stdin.read(), name=name, encoding=encoding), 0)
+    decoded = decode(stdin.read(), name=STANDARD_INPUT, encoding=encoding)
+    return _single(STANDARD_INPUT, decoded, sources=open_number(stdin))
 
 
-def _of_folder(folder: Path, encoding: str | None) -> Corpus:
-    below = [path for path in folder.rglob("*") if path.is_file()]
+def _of_folder(folder: Path, encoding: str | None, leave_out: Sequence[str | Path]) -> Corpus:
+    below = _outside([path for path in folder.rglob("*") if path.is_file()], leave_out)
     shown = [path for path in below if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     hidden = len(below) - len(shown)
     return _joined(folder.resolve().name or str(folder), sorted(shown), encoding, hidden)
 
 
-def _of_pattern(asked: str, pattern: str, encoding: str | None) -> Corpus:
-    found = [Path(match) for match in glob.glob(pattern, recursive=True)]
+def _of_pattern(asked: str, pattern: str, encoding: str | None, leave_out: Sequence[str | Path]) -> Corpus:
+    found = _outside([Path(match) for match in glob.glob(pattern, recursive=True)], leave_out)
     return _joined(asked, sorted(path for path in found if path.is_file()), encoding, hidden=0)
+
+
+def _outside(paths: list[Path], folders: Sequence[str | Path]) -> list[Path]:
+    """The paths that lie in none of the folders."""
+    whole = [place.resolve() for place in map(Path, folders) if place.is_dir()]
+    return [path for path in paths if not whole or not any(path.resolve().is_relative_to(place) for place in whole)]
 
 
 def _joined(name: str, paths: list[Path], encoding: str | None, hidden: int) -> Corpus:
@@ -149,7 +205,7 @@ def _joined(name: str, paths: list[Path], encoding: str | None, hidden: int) -> 
         raise InputError(f"{name} has no text: {found if paths else 'no file found'}")
     encodings = ", ".join(sorted({decoded.encoding for decoded in texts}))
     notes = (*_notes(texts, skipped, hidden, encoding), *_twins(parts, taken))
-    return Corpus(name, text, encodings, len(texts), notes)
+    return Corpus(name, text, encodings, len(texts), notes, tuple(taken))
 
 
 def _join(texts: list[Decoded]) -> tuple[HeldText, list[HeldText]]:
@@ -193,11 +249,13 @@ def _files(count: int) -> str:
     return f"{count} file" if count == 1 else f"{count} files"
 
 
-def _single(name: str, decoded: Decoded, files: int, notes: Iterable[str] = ()) -> Corpus:
+def _single(
+    name: str, decoded: Decoded, files: int = 0, notes: Iterable[str] = (), sources: tuple[Source, ...] = ()
+) -> Corpus:
     if decoded.held.is_blank():
         raise InputError(f"{name} is empty, expected text")
     said = (decoded.note + _shown(decoded),) if decoded.note else ()
-    return Corpus(name, decoded.held, decoded.encoding, files, (*notes, *said))
+    return Corpus(name, decoded.held, decoded.encoding, files, (*notes, *said), sources)
 
 
 def _pydoc() -> Corpus:

@@ -38,7 +38,7 @@ class Decoded:
     """A text and how it was read."""
 
     held: HeldText
-    """The characters, with every CR LF made LF and a leading byte order mark gone; nothing else is changed."""
+    """The characters, with CR LF and CR made LF and leading byte order marks gone; nothing else is changed."""
     encoding: str
     """Python's name of the encoding."""
     note: str | None

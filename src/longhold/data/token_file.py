@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from longhold.data.batching import Tokens
 from longhold.errors import InputError
+from longhold.files import beginning, replacing, require_output
 
 _HEADER = struct.Struct("<8sIIQQ")
 _MAGIC = b"longhold"
@@ -31,29 +31,23 @@ class TokenFile:
     """The number of ids of the tokenizer; every token is below it."""
 
 
-def write_tokens(path: str | Path, chunks: Iterable[Tokens], vocab_size: int) -> int:
+KIND = beginning("a token file", _MAGIC)
+"""What a token file is known by."""
+
+
+def write_tokens(path: str | Path, chunks: Iterable[Tokens], vocab_size: int, *, overwrite: bool = False) -> int:
     """Writes the ids of `chunks` one after the other and returns their number.
 
     The file is a header of 32 bytes (`longhold`, version, bytes per token, number of tokens, vocabulary size;
-    little-endian) and the ids. It appears under `path` only when it is whole. Raises `InputError` for an id outside the
-    vocabulary, for no ids at all, and where the file cannot be written.
+    little-endian) and the ids. It appears under `path` only when it is whole; a token file that is there is replaced,
+    and any other file if `overwrite` says so. Raises `InputError` for an id outside the vocabulary, for no ids at all,
+    and where the file cannot be written.
     """
-    target = Path(path)
     if not 1 <= vocab_size <= 1 << 32:
         raise InputError(f"vocab_size of a token file must be in 1..2**32, got {vocab_size}")
-    try:
-        handle, partial = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}") from None
-    try:
-        with open(handle, "wb") as file:
-            count = _write(file, chunks, vocab_size)
-        os.replace(partial, target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}") from None
-    finally:
-        Path(partial).unlink(missing_ok=True)
-    return count
+    require_output(path, KIND, overwrite=overwrite)
+    with replacing(path) as file:
+        return _write(file, chunks, vocab_size)
 
 
 def open_tokens(path: str | Path) -> TokenFile:

@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Iterator
 
 from longhold.data.held_text import HeldText
+from longhold.data.lines import plain_lines
 
 _BLOCK = 1 << 22
 _AS_THEY_ARE = ("utf-8", "utf-8-sig", "ascii")
@@ -13,7 +14,7 @@ _WHOLE = ("idna", "punycode")  # codecs that cannot read a text in parts
 
 
 def transcoded(raw: bytes, encoding: str, errors: str = "strict") -> HeldText:
-    """`raw` in `encoding`, with every CR LF made LF and a byte order mark at its beginning gone.
+    """`raw` in `encoding`, with every CR LF and every CR made LF and byte order marks at its beginning gone.
 
     Raises `UnicodeDecodeError` where it is not in that encoding; `LookupError` or `ValueError` where there is no such
     encoding of text.
@@ -24,7 +25,7 @@ def transcoded(raw: bytes, encoding: str, errors: str = "strict") -> HeldText:
     utf8 = bytearray()
     for text in _line_ends_made_plain(_texts(raw, encoding, errors)):
         utf8 += text.encode("utf-8", "surrogatepass")
-    return HeldText(memoryview(utf8)[len(codecs.BOM_UTF8) if utf8.startswith(codecs.BOM_UTF8) else 0 :])
+    return HeldText(memoryview(utf8)[_after_marks(utf8) :])
 
 
 def first_error(raw: bytes) -> UnicodeDecodeError | None:
@@ -46,11 +47,15 @@ def _as_it_is(raw: bytes, kind: str) -> HeldText:
             raw.decode(kind)
     elif (error := first_error(raw)) is not None:
         raise error
-    plain = raw.replace(b"\r\n", b"\n") if b"\r\n" in raw else raw
-    mark, begins = codecs.BOM_UTF8, 0
-    for _ in range(2 if kind == "utf-8-sig" else 1):
-        begins += len(mark) if plain.startswith(mark, begins) else 0
-    return HeldText(memoryview(plain)[begins:])
+    plain = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw
+    return HeldText(memoryview(plain)[_after_marks(plain) :])
+
+
+def _after_marks(utf8: bytes | bytearray) -> int:
+    begins = 0
+    while utf8.startswith(codecs.BOM_UTF8, begins):
+        begins += len(codecs.BOM_UTF8)
+    return begins
 
 
 def _texts(raw: bytes, encoding: str, errors: str) -> Iterator[str]:
@@ -75,5 +80,5 @@ def _line_ends_made_plain(texts: Iterator[str]) -> Iterator[str]:
     for text in texts:
         whole = held_back + text
         held_back = "\r" if whole.endswith("\r") else ""
-        yield whole[: len(whole) - len(held_back)].replace("\r\n", "\n")
-    yield held_back
+        yield plain_lines(whole[: len(whole) - len(held_back)])
+    yield plain_lines(held_back)

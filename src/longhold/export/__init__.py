@@ -5,7 +5,8 @@
 
 from longhold.export.html import Page, export_html
 from longhold.export.hub import export_hub
+from longhold.export.plain import to_torch
 from longhold.export.recitation import Recitation, recitation
 from longhold.export.torch_nn import export_torch
 
-__all__ = ["Page", "Recitation", "export_html", "export_hub", "export_torch", "recitation"]
+__all__ = ["Page", "Recitation", "export_html", "export_hub", "export_torch", "recitation", "to_torch"]

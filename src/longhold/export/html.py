@@ -13,15 +13,23 @@ from longhold.data.tokenizers import Tokenizer
 from longhold.errors import InputError
 from longhold.export.bundle import bundle
 from longhold.export.facts import shareable
+from longhold.files import StrPath, beginning, write_file
 from longhold.integer import IntegerModel, packed, quantization_loss, quantize
 from longhold.integer.model import Bits
-from longhold.models.file import StrPath, atomic_write_bytes
 from longhold.models.language_model import LanguageModel
 
 LARGEST_LOSS: Final = 0.02
 """Bits per character that 8-bit weights may cost before 16-bit weights are taken."""
 
-_MODULES = ("stepper", "views", "strips", "writer-words", "scribe", "writer")
+KIND: Final = beginning(
+    "a page of longhold export",
+    b"<!doctype html>",
+    b"default-src 'none'; script-src 'sha256-",
+    b"<title>longhold</title>",
+)
+"""What the file is known by."""
+
+_MODULES = ("stepper", "utf8", "views", "strips", "writer-words", "scribe", "writer")
 _PLACE = re.compile(r"\{(policy|style|script|model)\}")
 _WIDTHS: Final[tuple[Bits, ...]] = (8, 16)
 _COLUMNS = 32  # stretches of a text that are measured side by side
@@ -50,7 +58,13 @@ class Page:
 
 
 def export_html(
-    model: LanguageModel, tokenizer: Tokenizer, path: StrPath, text: str, facts: Mapping[str, Any] | None = None
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    path: StrPath,
+    text: str,
+    facts: Mapping[str, Any] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Page:
     """Write the page: model, stepper and views in one file, no word of `text` among them.
 
@@ -63,6 +77,7 @@ def export_html(
         path: the file.
         text: what the cost is measured on, best a text that the model was not trained on.
         facts: what is known of the training; see `longhold.export.facts`.
+        overwrite: whether a file that is no such page is replaced too.
 
     Raises:
         InputError: the model has an option without a form in whole numbers, the text is too short, or the file cannot
@@ -70,7 +85,7 @@ def export_html(
     """
     integers, losses = choose_width(model, tokenizer, text)
     data = page(packed(integers, tokenizer, shareable(facts or {}))).encode()
-    atomic_write_bytes(path, data)
+    write_file(path, data, KIND, overwrite=overwrite)
     return Page(len(data), integers.bits, losses, len(text))
 
 

@@ -8,11 +8,19 @@ from longhold.data.tokenizers import Tokenizer
 from longhold.export.facts import shareable
 from longhold.export.folder import write_folder
 from longhold.export.recitation import Recitation
-from longhold.models.file import StrPath
+from longhold.files import StrPath, beginning
+from longhold.models.file import file_kind
 from longhold.models.language_model import LanguageModel
 
 MODEL = "model.safetensors"
 """The file in the folder that longhold reads."""
+
+KINDS = {
+    MODEL: file_kind("language_model"),
+    "config.json": beginning("a configuration of longhold export", b'{\n "model_type": "longhold",'),
+    "README.md": beginning("a model card of longhold export", b"---\nlibrary_name: longhold\n"),
+}
+"""The files in the folder, and what each is known by."""
 
 _CARD = """---
 library_name: longhold
@@ -79,6 +87,8 @@ def export_hub(
     file: bytes,
     facts: Mapping[str, Any] | None = None,
     recited: Recitation | None = None,
+    *,
+    overwrite: bool = False,
 ) -> int:
     """Write `model.safetensors`, `config.json` and `README.md`, the card; returns the number of bytes.
 
@@ -90,6 +100,7 @@ def export_hub(
         facts: what is known of the training; see `longhold.export.facts`.
         recited: how much of its training text the model recites, of which the card says the length alone; None: not
             known.
+        overwrite: whether files by these names that longhold did not write are replaced too.
 
     Raises:
         InputError: the folder holds other files, or cannot be written.
@@ -101,7 +112,7 @@ def export_hub(
         "config.json": (json.dumps(config, ensure_ascii=False, indent=1) + "\n").encode(),
         "README.md": card(model, tokenizer, known, recited).encode(),
     }
-    return write_folder(folder, files)
+    return write_folder(folder, files, KINDS, overwrite=overwrite)
 
 
 def card(model: LanguageModel, tokenizer: Tokenizer, facts: Mapping[str, Any], recited: Recitation | None) -> str:

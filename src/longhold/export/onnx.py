@@ -1,7 +1,7 @@
 """Layers and language models as ONNX graphs, their nodes written from the weights.
 
-torch's own exporter fixes the number of steps of a recurrent layer to that of the example; here time and batch stay
-free. The recurrences are ONNX's operators `RNN`, `GRU` and `LSTM`, so any runtime that has them runs the file.
+These need no exporter of torch's, which takes longhold's layers too (docs/export.md). Time and batch are free. The
+recurrences are ONNX's operators `RNN`, `GRU` and `LSTM`, so any runtime that has them runs the file.
 """
 
 import json
@@ -16,9 +16,11 @@ from torch import Tensor
 
 from longhold._version import __version__
 from longhold.errors import InputError
+from longhold.export.onnx_file import KIND
+from longhold.files import StrPath, write_file
 from longhold.kernels import DirectionParameters
+from longhold.kernels.exported import ONNX_BLOCKS, ONNX_PEEPHOLES
 from longhold.layers import GRU, LSTM, RNN
-from longhold.models.file import StrPath, atomic_write_bytes
 from longhold.models.language_model import LanguageModel
 
 try:
@@ -38,15 +40,6 @@ _NONE: Attributes = {}
 _IR_VERSION = 8  # the newest that runtimes of the operator set's time read
 _LARGEST = 2**31 - 2**20  # bytes; a protobuf message ends at 2 GiB
 _FLOAT, _IDS, _LENGTH = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64, onnx.TensorProto.INT32
-
-# ONNX's blocks of rows, as places in torch's order; None is a block that is there and never read.
-_BLOCKS: dict[str, tuple[int | None, ...]] = {
-    "RNN": (0,),
-    "GRU": (1, 0, 2),  # z r h of r z n
-    "LSTM": (0, 3, 1, 2),  # i o f c of i f g o
-    "coupled LSTM": (0, 2, None, 1),  # of i g o
-}
-_PEEPHOLES: dict[str, tuple[int | None, ...]] = {"LSTM": (0, 2, 1), "coupled LSTM": (0, 1, None)}
 
 
 def export_layer(layer: Layer, *, lengths: bool = False) -> onnx.ModelProto:
@@ -104,15 +97,20 @@ def export_model(
     return graph.model(f"longhold {model.config.cell} language model", {**_initial(layer), **(metadata or {})})
 
 
-def save_onnx(model: onnx.ModelProto, path: StrPath) -> int:
+def save_onnx(model: onnx.ModelProto, path: StrPath, *, overwrite: bool = False) -> int:
     """Check the model and write it, whole or not at all; returns the number of bytes.
+
+    Args:
+        model: what `export_layer` or `export_model` made.
+        path: the file; an ONNX file of longhold that is there is replaced.
+        overwrite: whether any other file is replaced too.
 
     Raises:
         InputError: the file cannot be written.
     """
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
-    atomic_write_bytes(path, data)
+    write_file(path, data, KIND, overwrite=overwrite)
     return len(data)
 
 
@@ -184,6 +182,12 @@ def _read_ids(graph: _Graph, model: LanguageModel, output: str) -> str:
     return graph.add("Gather", [table, "ids"], {"axis": 0})
 
 
+def _is_empty(graph: _Graph, ends: str) -> str:
+    """Which rows have length 0, (B, 1): they end in the state they began with, which ONNX leaves open."""
+    zero = graph.hold("no_step", np.array(0, np.int32))
+    return graph.add("Unsqueeze", [graph.add("Equal", [ends, zero]), graph.hold("last_axis", np.array([1], np.int64))])
+
+
 def _recurrence(graph: _Graph, layer: Layer, features: str, lengths: bool) -> str:
     """All layers on top of each other, (T, B, I) to (T, B, D*H); the states become inputs and outputs of the graph."""
     fields = layer.recurrence.state_names
@@ -194,8 +198,11 @@ def _recurrence(graph: _Graph, layer: Layer, features: str, lengths: bool) -> st
     for index in range(layer.num_layers):
         features, *last = _one_layer(graph, layer, index, features, ends, [states[index] for states in before])
         after.append(last)
+    empty = _is_empty(graph, ends) if lengths else ""
     for name, parts in zip(fields, zip(*after, strict=True), strict=True):
-        graph.add("Concat", list(parts), {"axis": 0}, name=f"{name}_n")
+        last_state = graph.add("Concat", list(parts), {"axis": 0}, name=f"{name}_last" if lengths else f"{name}_n")
+        if lengths:
+            graph.add("Where", [empty, f"{name}_0", last_state], name=f"{name}_n")
         graph.give(f"{name}_n", _FLOAT, shape)
     return features
 
@@ -214,7 +221,7 @@ def _one_layer(graph: _Graph, layer: Layer, index: int, features: str, ends: str
     names = [f"{name}_l{index}" for name in ("Y", *(f"Y_{state}" for state in layer.recurrence.state_names))]
     inputs = [features, *_weights(graph, layer, index), ends, *states]
     if isinstance(layer, LSTM) and layer.peephole:
-        inputs.append(graph.hold(f"P_l{index}", _rows(layer, index, "weight_peephole", _PEEPHOLES[_order(layer)])))
+        inputs.append(graph.hold(f"P_l{index}", _rows(layer, index, "weight_peephole", ONNX_PEEPHOLES[_order(layer)])))
     output, *last = graph.add_many(operator, inputs, names, _attributes(layer))
     by_row = graph.add("Transpose", [output], {"perm": [0, 2, 1, 3]})  # (T, B, D, H)
     flat = graph.hold(f"shape_l{index}", np.array([0, 0, layer.directions * layer.hidden_size], np.int64))
@@ -234,7 +241,7 @@ def _attributes(layer: Layer) -> dict[str, Any]:
 
 
 def _weights(graph: _Graph, layer: Layer, index: int) -> list[str]:
-    blocks = _BLOCKS[_order(layer)]
+    blocks = ONNX_BLOCKS[_order(layer)]
     names = [
         graph.hold(f"W_l{index}", _rows(layer, index, "weight_ih", blocks)),
         graph.hold(f"R_l{index}", _rows(layer, index, "weight_hh", blocks)),

@@ -34,6 +34,29 @@ BYTE_PAIR_PIECES = re.compile(
 )
 
 
+# UTF-8: state, the bytes that may come there, from .. to, and the state after them; 0 lies between two characters.
+UTF8 = [
+    (0, 0x00, 0x7F, 0),
+    (0, 0xC2, 0xDF, 1),
+    (0, 0xE0, 0xE0, 4),
+    (0, 0xE1, 0xEC, 2),
+    (0, 0xED, 0xED, 5),
+    (0, 0xEE, 0xEF, 2),
+    (0, 0xF0, 0xF0, 6),
+    (0, 0xF1, 0xF3, 3),
+    (0, 0xF4, 0xF4, 7),
+    (1, 0x80, 0xBF, 0),
+    (2, 0x80, 0xBF, 1),
+    (3, 0x80, 0xBF, 2),
+    (4, 0xA0, 0xBF, 1),
+    (5, 0x80, 0x9F, 1),
+    (6, 0x90, 0xBF, 2),
+    (7, 0x80, 0x8F, 2),
+]
+STATES = 8
+AFTER_BYTE = {(state, byte): after for state, a, b, after in UTF8 for byte in range(a, b + 1)}
+
+
 class LanguageModel(nn.Module):
     """Token ids (T, B) to the logits (T, B, V) of the token after each of them, and the state after the last."""
 
@@ -121,12 +144,29 @@ class Tokenizer:
             parts[at : at + 2] = [parts[at] + parts[at + 1]]
         return parts
 
+    def continuations(self) -> list[list[int]]:
+        """For each state of UTF-8 the state after each id; -1 where the id may not come there.
+
+        It may if its bytes are valid there and some ids after it can complete the character that it leaves open.
+        """
+        table = [[_after(state, token) for token in self.tokens] for state in range(STATES)]
+        alive = {0}
+        for _ in range(STATES):
+            alive |= {state for state, row in enumerate(table) if not alive.isdisjoint(row)}
+        return [[after if after in alive else -1 for after in row] for row in table]
+
     def start(self) -> int:
         """What a text begins after: the newline, else the space, else id 0."""
         for text in ("\n", " "):
             if self.kind != "char" or text.encode() in self.tokens[: self.first_byte]:
                 return self.encode(text)[-1]
         return 0
+
+
+def _after(state: int, token: bytes) -> int:
+    for byte in token:
+        state = AFTER_BYTE.get((state, byte), -1)
+    return state
 
 
 def byte_pair_pieces(text: str) -> Iterator[str]:
@@ -157,23 +197,26 @@ def load(folder: str | Path) -> tuple[LanguageModel, Tokenizer]:
 def write(
     model: LanguageModel, tokenizer: Tokenizer, prime: str, length: int, temperature: float, seed: int | None
 ) -> Iterator[str]:
-    """Text that goes on from `prime`, in pieces of whole characters."""
+    """Text that goes on from `prime`, in pieces of whole characters; of the tokens only those that keep it UTF-8."""
     generator = torch.Generator()
     if seed is None:
         generator.seed()
     else:
         generator.manual_seed(seed)
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    prime = prime.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")  # as the model's training read it
     ids, state = torch.tensor(tokenizer.encode(prime) or [tokenizer.start()])[:, None], None
+    following, place = torch.tensor(tokenizer.continuations()), 0
     for _ in range(length):
         logits, state = model(ids, state)
+        allowed = logits[-1, 0].masked_fill(following[place] < 0, -torch.inf)
         if temperature == 0:
-            token = int(logits[-1, 0].argmax())
+            token = int(allowed.argmax())
         else:
-            odds = torch.softmax(logits[-1, 0].double() / temperature, -1)
+            odds = torch.softmax(allowed.double() / temperature, -1)
             token = int(torch.multinomial(odds, 1, generator=generator))
         yield decoder.decode(tokenizer.tokens[token])
-        ids = torch.tensor([[token]])
+        ids, place = torch.tensor([[token]]), int(following[place, token])
 
 
 def shown(text: str) -> str:
@@ -188,7 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write text with the recurrent network beside this file.")
     parser.add_argument("--prime", default="", help="text to begin with")
     parser.add_argument("--length", type=int, default=500, help="tokens to write")
-    parser.add_argument("--temperature", type=float, default=0.8, help="below 1 bolder, above 1 wilder; 0: likeliest")
+    parser.add_argument("--temperature", type=float, default=0.8, help="lower: more predictable, higher: more varied")
     parser.add_argument("--seed", type=int, help="the same seed writes the same text")
     given = parser.parse_args()
     if given.length < 0 or not 0 <= given.temperature < float("inf"):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors.torch import save as save_safetensors
@@ -13,16 +13,38 @@ from longhold.data.tokenizers import Tokenizer
 from longhold.errors import InputError
 from longhold.export.facts import shareable
 from longhold.export.folder import write_folder
+from longhold.files import Kind, StrPath, beginning
 from longhold.layers import GRU, LSTM, RNN
-from longhold.models.file import StrPath
+from longhold.layers.to_torch import options_beyond_torch
+from longhold.models.header import read_metadata
 from longhold.models.language_model import LanguageModel
 
 SCRIPT = "write.py"
 """The file in the folder that loads the others."""
 
 
+def _is_weights(file: BinaryIO) -> bool:
+    metadata, names = read_metadata(file)
+    ours = ("embedding.", "layer.", "output.", "h_0", "c_0")
+    return metadata == {"format": "pt"} and "output.weight" in names and all(name.startswith(ours) for name in names)
+
+
+KINDS = {
+    "config.json": beginning("a configuration of longhold export", b'{\n "cell": "', b'"output_features"'),
+    "model.safetensors": Kind("weights of longhold export", _is_weights),
+    "tokenizer.json": beginning("a tokenizer of longhold export", b'{\n "kind": "'),
+    SCRIPT: beginning("the script of longhold export", b'"""Write text with the recurrent network that lies beside'),
+}
+"""The files in the folder, and what each is known by."""
+
+
 def export_torch(
-    model: LanguageModel, tokenizer: Tokenizer, folder: StrPath, facts: Mapping[str, Any] | None = None
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    folder: StrPath,
+    facts: Mapping[str, Any] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> int:
     """Write a folder from which torch.nn writes text; returns the number of bytes in it.
 
@@ -34,6 +56,7 @@ def export_torch(
         tokenizer: its tokenizer.
         folder: made if it is not there; if it is, it may hold an earlier export, which is replaced.
         facts: what is known of the training; see `longhold.export.facts`.
+        overwrite: whether files by these names that longhold did not write are replaced too.
 
     Raises:
         InputError: the cell has an option that torch.nn lacks, or the folder holds other files or cannot be written.
@@ -46,20 +69,12 @@ def export_torch(
         "tokenizer.json": _json(tokenizer.to_dict()),
         SCRIPT: script,
     }
-    return write_folder(folder, files)
+    return write_folder(folder, files, KINDS, overwrite=overwrite)
 
 
 def _refuse_what_torch_lacks(layer: RNN | GRU | LSTM) -> None:
-    lacking = {
-        "layer_norm=True": layer.layer_norm,
-        "zoneout": any(layer.zoneout_rates),
-        "peephole=True": layer.peephole,
-        "coupled_gates=True": isinstance(layer, LSTM) and layer.coupled_gates,
-        "reset_after=False": isinstance(layer, GRU) and not layer.reset_after,
-    }
-    for option, used in lacking.items():
-        if used:
-            raise InputError(f"cannot export to torch: {option}, which torch.nn.{type(layer).__name__} does not have")
+    for option in options_beyond_torch(layer):
+        raise InputError(f"cannot export to torch: {option}, which torch.nn.{type(layer).__name__} does not have")
 
 
 def _weights(model: LanguageModel) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from longhold.inspection.differentiable import DifferentiableInputs
 from longhold.inspection.frozen import frozen_copy, in_precision
 from longhold.inspection.state_map import real_leaves
 from longhold.models import SequenceModel, State
+from longhold.models.contract import able_to_learn
 
 RowLoss = Callable[[Tensor, Tensor], Tensor]
 """Outputs `(B, V)` and targets `(B, ...)` of one step to the loss of each row, `(B,)`."""
@@ -37,6 +38,7 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(outputs, targets, reduction="none")
 
 
+@able_to_learn()
 def gradient_by_lag(
     model: SequenceModel,
     inputs: Tensor,

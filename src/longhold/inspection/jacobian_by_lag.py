@@ -11,6 +11,7 @@ from longhold.inspection.by_lag import NormsByLag, norms_by_lag
 from longhold.inspection.frozen import frozen_copy, in_precision
 from longhold.inspection.state_map import StateMap
 from longhold.models import SequenceModel
+from longhold.models.contract import able_to_learn
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class JacobianByLag:
         return f"largest singular value of the state's Jacobian: {self.norm}"
 
 
+@able_to_learn()
 def jacobian_by_lag(
     model: SequenceModel,
     inputs: Tensor,

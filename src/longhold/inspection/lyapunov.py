@@ -10,6 +10,7 @@ from longhold.errors import InputError
 from longhold.inspection.frozen import frozen_copy, in_precision
 from longhold.inspection.state_map import StateMap
 from longhold.models import SequenceModel
+from longhold.models.contract import able_to_learn
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class LyapunovSpectrum:
         )
 
 
+@able_to_learn()
 def lyapunov_spectrum(
     model: SequenceModel,
     inputs: Tensor,

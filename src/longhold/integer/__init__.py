@@ -7,12 +7,14 @@ from longhold.integer.model import IntegerModel
 from longhold.integer.packing import Unpacked, packed, unpacked
 from longhold.integer.quantize import quantize
 from longhold.integer.stepper import IntegerStepper, LayerView
+from longhold.integer.writer import IntegerWriter
 
 __all__ = [
     "TOTAL",
     "IntegerGenerator",
     "IntegerModel",
     "IntegerStepper",
+    "IntegerWriter",
     "LayerView",
     "Unpacked",
     "draw",

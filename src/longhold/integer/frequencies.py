@@ -3,6 +3,7 @@
 from typing import Final, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from longhold.errors import InputError
 from longhold.integer.fixed import TOTAL, Function, Tables, Whole
@@ -23,21 +24,28 @@ class Frequencies:
         f_v = 1 + floor(e_v (TOTAL - V) / sum_u e_u)
 
     and what is then left of TOTAL, less than V, is added to the first of the largest logits. The quotients are computed
-    in float64 and are nevertheless exact: dividend and divisor together are below 2^53.
+    in float64 and are nevertheless exact: dividend and divisor together are below 2^53. Where only some tokens may
+    come, the largest logit is that of these, and e_v = 0 for all others, so that they have frequency 1.
     """
 
     def __init__(self, tables: Tables) -> None:
         self._exp = Function(tables.exp)
 
-    def __call__(self, logits: Whole, temperature: int = HUNDRED) -> Whole:
-        """See the class.
+    def __call__(self, logits: Whole, temperature: int = HUNDRED, allowed: NDArray[np.bool_] | None = None) -> Whole:
+        """See the class; `allowed` (B, V) or (V,) are the tokens that may come, None: any.
 
         Raises:
-            InputError: the temperature is not a whole number of hundredths from 0 to 1000.
+            InputError: the temperature is not a whole number of hundredths from 0 to 1000, or no token may come.
         """
+        if allowed is not None:
+            if not allowed.any(-1).all():
+                raise InputError("no token is allowed, expected at least one")
+            logits = np.where(allowed, logits, -np.inf)
         best = logits.argmax(1)[:, None]
         below = np.take_along_axis(logits, best, 1) - logits
         weights = self._weights(below, best, temperature)
+        if allowed is not None:
+            weights = np.where(allowed, weights, 0.0)
         vocabulary = logits.shape[1]
         found: Whole = np.floor(weights * (TOTAL - vocabulary) / weights.sum(1, keepdims=True)) + 1.0
         rest = TOTAL - found.sum(1, keepdims=True)

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longhold.data.tokenizers import ByteTokenizer, CharTokenizer, Tokenizer, start_token
+from longhold.documents import DEEPEST, deeper_than
 from longhold.errors import InputError
 from longhold.integer.bounds import check_bounds
 from longhold.integer.fixed import REACH, STEP, TOTAL, UNIT, Tables
@@ -104,13 +105,15 @@ def unpacked(data: Mapping[str, Any]) -> Unpacked:
     if version != VERSION:
         raise InputError(f"a packed model of version {version!r:.20}: this longhold reads version {VERSION}")
     body = {name: value for name, value in data.items() if name not in ("sha256", "facts")}
+    if deeper_than(body, DEEPEST):
+        raise InputError(f"the packed model is damaged (more than {DEEPEST} levels)")
     try:
         if data["sha256"] != _digest(body):
             raise InputError("the packed model was changed after it was written (the SHA-256 does not match)")
         model = _model(body)
         tokens = tuple(base64.b64decode(token, validate=True) for token in body["tokens"])
         start, facts = int(body["start"]), dict(data["facts"])
-    except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, binascii.Error) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"the packed model is damaged ({type(error).__name__}: {str(error)[:60]})") from None
@@ -201,7 +204,10 @@ def _check_shapes(model: IntegerModel, tokens: tuple[bytes, ...], start: int) ->
     """`InputError` unless all parts fit together, so that a step cannot go wrong."""
     V, H, width = model.vocab_size, model.hidden_size, model.vocab_size
     G = len(model.gate_names) * H
-    expected: list[tuple[tuple[int, ...], tuple[int, ...]]] = [(model.output.values.shape, (V, H))]
+    expected: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+        (model.output.values.shape, (V, H)),
+        (model.output_bias.shape, (V,)),
+    ]
     if model.embedding is not None:
         width = model.embedding.values.shape[1]
         expected.append((model.embedding.values.shape, (V, width)))
@@ -212,7 +218,7 @@ def _check_shapes(model: IntegerModel, tokens: tuple[bytes, ...], start: int) ->
             (layer.weight_hh.values.shape, (G, H)),
             (layer.bias_ih.shape, (G,)),
             (layer.bias_hh.shape, (G,)),
-            (tuple(len(field) for field in layer.initial), (H,) * fields),
+            (tuple(size for field in layer.initial for size in field.shape), (H,) * fields),
             ((len(layer.zoneout),), (fields,)),
         ]
         width = H

@@ -65,15 +65,17 @@ class IntegerStepper:
         self._logits = self._output(self._advance(self._checked(ids)))
         return self.frequencies()
 
-    def frequencies(self, temperature: int = HUNDRED) -> NDArray[np.int64]:
+    def frequencies(self, temperature: int = HUNDRED, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """The last step's frequencies at another temperature, in whole hundredths; 0 leaves the likeliest token alone.
+
+        `allowed`, (B, V) or (V,), are the tokens that may come: all others have frequency 1, which `draw` never draws.
 
         Raises:
             InputError: there was no step yet, or see `longhold.integer.frequencies.Frequencies`.
         """
         if self._logits is None:
             raise InputError("there are no frequencies before the first step")
-        return self._frequencies(self._logits, temperature).astype(np.int64)
+        return self._frequencies(self._logits, temperature, allowed).astype(np.int64)
 
     def gates(self) -> tuple[LayerView, ...]:
         """State and gates of every layer after the last step."""

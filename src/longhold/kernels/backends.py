@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from longhold.kernels.call import StackCall, StackResult
+from longhold.kernels.call import (
+    StackCall,
+    StackResult,
+    check_call,
+    check_devices,
+    check_layouts,
+    check_step,
+    is_uniform,
+)
+from longhold.kernels.exported import is_onnx, is_written, run_written, step_written
 from longhold.kernels.fused import run_torch, step_torch, torch_refusal
 from longhold.kernels.locked import in_turn
 from longhold.kernels.native import cpu_refusal, run_cpu
@@ -76,8 +85,15 @@ def choose(call: StackCall, *, step: bool = False) -> Choice:
     Arguments:
         call: what is to be run.
         step: it is one step of a cell, not a sequence.
+
+    Raises:
+        RuntimeError: the tensors of the call are on different devices.
     """
     transform = _transform()
+    if torch.compiler.is_compiling() or transform is not None:
+        check_devices(call)
+    else:
+        (check_step if step else check_call)(call)
     refusals = {
         "cpu": transform or ("it runs sequences, not single steps" if step else cpu_refusal(call)),
         "torch": transform or torch_refusal(call),
@@ -113,16 +129,33 @@ def run(call: StackCall) -> StackResult:
     """Run the call on the backend that `choose` names."""
     if call.between:
         return in_turn(call, run)
+    if is_written() and (_requested.name in (None, "torch") or (_requested.name == "cpu" and is_onnx())):
+        written = run_written(call)
+        if written is not None:
+            return written
     if _requested.name is None and _transform() is None and cpu_refusal(call) is None:
-        return run_cpu(call)  # most calls, and small ones feel every microsecond
+        return _run_at_once(call)  # most calls, and small ones feel every microsecond
     choice = choose(call)
     if call.checkpoint_every is not None and _transform() is not None:
         call = replace(call, checkpoint_every=None)  # which changes memory only, and transforms cannot see through it
     return _RUNNERS[choice.backend](call)
 
 
+def _run_at_once(call: StackCall) -> StackResult:
+    try:
+        return run_cpu(call)
+    except RuntimeError:
+        check_devices(call)  # the extension does not know which of the layer's tensors it refused
+        if torch_refusal(call) is None and not is_uniform(call):
+            return run_torch(call)  # which takes some mixtures, and knows what to say of the others
+        check_layouts(call)
+        raise
+
+
 def run_step(call: StackCall) -> tuple[Tensor, ...]:
     """One step of one layer, `call.input` being (1, B, I): the next state, each field (B, .)."""
+    if is_onnx():
+        return step_written(call)
     return _STEPPERS[choose(call, step=True).backend](call)
 
 

@@ -1,13 +1,16 @@
 """One call of a stack of recurrent layers, as every backend receives it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import GRUWeights, LSTMWeights, Recurrence, RNNWeights, Unrolled
 from longhold.cells.recurrence import Zoneout
+from longhold.kernels.addresses import check_memory, seem_somewhere
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class StackCall:
     learned: tuple[Tensor, ...] | None = None
     """initial state, which a reset restores, each field (L*D, B, .); None for zeros"""
     lengths: Tensor | None = None
-    """(B,) int64, 1 to T"""
+    """(B,) int64, 0 to T; a row of length 0 ends in the state that it began with"""
     reset: Tensor | None = None
     """(T, B) bool, false beyond a row's length"""
     dropout: float = 0.0
@@ -105,7 +108,7 @@ class StackCall:
     @property
     def batch(self) -> int:
         """Rows."""
-        return int(self.input.batch_sizes[0]) if isinstance(self.input, PackedSequence) else self.input.shape[1]
+        return packed_rows(self.input) if isinstance(self.input, PackedSequence) else self.input.shape[1]
 
     @property
     def initial(self) -> tuple[Tensor, ...]:
@@ -150,6 +153,84 @@ class StackCall:
             dropout=0.0,
             between=(),
         )
+
+
+def check_call(call: StackCall) -> None:
+    """Raise RuntimeError where what a call is given is not on one device, as torch.nn does, or has no memory.
+
+    Lengths may be anywhere.
+    """
+    check_devices(call)
+    check_memory([call.lengths, *(tensor for _, tensor in _named_tensors(call))])
+
+
+def check_step(call: StackCall) -> None:
+    """`check_call` for a single step. One of torch's feels every microsecond: a storage cut short is not looked for."""
+    p = call.parameters[0]
+    given = (call.data, *call.state, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh)
+    if p.weight_norm_ih is not None or not seem_somewhere(given):
+        check_call(call)
+
+
+def check_devices(call: StackCall) -> None:
+    """Raise torch.nn's RuntimeError where what a call is given is not on one device."""
+    device = call.data.device
+    for name, tensor in _named_tensors(call):
+        if tensor is not None and tensor.device != device:
+            raise RuntimeError(
+                f"Input and {name} tensors are not at the same device, found input tensor at {device} and {name} "
+                f"tensor at {tensor.device}"
+            )
+        if tensor is not None and tensor.is_complex() and not call.data.is_complex():
+            raise RuntimeError(f"the {name} tensor should be real as the input is, got {tensor.dtype}")
+
+
+def is_uniform(call: StackCall) -> bool:
+    """Whether states and parameters are of one type, and they and the input strided."""
+    parameters = [tensor for p in call.parameters for tensor in _parameters_of(p)]
+    tensors = [tensor for tensor in (*(call.hx or ()), *parameters) if tensor is not None]
+    strided = all(tensor.layout == torch.strided for tensor in (call.data, *tensors))
+    return strided and len({tensor.dtype for tensor in tensors}) == 1
+
+
+def check_layouts(call: StackCall) -> None:
+    """Raise RuntimeError where what a call is given is sparse, or laid out in another way that is not strided."""
+    for name, tensor in _named_tensors(call):
+        if tensor is not None and tensor.layout != torch.strided:
+            raise RuntimeError(f"the {name} tensor should be strided, got layout {tensor.layout}")
+
+
+def _named_tensors(call: StackCall) -> Iterator[tuple[str, Tensor | None]]:
+    yield "input", call.data
+    yield from (("hidden", field) for field in call.hx or ())
+    for p in call.parameters:
+        yield from (("parameter", tensor) for tensor in _parameters_of(p))
+    yield from (("initial state", field) for field in call.learned or ())
+    yield "reset", call.reset
+    for noise in call.noise:
+        yield "recurrent dropout", noise.recurrent_dropout
+        yield from (("zoneout", zone) for zone in noise.zoneout if isinstance(zone, Tensor))
+
+
+def _parameters_of(p: DirectionParameters) -> tuple[Tensor | None, ...]:
+    return (
+        p.weight_ih,
+        p.weight_hh,
+        p.bias_ih,
+        p.bias_hh,
+        p.weight_hr,
+        p.weight_peephole,
+        p.weight_norm_ih,
+        p.weight_norm_hh,
+        p.weight_norm_c,
+        p.bias_norm_c,
+    )
+
+
+def packed_rows(packed: PackedSequence) -> int:
+    """Rows of a packed sequence; while torch.jit.trace looks on a tensor, by which they stay free."""
+    rows: Any = packed.batch_sizes[0]
+    return rows if torch._C._get_tracing_state() is not None else int(rows)
 
 
 @dataclass(frozen=True)

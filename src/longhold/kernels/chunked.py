@@ -14,8 +14,9 @@ from longhold.kernels.call import Direction, DirectionNoise, StackCall
 def in_chunks(direction: Direction) -> Direction:
     """The same function of one layer and direction, which keeps only the state every `checkpoint_every` steps.
 
-    Outputs have the same bits as without chunks; a gradient that is a sum over time may round differently, for it is
-    summed chunk by chunk.
+    Results are those without chunks up to rounding: the product over all steps of a chunk is torch's, whose rounding
+    may depend on the number of rows, and a gradient that is a sum over time is summed chunk by chunk. With one chunk
+    the output has the same bits.
     """
 
     def run(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -> Unrolled:

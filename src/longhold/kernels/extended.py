@@ -16,6 +16,7 @@ from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, Unrolled, product, unroll
 from longhold.cells.recurrence import NORM_EPS
+from longhold.kernels.addresses import check_memory, lend, of_new
 from longhold.kernels.by_cells import differentiate_again, first_gradients, forward_like
 from longhold.kernels.call import DirectionNoise, StackCall
 from longhold.kernels.extended_call import (
@@ -36,7 +37,15 @@ from longhold.kernels.extended_call import (
     with_states,
 )
 from longhold.kernels.extension import loaded, why_missing
-from longhold.kernels.operators import DTYPES, as_given, autograd_rule
+from longhold.kernels.operators import (
+    DTYPES,
+    as_given,
+    as_torch_keeps,
+    autograd_rule,
+    check_upstream,
+    one_by_one,
+    one_device,
+)
 
 
 def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
@@ -62,11 +71,12 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     check(n, a)
     if why_missing() is not None:
         return forward_like(_fake_forward(kind, *arguments), _reference(kind, a))
+    check_memory((a.input, a.weight_ih, a.bias_ih, a.bias_hh, a.weight_norm_ih))  # which torch's operators read
     a = with_states(n, a)
     share = F.linear(a.input, a.weight_ih, None if normed else _bias(n, a)).contiguous()
     gates = _normed(n, share, a) if normed else share
     results = _results(n, a, gates, share if normed and a.keep else no_numbers(share))
-    _walk("forward", n, a, _addresses(n, a, results))
+    _walk("forward", n, a, results)
     return results if a.keep else results._replace(gates=no_numbers(gates))
 
 
@@ -89,28 +99,37 @@ def _normed(n: Shape, share: Tensor, a: Arguments) -> Tensor:
     return normed[0] if len(normed) == 1 else torch.cat(normed, dim=-1)
 
 
-def _dense(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.contiguous()
-
-
-def _held(n: Shape, a: Arguments) -> list[Tensor | None]:
-    """What the walk reads, dense, in the order of `ExtendedCall`."""
+def _arguments_read(n: Shape, a: Arguments) -> list[Tensor | None]:
+    """What the walk reads, in the order of `ExtendedCall`."""
     inner = a.bias_hh[2 * n.H :] if n.two_shares and a.bias_hh is not None else None
-    read = (a.weight_hh, inner, *a.tensors[5:7], *a.tensors[8:])
-    return [_dense(tensor) for tensor in read]
+    return [a.weight_hh, inner, *a.tensors[5:7], *a.tensors[8:]]
 
 
-def _addresses(n: Shape, a: Arguments, results: Results) -> list[Tensor | None]:
+def _in_order(results: Results) -> list[Tensor | None]:
     h, c, h_n, c_n, gates, _, norm, scale, extra = (r if r.numel() else None for r in results)
-    return [gates, h, c, h_n, c_n, norm, scale, extra, *_held(n, a)]
+    return [gates, h, c, h_n, c_n, norm, scale, extra]
 
 
 def _walk(
-    way: str, n: Shape, a: Arguments, addressed: list[Tensor | None], written: list[Tensor | None] | None = None
+    way: str,
+    n: Shape,
+    a: Arguments,
+    results: Results,
+    told: list[Tensor | None] | None = None,
+    written: list[Tensor | None] | None = None,
 ) -> None:
+    """Forward writes `results`; backward reads them and `told`, and writes `written`."""
     sizes = (list(EXTENDED).index(n.kind), n.T, n.B, n.H, n.P, a.reverse, a.rate_h, a.rate_c)
-    given = [[0 if t is None else t.data_ptr() for t in tensors] for tensors in (addressed, written) if tensors]
-    getattr(loaded(), f"extended_{way}_{DTYPES[a.weight_hh.dtype]}")(*sizes, *given, torch.get_num_threads())
+    function = getattr(loaded(), f"extended_{way}_{DTYPES[a.weight_hh.dtype]}")
+    read, copies = lend(_arguments_read(n, a))
+    if told is None or written is None:
+        function(*sizes, of_new(_in_order(results)) + read, torch.get_num_threads())
+    else:
+        kept, more = lend([*_in_order(results), *told])
+        count = len(kept) - len(told)
+        function(*sizes, kept[:count] + read, kept[count:] + of_new(written), torch.get_num_threads())
+        del more
+    del copies  # held until C++ has read them
 
 
 def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
@@ -120,6 +139,7 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     check_kept(n, a, upstream, kept)
     if why_missing() is not None:
         return _backward_by_cells(kind, upstream, needs_input, a)
+    check_memory((upstream.h_n, upstream.c_n, a.input, a.weight_ih, a.weight_norm_ih))  # which torch's operators read
     leaves, a = a.leaves, with_states(n, a)
 
     def sums(like: Tensor | None) -> Tensor | None:
@@ -132,9 +152,8 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     d_h0, d_c0 = _state_gradient(upstream.h_n, a.h0), _state_gradient(upstream.c_n, a.c0)
     d_initial = [None if d is None or a.reset is None else torch.zeros_like(d) for d in (d_h0, d_c0)]
     d_sums = [sums(t) for t in (a.bias_hh, a.weight_norm_hh, a.weight_peephole, a.weight_norm_c, a.bias_norm_c)]
-    told = [_dense(upstream.h), _dense(upstream.c), _dense(upstream.gates)]
-    written = [*told, d_h0, d_c0, *d_initial, d_gates, d_product, d_projected, second, *d_sums]
-    _walk("backward", n, a, _addresses(n, a, kept), written)
+    written = [d_h0, d_c0, *d_initial, d_gates, d_product, d_projected, second, *d_sums]
+    _walk("backward", n, a, kept, [upstream.h, upstream.c, upstream.gates], written)
     d_bias, d_norm_hh, d_peephole, d_norm_c, d_shift_c = d_sums
     d_share, d_norm_ih = _input_norm_backward(n, a, kept.share, d_gates)
     found = (
@@ -181,10 +200,12 @@ def _input_norm_backward(n: Shape, a: Arguments, share: Tensor, d_gates: Tensor)
     groups, found = list(n.groups), []
     parts, gradients = (torch.split(whole, groups, dim=-1) for whole in (share, d_gates))
     for part, d, gain in zip(parts, gradients, torch.split(a.weight_norm_ih, groups), strict=True):
-        _, mean, scale = torch.ops.aten.native_layer_norm(part, gain.shape, None, None, NORM_EPS)
+        normed, mean, scale = torch.ops.aten.native_layer_norm(part, gain.shape, None, None, NORM_EPS)
         rule = torch.ops.aten.native_layer_norm_backward
-        found.append(rule(d, part, gain.shape, mean, scale, gain, None, [True, True, False]))
-    d_share, d_gain, _ = zip(*found, strict=True)
+        d_part, _, _ = rule(d, part, gain.shape, mean, scale, gain, None, [True, False, False])
+        # its own gain's gradient is a small difference of large numbers where the mean is large
+        found.append((d_part, (d * normed).sum((0, 1))))
+    d_share, d_gain = zip(*found, strict=True)
     return torch.cat(d_share, dim=-1), torch.cat(d_gain)
 
 
@@ -202,7 +223,7 @@ def _states_before(a: Arguments, h: Tensor) -> Tensor:
     if a.reverse:
         before = torch.cat([h[1:], a.h0.unsqueeze(0)])
         if a.lengths is not None:
-            last = torch.arange(h.shape[0]).unsqueeze(1) == a.lengths - 1
+            last = torch.arange(h.shape[0], device=h.device).unsqueeze(1) == a.lengths - 1
             before = torch.where(last.unsqueeze(-1), a.h0, before)
     else:
         before = torch.cat([a.h0.unsqueeze(0), h[:-1]])
@@ -214,6 +235,7 @@ def _states_before(a: Arguments, h: Tensor) -> Tensor:
 
 def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     a = Arguments(*arguments)
+    one_device(arguments)
     n = shape_of(kind, a)
     stack, none = (n.T, n.B, n.rows), (0,)
     gates = a.weight_hh.new_empty(stack if a.keep else none)
@@ -222,6 +244,7 @@ def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
 
 def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     _, _, needs_input, a = split_backward(everything)
+    one_device(everything)
     given = (a.input if needs_input else None, *a.leaves[1:])
     if a.reset is None:
         given = (*given[:-2], None, None)
@@ -231,7 +254,8 @@ def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
 def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     has_gates = len(EXTENDED[kind].gate_names) > 1
     ctx.mark_non_differentiable(*output[5 if has_gates else 4 :])
-    ctx.save_for_backward(*(output[i] for i in KEPT), *inputs[:TENSORS])
+    h0 = Arguments._fields.index("h0")
+    ctx.save_for_backward(*(output[i] for i in KEPT), *as_torch_keeps(ctx, inputs[:TENSORS], h0))
     ctx.rest = inputs[TENSORS:]
     ctx.set_materialize_grads(False)
 
@@ -239,6 +263,7 @@ def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Te
 def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
     saved = ctx.saved_tensors  # once: what is computed again is handed out once
     kept, tensors = saved[: len(KEPT)], saved[len(KEPT) :]
+    check_upstream(grads)
     above = Upstream(*grads[:5])
     if "c" not in EXTENDED[kind].state_names:
         above = above._replace(c=None, c_n=None)
@@ -274,7 +299,7 @@ def _reference(kind: str, a: Arguments) -> tuple[Tensor | None, ...]:
     initial = [state for state in (a.h_initial, a.c_initial) if state is not None]
     cell, pair = EXTENDED[kind], n.has_c
     zones = [(a.zoneout_h, a.rate_h), (a.zoneout_c, a.rate_c)][: 2 if pair else 1]
-    valid = None if a.lengths is None else torch.arange(n.T).unsqueeze(1) < a.lengths
+    valid = None if a.lengths is None else torch.arange(n.T, device=a.lengths.device).unsqueeze(1) < a.lengths
     run = unroll(
         cell,
         product(a.input, a.weight_ih, a.bias_ih, a.weight_norm_ih, n.groups),
@@ -331,6 +356,7 @@ def _register(kind: str) -> None:
     for name, keep, differentiate, kept_for in rules:
         rule = autograd_rule(getattr(operators, name).default, keep, differentiate, kept_for)
         _LIBRARY.impl(name, rule, "Autograd", with_keyset=True)
+    torch.library.register_vmap(f"longhold::{backward}", partial(one_by_one, backward), lib=_LIBRARY)
 
 
 for _kind in EXTENDED:
@@ -388,6 +414,6 @@ def _split_gates(cell: Recurrence, gates: Tensor, lengths: Tensor | None) -> tup
         return parts
     forget = 1 - parts[0]
     if lengths is not None:
-        valid = torch.arange(gates.shape[0]).unsqueeze(1) < lengths
+        valid = torch.arange(gates.shape[0], device=gates.device).unsqueeze(1) < lengths
         forget = torch.where(valid.unsqueeze(-1), forget, 0.0)
     return parts[0], forget, *parts[1:]

@@ -1,8 +1,9 @@
 """The `torch` backend: the fused operators behind torch.nn (oneDNN, cuDNN, ATen)."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, RNNRecurrence
+from longhold.kernels.addresses import with_memory
 from longhold.kernels.call import DirectionNoise, DirectionParameters, StackCall, StackResult
 from longhold.kernels.lookup import is_ids
 from longhold.kernels.reference import with_one_hot, without_padding
@@ -62,6 +64,8 @@ def run_torch(call: StackCall) -> StackResult:
         return run_torch(with_one_hot(without_padding(call)))
     if isinstance(call.input, PackedSequence):
         return _run_packed(call, call.input)
+    if call.lengths is not None and bool((call.lengths == 0).any()):
+        return _with_empty_rows(call, call.lengths)
     if call.lengths is None and call.reset is None:
         output, state = _operator(call, (call.input,), call.state)
         return StackResult(output, state)
@@ -71,6 +75,18 @@ def run_torch(call: StackCall) -> StackResult:
         pieces, segments = split_segments(call)
         return join_segments(call, run_torch(pieces), segments)
     return _run_ragged(call)
+
+
+def _with_empty_rows(call: StackCall, lengths: Tensor) -> StackResult:
+    """Rows of length 0, which cannot be packed: each is run for a step of zeros, of which nothing stays."""
+    result = run_torch(replace(without_padding(call), lengths=lengths.clamp(min=1)))
+    assert isinstance(result.output, Tensor)
+    empty = (lengths == 0).unsqueeze(-1).to(result.output.device)
+    ends = zip(call.state, result.state, strict=True)
+    return StackResult(
+        torch.where(empty, 0.0, result.output),
+        tuple(torch.where(empty, begun.to(final.dtype), final) for begun, final in ends),
+    )
 
 
 def _run_packed(call: StackCall, packed: PackedSequence) -> StackResult:
@@ -105,16 +121,15 @@ def _layer_by_layer(call: StackCall, x: Tensor) -> StackResult:
     return StackResult(x, tuple(torch.cat(field) for field in zip(*states, strict=True)))
 
 
-def _operator(
-    call: StackCall, inputs: tuple[Tensor, ...], state: tuple[Tensor, ...]
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _operator(call: StackCall, inputs: Sequence[Tensor], state: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
     cell = call.recurrence
     weights = [weight for parameters in call.parameters for weight in parameters.fused()]
     has_bias = call.parameters[0].bias_ih is not None
-    hx: Any = list(state) if isinstance(cell, LSTMRecurrence) else state[0]
+    weights, given, state = with_memory(weights), with_memory(inputs), with_memory(state)
+    hx: Any = state if isinstance(cell, LSTMRecurrence) else state[0]
     settings: list[Any] = [has_bias, call.num_layers, call.dropout, call.training, call.bidirectional]
     packed = len(inputs) == 2
-    arguments: list[Any] = [*inputs, hx, weights, *settings] if packed else [*inputs, hx, weights, *settings, False]
+    arguments: list[Any] = [*given, hx, weights, *settings] if packed else [*given, hx, weights, *settings, False]
     with _quiet_about_chunks(weights):
         output, *final = _variable_functions(cell)(*arguments)
     return output, tuple(final)
@@ -133,7 +148,8 @@ def step_torch(call: StackCall) -> tuple[Tensor, ...]:
     """One step of one layer by torch's cell operators; `call.input` is (1, B, I)."""
     assert isinstance(call.input, Tensor)
     cell, p = call.recurrence, call.parameters[0]
-    hx: Any = [field[0] for field in call.state] if isinstance(cell, LSTMRecurrence) else call.state[0][0]
+    state = with_memory([field[0] for field in call.state])
+    hx: Any = state if isinstance(cell, LSTMRecurrence) else state[0]
     arguments = (call.input[0], hx, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh)
     if isinstance(cell, LSTMRecurrence):
         return tuple(torch._VF.lstm_cell(*arguments))

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from longhold.kernels.addresses import ORDINARY, check_memory, lend, lies_in_memory, of_new
 from longhold.kernels.extension import loaded, why_missing
 from longhold.kernels.operators import DTYPES
 
@@ -38,6 +39,7 @@ def linear_cross_entropy(
     Raises:
         IndexError: a target is out of bounds.
     """
+    check_memory((features, weight, bias, targets))
     if not _has_kernel(features, weight, bias, targets):
         return _by_torch(features, weight, bias, targets, ignore_index)
     wanted = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (features, weight, bias))
@@ -65,8 +67,9 @@ def _has_kernel(features: Tensor, weight: Tensor, bias: Tensor | None, targets: 
         and targets.shape == features.shape[:1]
         and features.numel() > 0
         and features.shape[0] * weight.shape[0] * features.element_size() > BLOCK_BYTES
-        and all(t.device.type == "cpu" and t.dtype == features.dtype for t in floats)
-        and targets.device.type == "cpu"
+        and all(t.is_cpu and t.layout == torch.strided and t.dtype == features.dtype for t in floats)
+        and targets.is_cpu
+        and all(type(t) in ORDINARY for t in (*floats, targets))
     )
 
 
@@ -95,13 +98,15 @@ class _Pass:
         )
         count, size = features.shape[0], weight.shape[0]
         rows = min(count, max(LEAST_ROWS, BLOCK_BYTES // (size * features.element_size())))
-        logits, nats = features.new_empty(rows, size), torch.empty(count, dtype=torch.float64)
+        logits, nats = features.new_empty(rows, size), features.new_empty(count, dtype=torch.float64)
         for start in range(0, count, rows):
             stop = min(start + rows, count)
             here, block = features[start:stop], logits[: stop - start]
             torch.mm(here, weight.T, out=block) if bias is None else torch.addmm(bias, here, weight.T, out=block)
-            at = (self.targets[start:].data_ptr(), self.ignore_index, block.data_ptr(), nats[start:].data_ptr())
+            (targets,), copies = lend([self.targets[start:stop]])
+            at = (targets, self.ignore_index, *of_new((block, nats[start:])))
             self.function(stop - start, size, *at, scale, torch.get_num_threads())
+            del copies  # held until C++ has read them
             if d_features is not None:
                 torch.mm(block, weight, out=d_features[start:stop])
             if d_weight is not None:
@@ -122,9 +127,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         features, weight, bias, targets, d_features, d_weight, d_bias = ctx.saved_tensors
+        check_memory(grads)
         if not torch.is_grad_enabled():
             given = (d_features, d_weight, d_bias)
-            if grads[0].item() == 1:  # as `loss.backward()` says it
+            if lies_in_memory(grads[0]) and grads[0].item() == 1:  # as `loss.backward()` says it
                 return (*given, None, None)
             return (*(None if d is None else d * grads[0] for d in given), None, None)
         inputs = [t for t, need in zip((features, weight, bias), ctx.needs_input_grad[:3], strict=True) if need]

@@ -3,7 +3,8 @@
 One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on; the input's
 share, the loop over time and all gradients are C++ (`kernels/cpu/`). The input is (T, B, I), or (T, B) int64 ids that
 stand for one-hot vectors of width I. `every` says what is kept for the backward pass: 0 nothing, 1 all of it, k every
-k-th cell state, from which the rest is computed again.
+k-th cell state, from which the rest is computed again. With `apart` the result h may be written in place: what the
+backward pass reads is then `kept`, or for an LSTM that keeps everything in float32 worked out again.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, product, unroll
+from longhold.kernels.addresses import ORDINARY, lend, lies_in_memory, of_new
 from longhold.kernels.by_cells import differentiate_again, first_gradients, forward_like
 from longhold.kernels.call import DirectionParameters
 from longhold.kernels.extension import loaded, why_missing
@@ -34,13 +36,15 @@ _ARGUMENTS = (
     "Tensor input, Tensor weight_ih, Tensor weight_hh, Tensor? bias_ih, Tensor? bias_hh, Tensor? h0, Tensor? c0, "
     "Tensor? h_initial, Tensor? c_initial, Tensor? lengths, Tensor? reset, Tensor? mask, bool reverse, int every"
 )
-_RESULTS = "(Tensor h, Tensor c, Tensor h_n, Tensor c_n, Tensor gates, Tensor extra)"
+_RESULTS = "(Tensor h, Tensor c, Tensor h_n, Tensor c_n, Tensor gates, Tensor extra, Tensor kept)"
 _GRADIENTS = (
     "(Tensor d_input, Tensor d_weight_ih, Tensor d_weight_hh, Tensor d_bias_ih, Tensor d_bias_hh, Tensor d_h0, "
     "Tensor d_c0, Tensor d_h_initial, Tensor d_c_initial)"
 )
 _DIFFERENTIABLE = 9
 """Arguments that have a gradient come first."""
+_H0, _APART = 5, 14
+"""Where the state and `apart` stand among the arguments."""
 
 _CODES = {kind: code for code, kind in enumerate(RECURRENCES)}
 _GATES = {kind: len(cell.gate_names) for kind, cell in RECURRENCES.items()}
@@ -58,27 +62,42 @@ def _none(like: Tensor) -> Tensor:
 
 
 def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
-    _check(kind, arguments)
+    sizes = _check(kind, arguments)
     if why_missing() is not None:
         return forward_like(
             _fake_forward(kind, *arguments), _reference(kind, arguments[:9], arguments[9:12], arguments[12])
         )
-    x, weight_hh, reverse, every = arguments[0], arguments[2], *arguments[12:]
-    (steps, batch), hidden = x.shape[:2], weight_hh.shape[1]
+    x, weight_hh, reverse, every = arguments[0], arguments[2], *arguments[12:14]
+    steps, batch, _, hidden = sizes
     h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
     c, gates, extra = _kept(kind, x, weight_hh, every)
     c_n = weight_hh.new_empty((batch, hidden)) if kind == "lstm" else None
-    read = _dense(arguments)  # held until C++ has read it
-    addresses = _addresses((*read, gates, extra, h, c, h_n, c_n))
+    kept = torch.empty_like(h) if _is_apart(kind, arguments) else None
+    walked, h_out = (h, None) if kept is None else (kept, h)
+    read, copies = lend(_as_read(arguments))
+    written = of_new((gates, extra, walked, c, h_n, c_n, h_out))
     function = getattr(loaded(), f"forward_{DTYPES[weight_hh.dtype]}")
-    function(_CODES[kind], _sizes(arguments), reverse, addresses, torch.get_num_threads())
-    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h)
+    function(_CODES[kind], _sizes(sizes, arguments), reverse, read + written, torch.get_num_threads())
+    del copies  # held until C++ has read them
+    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h), _or_none(kept, h)
 
 
-def _sizes(arguments: Sequence[Any]) -> list[int]:
-    x, weight_ih, weight_hh, every = arguments[0], arguments[1], arguments[2], arguments[13]
+def _needs_h(kind: str, arguments: Sequence[Any]) -> bool:
+    """Whether the backward pass reads h. An LSTM's is o * tanh(c), which in float32 is less work than a copy."""
+    return not (kind == "lstm" and arguments[13] == 1 and arguments[2].dtype == torch.float32)
+
+
+def _is_apart(kind: str, arguments: Sequence[Any]) -> bool:
+    """Whether h is made twice. (torch leaves an argument out that has its default.)"""
+    wanted = len(arguments) > _APART and bool(arguments[_APART]) and arguments[13] > 0
+    return wanted and _needs_h(kind, arguments)
+
+
+def _sizes(sizes: tuple[int, int, int, int], arguments: Sequence[Any]) -> list[int]:
+    """T, B, I, H, and what the backward pass works in."""
+    x, weight_hh, every = arguments[0], arguments[2], arguments[13]
     segment = _segment(x, weight_hh)
-    return [*x.shape[:2], weight_ih.shape[1], weight_hh.shape[1], segment, _rounded(every, segment)]
+    return [*sizes, segment, _rounded(every, segment)]
 
 
 _SEGMENT_BYTES = 2048
@@ -96,30 +115,37 @@ def _rounded(every: int, segment: int) -> int:
     return (every + segment - 1) // segment * segment if every > 1 else every
 
 
-def _kept(kind: str, x: Tensor, weight_hh: Tensor, every: int) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """What the backward pass needs besides h: c or some of it, the gates, and GRU's q."""
+_Sizes = tuple[int, ...]
+
+
+def _kept_shapes(
+    kind: str, x: Tensor, weight_hh: Tensor, every: int
+) -> tuple[_Sizes | None, _Sizes | None, _Sizes | None]:
+    """Of what the backward pass needs besides h: c or some of it, the gates, and GRU's q."""
     if every == 0 or kind in ("rnn_tanh", "rnn_relu") or (every > 1 and kind == "gru"):
         return None, None, None
     (steps, batch), (rows, hidden) = x.shape[:2], weight_hh.shape
     if every > 1:
         every = _rounded(every, _segment(x, weight_hh))
-        return weight_hh.new_empty(((steps + every - 1) // every, batch, hidden)), None, None
-    gates, other = weight_hh.new_empty((steps, batch, rows)), weight_hh.new_empty((steps, batch, hidden))
+        return ((steps + every - 1) // every, batch, hidden), None, None
+    gates, other = (steps, batch, rows), (steps, batch, hidden)
     return (other, gates, None) if kind == "lstm" else (None, gates, other)
+
+
+def _kept(kind: str, x: Tensor, weight_hh: Tensor, every: int) -> list[Tensor | None]:
+    """Room for what the backward pass needs besides h."""
+    shapes = _kept_shapes(kind, x, weight_hh, every)
+    return [None if shape is None else weight_hh.new_empty(shape) for shape in shapes]
 
 
 def _or_none(tensor: Tensor | None, like: Tensor) -> Tensor:
     return _none(like) if tensor is None else tensor
 
 
-def _dense(arguments: Sequence[Any]) -> list[Tensor | None]:
+def _as_read(arguments: Sequence[Any]) -> list[Tensor | None]:
     """The tensors that C++ reads, in its order: features or None, ids or None, and the rest."""
-    x, *rest = (t if t is None or t.is_contiguous() else t.contiguous() for t in arguments[:12])
+    x, *rest = arguments[:12]
     return [None, x, *rest] if is_ids(x) else [x, None, *rest]
-
-
-def _addresses(tensors: Sequence[Tensor | None]) -> list[int]:
-    return [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
 
 
 _NAMES = (
@@ -128,8 +154,8 @@ _NAMES = (
 )  # fmt: skip
 
 
-def _check(kind: str, arguments: Sequence[Any]) -> None:
-    """C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
+def _check(kind: str, arguments: Sequence[Any]) -> tuple[int, int, int, int]:
+    """T, B, I and H. C++ reads by address: RuntimeError for whatever has not the dtype and shape that it counts on."""
     x, weight_ih, weight_hh = arguments[:3]
     (steps, batch), width, (rows, hidden), dtype = x.shape[:2], weight_ih.shape[1], weight_hh.shape, weight_hh.dtype
     ids = is_ids(x)
@@ -143,6 +169,23 @@ def _check(kind: str, arguments: Sequence[Any]) -> None:
         if tensor is not None and (tensor.dtype is not wanted or tensor.shape != shape):
             raise RuntimeError(
                 f"{name} should have dtype {wanted} and shape {shape}, got {tensor.dtype} and {tuple(tensor.shape)}"
+            )
+    return steps, batch, width, hidden
+
+
+def _check_kept(kind: str, tensors: Sequence[Tensor | None], arguments: Sequence[Any]) -> None:
+    """The same for the gradients from above and for what forward kept."""
+    x, weight_hh, every = arguments[0], arguments[2], max(1, arguments[13])
+    batch, hidden = x.shape[1], weight_hh.shape[1]
+    steps, end = (x.shape[0], batch, hidden), (batch, hidden)
+    h = steps if tensors[4] is None or tensors[4].numel() or _needs_h(kind, arguments) else (0,)
+    kept = [(0,) if shape is None else shape for shape in _kept_shapes(kind, x, weight_hh, every)]
+    names = ("d_h", "d_c", "d_h_n", "d_c_n", "h", "c", "gates", "extra")
+    for tensor, shape, name in zip(tensors, (steps, steps, end, end, h, *kept), names, strict=True):
+        if tensor is not None and (tensor.dtype is not weight_hh.dtype or tensor.shape != shape):
+            raise RuntimeError(
+                f"{name} should have dtype {weight_hh.dtype} and shape {shape}, got {tensor.dtype} and "
+                f"{tuple(tensor.shape)}"
             )
 
 
@@ -159,23 +202,18 @@ def _backward(
     needs_input: bool,
     *arguments: Any,
 ) -> tuple[Tensor, ...]:
-    _check(kind, arguments)
+    sizes = _check(kind, arguments)
+    _check_kept(kind, (d_h, d_c, d_h_n, d_c_n, h, c, gates, extra), arguments)
     weight_hh, reverse = arguments[2], arguments[12]
-    for name, tensor, like in (("d_h", d_h, h), ("d_c", d_c, h), ("h", h, h), ("gates", gates, gates)):
-        if tensor is not None and (tensor.dtype is not weight_hh.dtype or tensor.shape != like.shape):
-            raise RuntimeError(
-                f"{name} should have dtype {weight_hh.dtype} and shape {tuple(like.shape)}, got {tensor.dtype} and "
-                f"{tuple(tensor.shape)}"
-            )
     gradients = _gradients(kind, needs_input, arguments)
     if why_missing() is not None:
         return _backward_by_cells(kind, (d_h, d_c, d_h_n, d_c_n), gradients, arguments)
-    kept = (gates if gates.numel() else None, extra if extra.numel() else None, h, c if c.numel() else None, None, None)
-    above = [t if t is None else t.contiguous() for t in (d_h, d_c, d_h_n, d_c_n)]
+    kept = [t if t.numel() else None for t in (gates, extra, h, c)]
+    read, copies = lend((*_as_read(arguments), *kept, None, None, None))
+    above, more_copies = lend((d_h, d_c, d_h_n, d_c_n))
     function = getattr(loaded(), f"backward_{DTYPES[weight_hh.dtype]}")
-    read = _dense(arguments)  # held until C++ has read it
-    addresses = _addresses((*read, *kept)), _addresses((*above, *gradients))
-    function(_CODES[kind], _sizes(arguments), reverse, *addresses, torch.get_num_threads())
+    function(_CODES[kind], _sizes(sizes, arguments), reverse, read, above + of_new(gradients), torch.get_num_threads())
+    del copies, more_copies  # held until C++ has read them
     return tuple(_or_none(d, h) for d in gradients)
 
 
@@ -207,23 +245,27 @@ def _empty(like: Tensor | None) -> Tensor | None:
 
 def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     x, weight_hh, every = arguments[0], arguments[2], arguments[13]
+    one_device(arguments)
     (steps, batch), hidden = x.shape[:2], weight_hh.shape[1]
     c, gates, extra = _kept(kind, x, weight_hh, every)
     h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
     c_n = torch.empty_like(h_n) if kind == "lstm" else None
-    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h)
+    kept = torch.empty_like(h) if _is_apart(kind, arguments) else None
+    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h), _or_none(kept, h)
 
 
 def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
     needs_input, arguments = everything[8], everything[9:]
+    one_device(everything)
     return tuple(_or_none(d, arguments[2]) for d in _gradients(kind, needs_input, arguments))
 
 
-def _keep_forward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    h, c, _, _, gates, extra = output
-    ctx.mark_non_differentiable(gates, extra)
-    ctx.save_for_backward(h, c, gates, extra, *inputs[:12])
-    ctx.reverse, ctx.every = inputs[12:]
+def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    h, c, _, _, gates, extra, kept = output
+    ctx.mark_non_differentiable(gates, extra, kept)
+    read = kept if _is_apart(kind, inputs) else h if _needs_h(kind, inputs) else _none(h)
+    ctx.save_for_backward(read, c, gates, extra, *as_torch_keeps(ctx, inputs[:12], _H0))
+    ctx.reverse, ctx.every, ctx.count = *inputs[12:14], len(inputs)
     ctx.set_materialize_grads(False)
 
 
@@ -232,7 +274,8 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
     d_h, d_c, d_h_n, d_c_n = grads[:4]
     if kind != "lstm":
         d_c = d_c_n = None
-    direct = not torch.is_grad_enabled() and unwatched(h)
+    check_upstream(grads)
+    direct = not torch.is_grad_enabled() and unwatched(h) and all(map(lies_in_memory, grads[:4]))
     operator = partial(_backward, kind) if direct else _BACKWARD[kind]
     needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
     found = operator(d_h, d_c, d_h_n, d_c_n, h, c, gates, extra, needed[0], *tensors, ctx.reverse, ctx.every)
@@ -240,7 +283,7 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
         d if need and tensor is not None and d.numel() == tensor.numel() else None
         for d, need, tensor in zip(found, needed, tensors, strict=False)
     ]
-    return (*given, None, None, None, None, None)
+    return (*given, *[None] * (ctx.count - _DIFFERENTIABLE))
 
 
 def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -269,7 +312,7 @@ def _reference(
     names = cell.state_names
     fields = [zeros if state is None else state for state in (h0, c0)[: len(names)]]
     initial = [zeros if state is None else state for state in (h_initial, c_initial)[: len(names)]]
-    valid = None if lengths is None else torch.arange(x.shape[0]).unsqueeze(1) < lengths
+    valid = None if lengths is None else torch.arange(x.shape[0], device=x.device).unsqueeze(1) < lengths
     parameters = DirectionParameters(weight_ih, weight_hh, bias_ih, bias_hh)
     run = unroll(
         cell, product(x, weight_ih, bias_ih, None), cell.make_state(*fields), parameters.recurrent(cell),
@@ -280,7 +323,7 @@ def _reference(
 
 
 def _kept_for_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*arguments[:-1], max(1, arguments[-1]))
+    return (*arguments[:13], max(1, arguments[13]), *arguments[_APART:])
 
 
 def as_given(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -288,9 +331,50 @@ def as_given(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return arguments
 
 
+def check_upstream(grads: Sequence[Tensor | None]) -> None:
+    """RuntimeError where a gradient from above is sparse."""
+    for grad in grads:
+        if grad is not None and grad.layout != torch.strided:
+            raise RuntimeError(
+                f"the gradient of a recurrent layer's output should be strided, got layout {grad.layout}"
+            )
+
+
+def one_device(arguments: Sequence[Any]) -> None:
+    """RuntimeError unless all tensors are on one device. The dispatcher sends them here if one of them is on meta."""
+    devices = {argument.device for argument in arguments if isinstance(argument, Tensor)}
+    if len(devices) > 1:
+        raise RuntimeError(f"all tensors should be on one device, got {' and '.join(sorted(map(str, devices)))}")
+
+
+def one_by_one(name: str, info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
+    """An operator of many gradients at once, called for one after the other: its rule for `torch.func.vmap`."""
+    operator = getattr(torch.ops.longhold, name).default
+    calls = [
+        operator(*(a if dim is None else a.select(dim, i) for a, dim in zip(arguments, in_dims, strict=True)))
+        for i in range(info.batch_size)
+    ]
+    stacks = tuple(torch.stack(results) for results in zip(*calls, strict=True))
+    return stacks, (0,) * len(stacks)
+
+
+def as_torch_keeps(ctx: Any, tensors: Sequence[Tensor | None], h0: int) -> list[Tensor | None]:
+    """A forward operator's tensors for its backward pass; `h0` is the place of the state.
+
+    The input and h0 may be written in place where torch.nn does not keep them, which is where the weights that they
+    are multiplied by have no gradient: then they are copied.
+    """
+    _, needs_ih, needs_hh = ctx.needs_input_grad[1:4]
+    kept = list(tensors)
+    for place, needed in ((0, needs_ih), (h0, needs_hh)):
+        tensor = kept[place]
+        kept[place] = tensor if needed or tensor is None else tensor.clone()
+    return kept
+
+
 def unwatched(tensor: Tensor) -> bool:
     """Whether a kernel may be called past the dispatcher: nothing traces, fakes or counts operators."""
-    return type(tensor) in (Tensor, torch.nn.Parameter) and torch._C._len_torch_dispatch_stack() == 0
+    return type(tensor) in ORDINARY and torch._C._len_torch_dispatch_stack() == 0
 
 
 def autograd_rule(
@@ -339,19 +423,26 @@ def _register(kind: str) -> None:
     saved = "Tensor h, Tensor c, Tensor gates, Tensor extra"
     upstream = "Tensor? d_h, Tensor? d_c, Tensor? d_h_n, Tensor? d_c_n"
     forward, backward = f"{kind}_forward", f"{kind}_backward"
-    _LIBRARY.define(f"{forward}({_ARGUMENTS}) -> {_RESULTS}")
+    _LIBRARY.define(f"{forward}({_ARGUMENTS}, bool apart=False) -> {_RESULTS}")
     _LIBRARY.define(f"{backward}({upstream}, {saved}, bool needs_input, {_ARGUMENTS}) -> {_GRADIENTS}")
     _LIBRARY.impl(forward, partial(_forward, kind), "CPU")
     _LIBRARY.impl(backward, partial(_backward, kind), "CPU")
     torch.library.register_fake(f"longhold::{forward}", partial(_fake_forward, kind), lib=_LIBRARY)
     torch.library.register_fake(f"longhold::{backward}", partial(_fake_backward, kind), lib=_LIBRARY)
     rules = (
-        (forward, _keep_forward, partial(_differentiate_forward, kind), _kept_for_backward, partial(_forward, kind)),
+        (
+            forward,
+            partial(_keep_forward, kind),
+            partial(_differentiate_forward, kind),
+            _kept_for_backward,
+            partial(_forward, kind),
+        ),
         (backward, _keep_backward, partial(_differentiate_backward, kind), as_given, None),
     )
     for name, keep, differentiate, kept, kernel in rules:
         operator = getattr(torch.ops.longhold, name).default
         _LIBRARY.impl(name, autograd_rule(operator, keep, differentiate, kept, kernel), "Autograd", with_keyset=True)
+    torch.library.register_vmap(f"longhold::{backward}", partial(one_by_one, backward), lib=_LIBRARY)
 
 
 for _kind in RECURRENCES:

@@ -6,6 +6,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
+from longhold.kernels.addresses import hand_over, is_plain, overlap
 from longhold.kernels.extension import loaded, why_missing
 from longhold.kernels.operators import DTYPES
 
@@ -25,16 +26,23 @@ class Leaf(NamedTuple):
 
 
 def takes(leaves: Sequence[Leaf]) -> bool:
-    """Whether the extension is there and can update these: one type, float32 or float64, dense, on the CPU."""
-    return why_missing() is None and len({leaf.value.dtype for leaf in leaves}) == 1 and all(map(_is_plain, leaves))
+    """Whether the extension is there and can update these: one type, float32 or float64, dense, on the CPU, apart."""
+    return (
+        why_missing() is None
+        and len({leaf.value.dtype for leaf in leaves}) == 1
+        and all(map(_is_plain, leaves))
+        and not overlap([t for leaf in leaves for t in _written(leaf)], [leaf.gradient for leaf in leaves])
+    )
 
 
 def _is_plain(leaf: Leaf) -> bool:
-    tensors = [tensor for tensor in (leaf.value, leaf.gradient, leaf.first, leaf.second) if tensor is not None]
-    return leaf.value.dtype in DTYPES and all(
-        t.layout == torch.strided and t.device.type == "cpu" and t.dtype == leaf.value.dtype and t.is_contiguous()
-        for t in tensors
-    )
+    dtype, shape = leaf.value.dtype, leaf.value.shape
+    tensors = (leaf.gradient, *_written(leaf))
+    return dtype in DTYPES and all(t.dtype == dtype and t.shape == shape and is_plain(t) for t in tensors)
+
+
+def _written(leaf: Leaf) -> list[Tensor]:
+    return [tensor for tensor in (leaf.value, leaf.first, leaf.second) if tensor is not None]
 
 
 def gradient_norm(leaves: Sequence[Leaf]) -> float:
@@ -78,4 +86,4 @@ def _function(name: str, leaves: Sequence[Leaf]) -> Callable[..., float]:
 
 def _counts_and_addresses(leaves: Sequence[Leaf]) -> tuple[list[int], list[int]]:
     tensors = [tensor for leaf in leaves for tensor in (leaf.value, leaf.gradient, leaf.first, leaf.second)]
-    return [leaf.value.numel() for leaf in leaves], [0 if t is None else t.data_ptr() for t in tensors]
+    return [leaf.value.numel() for leaf in leaves], hand_over(tensors)

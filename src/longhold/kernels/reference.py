@@ -63,10 +63,7 @@ def _run_padded(
             x = torch.cat([runs[-2].states[0], x], dim=-1)
         if layer + 1 < call.num_layers:
             x = _drop_between_layers(x, call, packed)
-    if len(runs) == 1:
-        final = tuple(field.unsqueeze(0) for field in runs[0].final)
-    else:
-        final = tuple(torch.stack(field) for field in zip(*(run.final for run in runs), strict=True))
+    final = tuple(torch.stack(field) for field in zip(*(run.final for run in runs), strict=True))
     if not call.trace:
         return StackResult(x, final)
     states = tuple(torch.stack(field) for field in zip(*(run.states for run in runs), strict=True))
@@ -101,7 +98,7 @@ def step_reference(call: StackCall) -> tuple[Tensor, ...]:
     gates_x = product(call.input[0], parameters.weight_ih, parameters.bias_ih, parameters.weight_norm_ih, groups)
     state = cell.make_state(*(field[0] for field in call.state))
     new, _ = cell.step(gates_x, state, parameters.recurrent(cell), None)
-    return tuple(new)
+    return tuple(field.clone() if field.requires_grad else field for field in new)  # it may be written in place
 
 
 def _drop_between_layers(x: Tensor, call: StackCall, packed: PackedSequence | None) -> Tensor:
@@ -119,6 +116,6 @@ def pack_like(padded: Tensor, packed: PackedSequence) -> PackedSequence:
     """Pack (T, B, .) into the order and batch sizes of another packed sequence."""
     if packed.sorted_indices is not None:
         padded = padded.index_select(1, packed.sorted_indices)
-    batch = torch.arange(padded.shape[1])
+    batch = torch.arange(padded.shape[1], device=packed.batch_sizes.device)
     kept = (batch < packed.batch_sizes.unsqueeze(1)).to(padded.device)
     return packed._replace(data=padded[kept])

@@ -1,5 +1,6 @@
 """Streams: a stack of layers that the C++ extension steps with its state carried and its weights packed once."""
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence
+from longhold.kernels.addresses import address_of_new, check_memory, lend, of_new
 from longhold.kernels.backends import BackendRefused, requested
 from longhold.kernels.call import DirectionParameters
 from longhold.kernels.extension import loaded, why_missing
@@ -88,6 +90,7 @@ class NativeStream:
     """
 
     def __init__(self, weights: StreamWeights, batch: int, *, storage: Storage = "full") -> None:
+        _check_shapes(weights)
         first, last = weights.layers[0], weights.layers[-1]
         hidden = weights.initial[-1].shape[1]
         vocabulary = first.weight_ih.shape[1] if weights.embedding is None else weights.embedding.shape[0]
@@ -96,6 +99,7 @@ class NativeStream:
         held = _Addresses(self._dtype, storage)
         layers = [held.layer(p, [field[row] for field in weights.initial]) for row, p in enumerate(weights.layers)]
         output = (None, None) if weights.output is None else weights.output
+        self._outputs = 0 if output[0] is None else output[0].shape[0]
         self.stepper: Any = loaded().make_stepper(
             _CELLS.index(_cell(weights.recurrence)),
             self._dtype == torch.float64,
@@ -109,34 +113,70 @@ class NativeStream:
             vocabulary,
             held.address(weights.embedding),
             [*held.matrix(output[0]), held.address(output[1])],
-            0 if output[0] is None else output[0].shape[0],
+            self._outputs,
         )
         self.quick = self.stepper.products() < QUICK
         self._pace = _Pace(self.stepper.products() >= WIDE)
 
+    def copy(self) -> "NativeStream":
+        """Another stream in the same state, with weights of its own."""
+        made = copy.copy(self)
+        made.stepper, made._pace = self.stepper.copy(), copy.copy(self._pace)
+        return made
+
     def run(self, inputs: Tensor) -> Tensor:
         """(T, B, I) of the weights' type, or (T, B) int64 ids, dense, to (T, B, P). IndexError for an id too large."""
         output = torch.empty(*inputs.shape[:2], self._output_size, dtype=self._dtype, device="cpu")
-        places = (0, inputs.data_ptr()) if inputs.dtype == torch.int64 else (inputs.data_ptr(), 0)
+        (place,), copies = lend([inputs])
+        places = (0, place) if inputs.dtype == torch.int64 else (place, 0)
         with self._pace.threads(inputs.shape[0]) as threads:
-            self.stepper.run(inputs.shape[0], *places, output.data_ptr(), threads)
+            self.stepper.run(inputs.shape[0], *places, address_of_new(output), threads)
+        del copies  # held until C++ has read them
         return output
 
     def state(self) -> tuple[Tensor, ...]:
         """A copy of the state, each field (L, B, .)."""
         fields = [torch.empty(shape, dtype=self._dtype, device="cpu") for shape in self.fields]
-        self.stepper.read_state(*_pair(fields))
+        self.stepper.read_state(*_pair(of_new(fields)))
         return tuple(fields)
 
     def set_state(self, fields: Sequence[Tensor]) -> None:
         """Go on from a state of the shapes in `fields`; it is copied."""
-        dense = [field.detach().to(self._dtype).contiguous() for field in fields]
-        self.stepper.write_state(*_pair(dense))
+        for field, shape in zip(fields, self.fields, strict=True):
+            if not field.is_floating_point() or tuple(field.shape) != shape:
+                got = f"{field.dtype} and {tuple(field.shape)}"
+                raise RuntimeError(f"a state's field should have a type of floating point and shape {shape}, got {got}")
+        check_memory(fields)
+        given = [field.detach().to(self._dtype) for field in fields]
+        places, copies = lend(given)
+        self.stepper.write_state(*_pair(places))
+        del copies  # held until C++ has read them
 
     def reset(self, rows: Sequence[int]) -> None:
         """Put the initial state back into these rows."""
         for row in rows:
             self.stepper.reset(row)
+
+    def follow(self, table: Tensor, places: Tensor) -> None:
+        """Hold what is drawn from now on to a table, the rows beginning in the states `places`; both are copied.
+
+        Arguments:
+            table: (S, V) int8, the state after each id in each state; -1 where the id may not come.
+            places: (B,) int8, the state of each row.
+
+        Raises:
+            ValueError: a shape, a type or a state that does not fit.
+        """
+        states, outputs = table.shape[0], self._outputs
+        fits = table.dtype == places.dtype == torch.int8 and table.shape == (states, outputs) and states > 0
+        if not fits or places.shape != (self._batch,):
+            raise ValueError(
+                f"expected int8 of shapes (S, {outputs}) and ({self._batch},), got {table.shape}, {places.shape}"
+            )
+        if table.max() >= states or places.min() < 0 or places.max() >= states:
+            raise ValueError(f"expected states below {states} in the table, and from 0 in the rows")
+        table, places = table.cpu().contiguous(), places.cpu().contiguous()
+        self.stepper.follow(states, table.data_ptr(), places.data_ptr())
 
     def draw(
         self, ids: Tensor, uniforms: Tensor, *, temperature: float, top_k: int | None, top_p: float, min_p: float
@@ -152,14 +192,20 @@ class NativeStream:
             min_p: least probability kept as a fraction of the largest.
 
         Returns:
-            (M, B) ids; M < N where the logits of step M have no finite largest value.
+            (M, B) ids; M < N where the logits of step M have no finite largest value. After `follow`, ids that may not
+            come are impossible; where the logits of all others are -inf, those are equally likely.
         """
         steps = uniforms.shape[0]
         found = torch.empty(steps + 1, self._batch, dtype=torch.int64, device="cpu")
         found[0] = ids
         rules = (temperature, top_k or 0, top_p, min_p)
+        if uniforms.dtype != torch.float64 or tuple(uniforms.shape) != (steps, self._batch):
+            wanted = f"torch.float64 and shape {(steps, self._batch)}"
+            raise RuntimeError(f"uniforms should have {wanted}, got {uniforms.dtype} and {tuple(uniforms.shape)}")
+        (place,), copies = lend([uniforms])
         with self._pace.threads(steps) as threads:
-            taken = self.stepper.draw(steps, found.data_ptr(), uniforms.data_ptr(), *rules, threads)
+            taken = self.stepper.draw(steps, address_of_new(found), place, *rules, threads)
+        del copies  # held until C++ has read them
         return found[1 : taken + 1]
 
 
@@ -205,8 +251,8 @@ class _Pace:
         self._until_trial = self._gap
 
 
-def _pair(fields: Sequence[Tensor]) -> tuple[int, int]:
-    h, *c = (field.data_ptr() for field in fields)
+def _pair(places: Sequence[int]) -> tuple[int, int]:
+    h, *c = places
     return h, c[0] if c else 0
 
 
@@ -219,6 +265,35 @@ def _cell(recurrence: Recurrence) -> str:
     return f"rnn_{recurrence.nonlinearity}"
 
 
+def _check_shapes(weights: StreamWeights) -> None:
+    """RuntimeError where a weight has not the shape that C++ counts on."""
+    fields = weights.initial
+    output_size, hidden, count = fields[0].shape[1], fields[-1].shape[1], len(weights.layers)
+    rows = len(weights.recurrence.gate_names) * hidden
+    width = weights.layers[0].weight_ih.shape[1]
+    for p in weights.layers:
+        row, unit = (rows,), (hidden,)
+        shapes = (
+            (rows, width), (rows, output_size), row, row, (output_size, hidden), (rows - hidden,), row, row, unit, unit,
+        )  # fmt: skip
+        found = [(name, getattr(p, name), shape) for name, shape in zip(p.__dataclass_fields__, shapes, strict=True)]
+        found += [("the initial state", field, (count, field.shape[1])) for field in fields]
+        if weights.embedding is not None:
+            found.append(
+                ("the embedding", weights.embedding, (weights.embedding.shape[0], weights.layers[0].weight_ih.shape[1]))
+            )
+        if weights.output is not None:
+            vocabulary = weights.output[0].shape[0]
+            found += [
+                ("the output weight", weights.output[0], (vocabulary, output_size)),
+                ("the output bias", weights.output[1], (vocabulary,)),
+            ]
+        for name, tensor, shape in found:
+            if tensor is not None and tuple(tensor.shape) != shape:
+                raise RuntimeError(f"{name} should have shape {shape}, got {tuple(tensor.shape)}")
+        width = output_size
+
+
 @final
 class _Addresses:
     """Addresses of tensors, which live as long as this does."""
@@ -227,7 +302,11 @@ class _Addresses:
         self._dtype, self._storage, self._held = dtype, storage, list[Tensor]()
 
     def address(self, tensor: Tensor | None) -> int:
-        return 0 if tensor is None else self._hold(tensor.detach().to(self._dtype))
+        if tensor is None:
+            return 0
+        if tensor.dtype != self._dtype:
+            raise RuntimeError(f"all weights should have dtype {self._dtype}, got {tensor.dtype}")
+        return self._hold(tensor.detach())
 
     def matrix(self, weight: Tensor | None) -> list[int]:
         if weight is None or self._storage == "full":
@@ -245,8 +324,9 @@ class _Addresses:
         return [*matrices, *map(self.address, vectors)]
 
     def _hold(self, tensor: Tensor) -> int:
-        self._held.append(tensor.contiguous())
-        return self._held[-1].data_ptr()
+        (place,), copies = lend([tensor])
+        self._held += [tensor, *copies]
+        return place
 
 
 def fold_embedding(weights: StreamWeights) -> StreamWeights:

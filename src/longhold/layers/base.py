@@ -7,15 +7,18 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
 from longhold.cells import Recurrence
 from longhold.kernels import Choice, DirectionNoise, DirectionParameters, StackCall, StackResult, choose, run
+from longhold.kernels.addresses import check_memory
 from longhold.kernels.lookup import is_ids
 from longhold.layers.inputs import Prepared, prepare, restore
 from longhold.layers.masks import LayerMasks, Masks, keep_mask, zone_mask
 from longhold.layers.parameters import Extras, HiddenT, RecurrentModule, Shape
 from longhold.layers.stream import Stream, Weights
+from longhold.layers.to_torch import fx_leaf
 
 Lengths = Tensor | Sequence[int] | int
 TraceT = TypeVar("TraceT")
@@ -138,6 +141,7 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
     def _drop_weights(parameters: DirectionParameters, masks: LayerMasks) -> DirectionParameters:
         if masks.weight_dropout is None:
             return parameters
+        check_memory([parameters.weight_hh, masks.weight_dropout])
         return replace(parameters, weight_hh=parameters.weight_hh * masks.weight_dropout)
 
     @abstractmethod
@@ -150,7 +154,6 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         self,
         input: Tensor | PackedSequence,  # noqa: A002 torch's name
         hx: HiddenT | None = None,
-        *,
         lengths: Lengths | None = None,
         reset: Tensor | None = None,
         masks: Masks | None = None,
@@ -164,24 +167,33 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
                 their one-hot vectors, which are not made where the backend can look up columns of `weight_ih_l0`.
             hx: state before the first step, `h` (L*D, B, P) or for the LSTM `(h, c)`; unbatched without B. Default:
                 zeros, or the learned initial state.
-            lengths: (B,) integers from 1 to T, in any order. Outputs beyond a length are zero, the backward direction
-                starts at length - 1 and the final state belongs to the last valid step; padding may hold anything.
+            lengths: (B,) integers from 0 to T, in any order. Outputs beyond a length are zero, the backward direction
+                starts at length - 1 and the final state belongs to the last valid step; padding may hold anything. A
+                row of length 0 ends in the state it began with: hx, else the learned initial state or zeros.
             reset: (T, B) bool, following `batch_first` ((T,) unbatched). True at [t, b]: before step t every layer's
                 state becomes its initial one (not `hx`) and no gradient crosses; the backward direction is cut at the
                 same place. Ignored beyond the length.
             masks: masks drawn before by `draw_masks(T, B)`. Default: drawn here.
-            checkpoint_every: keep for the backward pass, besides the output, the cell state of every so many steps only
-                (rounded up to some 512 / B steps in float32), and compute the gates again: less memory, more time, the
-                same bits. With layer norm, peepholes, projection, zoneout, and on the `reference` backend, the sequence
-                is run in chunks of so many steps, and sums over time may round differently. Not on `torch`.
+            checkpoint_every: keep for the backward pass, besides h, the cell state of every so many steps only (rounded
+                up to some 512 / B steps in float32), and compute the gates again: less memory, more time, and on the
+                `cpu` backend the same bits on every processor, for it does every product itself. With any option in
+                which the cell differs from torch.nn's (layer norm, peepholes, coupled gates, projection, zoneout, the
+                GRU of 2014), and on the `reference` backend, the sequence is run in chunks of so many steps: output,
+                state and gradients are then the same up to rounding, for a product over a chunk's steps is torch's,
+                and how that rounds may depend on their number and on the processor. Not on `torch`.
 
         Returns:
             The output, (T, B, D*P) in the input's layout (packed if the input was), and the final state in hx's form.
+            Both may be written in place; the gradients are those of the same done out of place.
 
         Raises:
             IndexError: an id is not from 0 to I - 1 (on the CPU; elsewhere torch's operators find out, or do not). Ids
                 beyond a row's length may be anything.
         """
+        given: object = input
+        if isinstance(given, Proxy):
+            rest = {"hx": hx, "lengths": lengths, "reset": reset, "masks": masks, "checkpoint_every": checkpoint_every}
+            return cast(tuple[Any, HiddenT], fx_leaf(self, given, rest))
         prepared, result = self._run(input, hx, lengths, reset, masks, checkpoint_every=checkpoint_every)
         return restore(prepared, result.output, 0), self._hidden(self._unbatch(prepared, result.state))
 
@@ -306,7 +318,11 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
     def _learned_fields(self, batch: int, like: Tensor) -> tuple[Tensor, ...]:
         learned = []
         for name in self.recurrence.state_names:
-            stack = torch.stack([cast(Tensor, getattr(self, f"{name}_0{suffix}")) for suffix in self._suffixes()])
+            rows = [cast(Tensor, getattr(self, f"{name}_0{suffix}")) for suffix in self._suffixes()]
+            check_memory(rows)
+            stack = torch.stack(rows)
+            if stack.is_complex():
+                raise RuntimeError(f"the initial state should be real, got {stack.dtype}")
             learned.append(stack.to(like.dtype).unsqueeze(1).expand(-1, batch, -1).contiguous())
         return tuple(learned)
 

@@ -1,10 +1,15 @@
 """What `RNNCell`, `GRUCell` and `LSTMCell` share."""
 
+from typing import cast
+
+import torch
 from torch import Tensor
+from torch.fx import Proxy
 
 from longhold.kernels import StackCall, run_step
 from longhold.layers.inputs import check_features
 from longhold.layers.parameters import HiddenT, RecurrentModule
+from longhold.layers.to_torch import fx_leaf
 
 
 class RecurrentCell(RecurrentModule[HiddenT]):
@@ -18,9 +23,14 @@ class RecurrentCell(RecurrentModule[HiddenT]):
 
         Without `hx` the state before the step is zero.
         """
+        given: object = input
+        if isinstance(given, Proxy):
+            return cast(HiddenT, fx_leaf(self, given, {"hx": hx}))
         if input.dim() not in (1, 2):
             raise ValueError(f"{type(self).__name__}: Expected input to be 1-D or 2-D, got {input.dim()}-D instead")
         parameters = self._parameters_by_direction()[0]
+        if input.dtype != parameters.weight_ih.dtype and not torch._C._is_any_autocast_enabled():
+            raise RuntimeError(f"input should have the weights' dtype {parameters.weight_ih.dtype}, got {input.dtype}")
         check_features(input, self.input_size, parameters.weight_ih.dtype)
         batched = input.dim() == 2
         x = input if batched else input.unsqueeze(0)

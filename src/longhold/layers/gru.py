@@ -1,7 +1,7 @@
 """`GRU` and `GRUCell`: drop-ins for torch.nn's."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from longhold.cells import GRUGates, GRURecurrence
 from longhold.layers.base import RecurrentLayer
@@ -36,6 +36,8 @@ class GRU(RecurrentLayer[Tensor, GRUTrace]):
         init: an initialisation from `longhold.init`; default torch's uniform.
         proj_size: refused unless 0, as in torch.nn; only the LSTM has a projection.
     """
+
+    torch_class = nn.GRU
 
     def __init__(
         self,
@@ -96,6 +98,8 @@ class GRU(RecurrentLayer[Tensor, GRUTrace]):
 
 class GRUCell(RecurrentCell[Tensor]):
     """One step of the GRU, a drop-in for `torch.nn.GRUCell`; `reset_after`, `layer_norm` and `init` as in `GRU`."""
+
+    torch_class = nn.GRUCell
 
     def __init__(
         self,

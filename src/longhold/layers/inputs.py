@@ -8,6 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from longhold.kernels.addresses import check_memory
+from longhold.kernels.call import packed_rows
+from longhold.kernels.exported import check_packed
+
 ID_DTYPES = (torch.int64, torch.int32)
 """What token ids may be: an input of these types without a dimension for features."""
 
@@ -52,11 +56,17 @@ def prepare(
     steps, batch = x.shape[:2]
     if steps == 0:
         raise RuntimeError("Expected sequence length to be larger than 0")
+    if lengths is not None or reset is not None:
+        check_memory([each for each in (lengths, reset) if isinstance(each, Tensor)])
     checked_lengths = None if lengths is None else check_lengths(lengths, steps, batch)
+    if checked_lengths is not None and x.is_cpu:
+        checked_lengths = checked_lengths.cpu()
     checked_reset = None
     if reset is not None:
         checked_reset = _check_reset(reset, x, batched, layer.batch_first)
-        if checked_lengths is not None:
+        if checked_lengths is None:
+            checked_reset = checked_reset.clone()  # the caller's may be filled anew before the backward pass
+        else:
             at = torch.arange(steps, device=reset.device).unsqueeze(1)
             checked_reset = checked_reset & (at < checked_lengths.to(reset.device))
     return Prepared(x, steps, batch, batched, layer.batch_first, checked_lengths, checked_reset)
@@ -72,7 +82,8 @@ def _prepare_packed(layer: Any, packed: PackedSequence, lengths: Any, reset: Ten
         raise RuntimeError(f"Expected packed data to be 2-D, got {packed.data.dim()}-D")
     else:
         check_features(packed.data, layer.input_size, layer.weight_ih_l0.dtype)
-    steps, batch = len(packed.batch_sizes), int(packed.batch_sizes[0])
+    check_packed()
+    steps, batch = len(packed.batch_sizes), packed_rows(packed)
     return Prepared(packed, steps, batch, True, layer.batch_first, None, None)
 
 
@@ -85,20 +96,20 @@ def check_features(data: Tensor, input_size: int, dtype: torch.dtype) -> None:
 
 
 def check_lengths(lengths: Tensor | Sequence[int] | int, steps: int, batch: int) -> Tensor:
-    """The lengths as (B,) int64; ValueError unless each is from 1 to `steps`."""
-    tensor = torch.as_tensor(lengths)
+    """The lengths as (B,) int64; ValueError unless each is from 0 to `steps`."""
+    tensor = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device="cpu")
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise TypeError(f"lengths should be integers, got {tensor.dtype}")
-    tensor = tensor.to(torch.int64)
+    tensor = tensor.to(torch.int64, copy=True)  # the caller's may be filled anew before the backward pass
     tensor = tensor.reshape(1) if tensor.dim() == 0 and batch == 1 else tensor
     if tuple(tensor.shape) != (batch,):
         raise ValueError(f"lengths should have shape ({batch},), one per row, got {list(tensor.shape)}")
     if torch.compiler.is_compiling():
         return tensor  # their values cannot be looked at in a traced program
     values = tensor.tolist()
-    if batch and (min(values) < 1 or max(values) > steps):
-        wrong = next(length for length in values if not 1 <= length <= steps)
-        raise ValueError(f"lengths should be from 1 to {steps}, the number of steps, got {wrong}")
+    if batch and (min(values) < 0 or max(values) > steps):
+        wrong = next(length for length in values if not 0 <= length <= steps)
+        raise ValueError(f"lengths should be from 0 to {steps}, the number of steps, got {wrong}")
     return tensor
 
 

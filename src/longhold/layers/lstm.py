@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from longhold.cells import LSTMGates, LSTMRecurrence
 from longhold.layers.base import RecurrentLayer
@@ -42,6 +42,8 @@ class LSTM(RecurrentLayer[Hidden, LSTMTrace]):
             2016), instead of one for each step.
         init: an initialisation from `longhold.init`; default torch's uniform.
     """
+
+    torch_class = nn.LSTM
 
     def __init__(
         self,
@@ -99,6 +101,8 @@ class LSTM(RecurrentLayer[Hidden, LSTMTrace]):
 
 class LSTMCell(RecurrentCell[Hidden]):
     """One step of the LSTM, a drop-in for `torch.nn.LSTMCell`; arguments after the star as in `LSTM`."""
+
+    torch_class = nn.LSTMCell
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from longhold.cells import Recurrence
 from longhold.kernels import DirectionParameters
 from longhold.layers.init import Initialization, Uniform
+from longhold.layers.to_torch import TorchTwin
 
 HiddenT = TypeVar("HiddenT")
 """what `hx` and the final state are: a tensor, or (h, c)"""
@@ -46,7 +47,7 @@ class Extras:
     locked_dropout: bool = False
 
 
-class RecurrentModule(nn.Module, Generic[HiddenT]):
+class RecurrentModule(TorchTwin, Generic[HiddenT]):
     """The abstract module behind layers and cells: sizes, parameters, initialisation."""
 
     def __init__(

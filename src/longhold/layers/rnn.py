@@ -1,7 +1,7 @@
 """`RNN` and `RNNCell`: drop-ins for torch.nn's."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from longhold.cells import RNNRecurrence
 from longhold.cells.rnn import NONLINEARITIES
@@ -31,6 +31,8 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
         init: an initialisation from `longhold.init`; default torch's uniform.
         proj_size: refused unless 0, as in torch.nn; only the LSTM has a projection.
     """
+
+    torch_class = nn.RNN
 
     def __init__(
         self,
@@ -92,6 +94,8 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
 
 class RNNCell(RecurrentCell[Tensor]):
     """One step of the Elman network, a drop-in for `torch.nn.RNNCell`; `layer_norm` and `init` as in `RNN`."""
+
+    torch_class = nn.RNNCell
 
     def __init__(
         self,

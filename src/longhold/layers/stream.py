@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, cast, final, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, cast, final, overload
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from longhold.kernels import Choice, use_backend
+from longhold.kernels.addresses import address, address_of_new, check_memory
 from longhold.kernels.backends import requested
 from longhold.kernels.stream import STORAGES, NativeStream, Storage, StreamWeights, stream_refusal
 from longhold.layers.inputs import check_features
@@ -38,6 +39,9 @@ class Stream(Generic[HiddenT]):
     Where the extension runs on this machine and for these weights (float32 or float64 on the CPU) a step is C++, with
     every option of the layers; elsewhere the layer itself is stepped. `explain` says which. The choice is made, and
     `use_backend` obeyed, when the stream is made.
+
+    `copy.copy` and `copy.deepcopy` make another stream in the same state, which goes its own way; a stream cannot be
+    pickled.
 
     A row's numbers are the same to the last bit in steps and in chunks, in any batch and with any number of threads.
     Small layers run on one thread; large ones, and chunks, on torch's number of them where that was faster of late.
@@ -88,14 +92,9 @@ class Stream(Generic[HiddenT]):
         stepper = self._quick
         if stepper is not None:
             if type(input) is Tensor:
-                if (
-                    input.dtype is self._dtype
-                    and input.shape == self._input_shape
-                    and input.is_contiguous()
-                    and input.is_cpu
-                ):
+                if input.dtype is self._dtype and input.shape == self._input_shape and (place := address(input)):
                     output = next(self._outputs)
-                    stepper.step(input.data_ptr(), output.data_ptr())
+                    stepper.step(place, address_of_new(output))
                     return output
             elif type(input) is np.ndarray:
                 array: NDArray[Any] = np.empty(self._output_shape, self._numpy_dtype)
@@ -107,6 +106,8 @@ class Stream(Generic[HiddenT]):
         """As `step`, written into `out`, (B, P) or (P,), of the layer's type: no memory is allocated."""
         if tuple(out.shape) != self._output_shape:
             raise ValueError(f"out should have shape {self._output_shape}, got {list(out.shape)}")
+        if isinstance(out, Tensor) and out.dtype != self._dtype:
+            raise ValueError(f"out should have dtype {self._dtype}, got {out.dtype}")
         stepper = self._quick
         if stepper is not None:
             if type(input) is np.ndarray and type(out) is np.ndarray:
@@ -117,15 +118,19 @@ class Stream(Generic[HiddenT]):
                 and type(out) is Tensor
                 and input.dtype is out.dtype is self._dtype
                 and input.shape == self._input_shape
-                and input.is_contiguous()
-                and out.is_contiguous()
-                and input.is_cpu
-                and out.is_cpu
+                and not out.requires_grad
+                and not out.is_inference()
+                and (place := address(input))
+                and (to := address(out))
             ):
-                stepper.step(input.data_ptr(), out.data_ptr())
+                stepper.step(place, to)
+                torch._C._increment_version([out])  # a graph that has saved it must not use the new numbers
                 return
         result = self._step_any(input)
         if isinstance(out, Tensor):
+            if out.is_meta:
+                raise RuntimeError("out is on meta, where nothing can be written")
+            check_memory([out])
             out.copy_(result if isinstance(result, Tensor) else torch.from_numpy(result))
         else:
             out[...] = result.numpy() if isinstance(result, Tensor) else result
@@ -175,6 +180,23 @@ class Stream(Generic[HiddenT]):
         chosen = range(self._rows) if rows is None else _numbers(rows, self._rows)
         self._runner.reset(chosen)
 
+    def __copy__(self) -> Self:
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made._runner = self._runner.copy()
+        made._quick, made._outputs = made._runner.quick, made._fresh()
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = memo[id(self)] = copy.copy(self)
+        made._layer = memo.get(id(self._layer), self._layer)  # of which only sizes are read, so no copy is made of it
+        return made
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a stream cannot be pickled: pickle the layer and stream.state, and set the state of layer.stream() to it"
+        )
+
     def __repr__(self) -> str:
         return f"Stream({self._layer!r}, batch={self._batch}, weights={self._weights!r}, backend={self.backend!r})"
 
@@ -189,7 +211,7 @@ class Stream(Generic[HiddenT]):
             yield from torch.unsafe_split(block, rows)  # a version counter each, so that they are independent
 
     def _step_any(self, given: Tensor | NDArray[Any] | int) -> Tensor | NDArray[Any]:
-        x = given if isinstance(given, Tensor) else torch.tensor(given)
+        x = given if isinstance(given, Tensor) else torch.tensor(given, device="cpu")
         output = self._runner.run(self._checked(x.unsqueeze(0), ""))[0]
         output = output.squeeze(0) if self._batch is None else output
         return output.numpy() if isinstance(given, np.ndarray) else output
@@ -218,6 +240,10 @@ class _Runner(ABC):
     quick: Any = None
     """the C++ object, where a step is short and needs no other thread"""
 
+    def copy(self) -> Self:
+        """Another one in the same state."""
+        return copy.copy(self)
+
     @abstractmethod
     def run(self, x: Tensor) -> Tensor:
         """(T, B, I), or (T, B) int64 ids, to (T, B, P)."""
@@ -243,6 +269,12 @@ class _InNative(_Runner):
         self._native = native
         self.quick = native.stepper if native.quick else None
         self.choice = Choice("cpu", f"longhold's own stepper in C++ does all that was asked; weights: {weights}")
+
+    def copy(self) -> Self:
+        made = copy.copy(self)
+        made._native = self._native.copy()
+        made.quick = made._native.stepper if made._native.quick else None
+        return made
 
     def run(self, x: Tensor) -> Tensor:
         return self._native.run(x)
@@ -320,13 +352,16 @@ def _check(layer: "RecurrentLayer[Any, Any]", batch: object, weights: object) ->
         raise ValueError(f"batch should be a whole number above 0, or None for unbatched steps, got {batch!r}")
     if weights not in STORAGES:
         raise ValueError(f"weights should be 'full', 'bf16' or 'int8', got {weights!r}")
+    check_memory(list(layer.parameters()))
     for name, parameter in layer.named_parameters():
+        if parameter.layout != torch.strided:
+            raise RuntimeError(f"{name} has layout {parameter.layout}; a stream takes strided weights only")
         if not torch.isfinite(parameter).all():
             raise ValueError(f"{name} holds values that are not finite; a stream takes finite weights only")
 
 
 def _numbers(rows: Sequence[int] | Tensor | int, batch: int) -> list[int]:
-    given = torch.as_tensor(rows)
+    given = torch.as_tensor(rows, device="cpu")
     if given.dtype == torch.bool and tuple(given.shape) == (batch,):
         given = given.nonzero()
     numbers = given.reshape(-1).tolist()

@@ -3,12 +3,14 @@
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from longhold.models.inputs import read_targets
 
 State: TypeAlias = Tensor | tuple["State", ...] | list["State"] | dict[str, "State"]
 """A tree of tensors: a tensor, or a tuple (named or plain), list or dict of trees. `()` is the state of a model that
@@ -62,6 +64,14 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes:
             part.training = training
+
+
+@contextmanager
+def able_to_learn() -> Iterator[None]:
+    """Autograd watches inside the block and new tensors hold numbers, whatever modes and default device are set."""
+    real = torch.device("cpu") if torch.get_default_device().type == "meta" else nullcontext()
+    with torch.inference_mode(False), torch.enable_grad(), real:
+        yield
 
 
 class SequenceModel(nn.Module, ABC):
@@ -123,7 +133,12 @@ class SequenceModel(nn.Module, ABC):
 
             loss = -1/N sum over t, b of ln softmax(outputs[t, b])[targets[t, b]]
 
-        `targets` is `(T, B)` long. A target of -100 (torch's `ignore_index`) is not asked and not counted in `N`.
+        `targets` is `(T, B)`, integers of any type. A target of -100 (torch's `ignore_index`) is not asked and not
+        counted in `N`.
+
+        Raises:
+            InputError: targets that are no integers, of another shape, or outside the vocabulary.
         """
         outputs, state = self(inputs, state, reset)
-        return F.cross_entropy(outputs.flatten(0, 1), targets.flatten()), state
+        asked = read_targets(targets, outputs.shape[:2], outputs.shape[-1])
+        return F.cross_entropy(outputs.flatten(0, 1), asked.flatten()), state

@@ -12,14 +12,11 @@ The digest detects damage, not malice: who can edit the file can also write a ne
 to limits whether the digest is right or not (`longhold.models.header`), and nothing in a file is ever executed.
 """
 
-import contextlib
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -28,15 +25,17 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from longhold.documents import DEEPEST, LONGEST, deeper_than, parse_json
 from longhold.errors import InputError
-from longhold.models.header import DEEPEST, LONGEST, Header, deeper_than, parse_json, read_header
+from longhold.files import Kind, StrPath, quoted, reason, write_file
+from longhold.kernels.addresses import memory_of
+from longhold.models.header import Header, read_header, read_metadata
 
 FORMAT_VERSION = 1
 """The newest format that this version reads, and the one it writes."""
 
-StrPath: TypeAlias = str | os.PathLike[str]
-
 _KEY = "longhold"
+_DIGITS = 1000  # of a number in a document, so that whoever reads it complains of it by its name
 
 
 class _Envelope(BaseModel):
@@ -50,20 +49,34 @@ class _Envelope(BaseModel):
     shared: dict[str, str] = Field(default={})
 
 
-def write_model(path: StrPath, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+def file_kind(kind: str) -> Kind:
+    """The files whose document names a kind, such as `language_model`; the rest of such a file may be damaged."""
+
+    def is_one(file: BinaryIO) -> bool:
+        document = parse_json(read_metadata(file)[0].get(_KEY, "null"), "its document is damaged")
+        return isinstance(document, dict) and document.get("kind") == kind
+
+    return Kind(f"a {kind.replace('_', ' ')} that longhold wrote", is_one)
+
+
+def write_model(
+    path: StrPath, tensors: Mapping[str, Tensor], document: Mapping[str, Any], *, overwrite: bool = False
+) -> None:
     """Write `tensors` and `document` to one file, atomically; the same content gives the same bytes.
 
     Tensors of any dtype and device are taken; those that are the same memory under several names are stored once.
 
     Args:
-        path: where to; a file that is there is replaced only once the new one is whole and on the disk.
+        path: where to; a file of the same kind that is there is replaced, once the new one is whole and on the disk.
         tensors: by name.
         document: JSON values only, with a non-empty text under `kind`. The names `format_version`, `sha256` and
             `shared` belong to the format.
+        overwrite: whether a file of another kind is replaced too.
 
     Raises:
-        InputError: the file cannot be written (no such folder, full disk ...), or the document is longer than
-            `longhold.models.header.LONGEST`.
+        InputError: the file cannot be written (no such folder, full disk ...), what is there is no file of this kind
+            and may not be overwritten (`longhold.files`), or the document is longer than
+            `longhold.documents.LONGEST`.
         ValueError: the document breaks the rules above.
     """
     reserved = sorted({"format_version", "sha256", "shared"} & document.keys())
@@ -80,10 +93,10 @@ def write_model(path: StrPath, tensors: Mapping[str, Tensor], document: Mapping[
     length = int.from_bytes(data[:8], "little")
     if length > LONGEST:
         raise InputError(
-            f"cannot save {_quoted(path)}: vocabulary and configuration take {length:,} bytes, "
+            f"cannot save {quoted(path)}: vocabulary and configuration take {length:,} bytes, "
             f"expected at most {LONGEST:,}; take a smaller vocabulary"
         )
-    atomic_write_bytes(path, data)
+    write_file(path, data, file_kind(document["kind"]), overwrite=overwrite)
 
 
 def read_envelope(path: StrPath) -> tuple[int, str]:
@@ -92,14 +105,23 @@ def read_envelope(path: StrPath) -> tuple[int, str]:
     Raises:
         InputError: the file is missing, not one of ours, or from a newer format.
     """
+    whole = read_document(path)
+    return whole["format_version"], whole["sha256"]
+
+
+def read_document(path: StrPath) -> dict[str, Any]:
+    """The document of a file with the fields of the format; only the header is read, and no digest compared.
+
+    Raises:
+        InputError: as `read_envelope`.
+    """
     try:
         with open(path, "rb") as file:
-            whole = _document(read_header(file))
+            return _document(read_header(file))
     except OSError as error:
-        raise InputError(f"cannot read {_quoted(path)}: {_reason(error)}") from None
+        raise InputError(f"cannot read {quoted(path)}: {reason(error)}") from None
     except InputError as error:
-        raise InputError(f"cannot read {_quoted(path)}: {error}") from None
-    return whole["format_version"], whole["sha256"]
+        raise InputError(f"cannot read {quoted(path)}: {error}") from None
 
 
 def read_model(path: StrPath, *, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -115,52 +137,15 @@ def read_model(path: StrPath, *, device: torch.device | str = "cpu") -> tuple[di
         whole, data = _read(Path(path))
         tensors = _tensors(whole, data)
     except OSError as error:
-        raise InputError(f"cannot read {_quoted(path)}: {_reason(error)}") from None
+        raise InputError(f"cannot read {quoted(path)}: {reason(error)}") from None
     except InputError as error:
-        raise InputError(f"cannot read {_quoted(path)}: {error}") from None
+        raise InputError(f"cannot read {quoted(path)}: {error}") from None
     except MemoryError:
-        raise InputError(f"cannot read {_quoted(path)}: it takes more memory than there is") from None
+        raise InputError(f"cannot read {quoted(path)}: it takes more memory than there is") from None
     here = {name: tensor.to(device) for name, tensor in tensors.items()}
     shared = whole.get("shared", {})
     here |= {name: here[stored] for name, stored in shared.items()}
     return here, {name: value for name, value in whole.items() if name not in {"format_version", "sha256", "shared"}}
-
-
-def atomic_write_bytes(path: StrPath, data: bytes) -> None:
-    """Put `data` at `path` so that a reader, or a crash at any moment, sees the old file or the new one, both whole.
-
-    The bytes go to a temporary file in the same folder, are flushed to the disk and renamed. On failure the temporary
-    file is removed. A symbolic link is followed.
-
-    Raises:
-        InputError: the system refuses, for example for a missing folder or a full disk.
-    """
-    target = Path(os.path.realpath(path))
-    temporary = target.parent / f".longhold-{secrets.token_hex(8)}.tmp"
-    try:
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        left = "the previous file is untouched" if target.exists() else "nothing was written"
-        raise InputError(f"cannot save {_quoted(path)}: {_reason(error)}; {left}") from None
-    _sync_folder(target.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    with contextlib.suppress(OSError):  # some file systems cannot; the file itself is already on the disk
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _shared_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
@@ -171,7 +156,7 @@ def _shared_names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
         tensor = tensors[name]
         if tensor.numel() == 0:
             continue
-        memory = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+        memory = memory_of(tensor)
         if first.setdefault(memory, name) != name:
             shared[name] = first[memory]
     return shared
@@ -212,7 +197,7 @@ def _document(header: Header) -> dict[str, Any]:
     text = header.metadata.get(_KEY)
     if text is None:
         raise InputError("it is a safetensors file, but longhold did not write it")
-    whole = parse_json(text, "its document is damaged")
+    whole = parse_json(text, "its document is damaged", _DIGITS)
     version = whole.get("format_version") if isinstance(whole, dict) else None
     if type(version) is int and version > FORMAT_VERSION:
         raise InputError(
@@ -237,12 +222,3 @@ def _tensors(whole: Mapping[str, Any], data: bytes) -> dict[str, Tensor]:
     if _digest(whole, tensors) != whole["sha256"]:
         raise InputError("it was changed after it was written (the SHA-256 does not match)")
     return tensors
-
-
-def _quoted(path: StrPath) -> str:
-    return repr(os.fspath(path))
-
-
-def _reason(error: OSError) -> str:
-    reason = error.strerror or type(error).__name__
-    return reason[:1].lower() + reason[1:]

@@ -8,21 +8,16 @@ Everything is checked here against the size of the file before a byte of a tenso
 any size: whoever trusts it first allocates what it says.
 """
 
-import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from longhold.documents import LONGEST, parse_json
 from longhold.errors import InputError
 
-LONGEST = 16 * 2**20
-"""Bytes of a header: room for about a million words or 100,000 byte pairs. Parsed, a byte may take two dozen."""
-
-DEEPEST = 32
-"""Objects and lists inside one another in any of our JSON."""
-
+_DIGITS = 1000  # of a number, so that one which is too large is complained of where it stands
 _MOST_DIMENSIONS = 16
 _LARGEST = 2**48  # entries of a tensor, dimensions of 0 counted as 1
 _BYTES = {
@@ -49,6 +44,25 @@ def read_header(file: BinaryIO) -> Header:
     Raises:
         InputError: it is no such file, or damaged, truncated or longer than it says.
     """
+    header, left = _header(file)
+    metadata = _metadata(header.pop("__metadata__", {}))
+    spans = {name: _span(entry) for name, entry in header.items()}
+    _require_gapless(list(spans.values()), left)
+    return Header(metadata, {name: tuple(entry["shape"]) for name, entry in header.items()})
+
+
+def read_metadata(file: BinaryIO) -> tuple[dict[str, str], set[str]]:
+    """The writer's own texts and the tensors' names; the rest of the file may be damaged.
+
+    Raises:
+        InputError: it is no such file, or the header is damaged.
+    """
+    header, _ = _header(file)
+    return _metadata(header.pop("__metadata__", {})), set(header)
+
+
+def _header(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """The JSON of a header, and how many bytes follow it."""
     size = os.fstat(file.fileno()).st_size
     if size == 0:
         raise InputError("the file is empty")
@@ -57,62 +71,10 @@ def read_header(file: BinaryIO) -> Header:
         raise InputError("it is not a safetensors file, or it is truncated")
     if length > LONGEST:
         raise InputError(f"it is not a safetensors file, or its header is too long: {length:,} bytes of {LONGEST:,}")
-    header = parse_json(file.read(length), "it is not a safetensors file, or it is damaged")
+    header = parse_json(file.read(length), "it is not a safetensors file, or it is damaged", _DIGITS)
     if not isinstance(header, dict):
         raise InputError("it is not a safetensors file, or it is damaged")
-    metadata = _metadata(header.pop("__metadata__", {}))
-    spans = {name: _span(entry) for name, entry in header.items()}
-    _require_gapless(list(spans.values()), size - 8 - length)
-    return Header(metadata, {name: tuple(entry["shape"]) for name, entry in header.items()})
-
-
-def parse_json(text: bytes | str, complaint: str) -> Any:
-    """JSON as the standard has it, and stricter: no name twice, no NaN or infinity, no more than `DEEPEST` levels.
-
-    Raises:
-        InputError: `complaint`, for anything else.
-    """
-    try:
-        text = text.decode() if isinstance(text, bytes) else text
-        value = json.loads(text, parse_constant=_refused, parse_float=_finite, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError):
-        raise InputError(complaint) from None
-    if deeper_than(value, DEEPEST):
-        raise InputError(complaint)
-    return value
-
-
-def _refused(constant: str) -> None:
-    raise ValueError(constant)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def deeper_than(value: Any, levels: int) -> bool:
-    """Whether more than `levels` objects and lists that are not empty stand inside one another; without recursion."""
-    open_ones = [iter((value,))]
-    while open_ones:
-        for part in open_ones[-1]:
-            if isinstance(part, dict | list) and part:
-                if len(open_ones) > levels:
-                    return True
-                open_ones.append(iter(part.values() if isinstance(part, dict) else part))
-                break
-        else:
-            open_ones.pop()
-    return False
+    return header, size - 8 - length
 
 
 def _metadata(value: Any) -> dict[str, str]:

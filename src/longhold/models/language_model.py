@@ -8,6 +8,7 @@ from torch import Tensor
 
 from longhold.kernels.loss import linear_cross_entropy
 from longhold.models.contract import State
+from longhold.models.inputs import read_inputs, read_targets
 from longhold.models.recurrent import RecurrentConfig, RecurrentModel
 
 
@@ -68,6 +69,10 @@ class LanguageModel(RecurrentModel):
         self.config = config
         self._tie()
 
+    def forward(self, inputs: Tensor, state: State | None = None, reset: Tensor | None = None) -> tuple[Tensor, State]:
+        """Logits `(T, B, V)` of the token after each of the ids `(T, B)`, and the state after the last."""
+        return super().forward(self._read(inputs), state, reset)
+
     def loss(
         self, inputs: Tensor, targets: Tensor, state: State | None = None, reset: Tensor | None = None
     ) -> tuple[Tensor, State]:
@@ -75,9 +80,13 @@ class LanguageModel(RecurrentModel):
 
         The logits `(T, B, V)` are not made where `longhold.kernels.loss` has a kernel: on the CPU a block at a time.
         """
-        features, state = self._features(inputs, state, reset)
+        features, state = self._features(self._read(inputs), state, reset)
         weight, bias = self.output.weight, self.output.bias
-        return linear_cross_entropy(features.flatten(0, 1), weight, bias, targets.flatten()), state
+        asked = read_targets(targets, features.shape[:2], self.config.vocab_size)
+        return linear_cross_entropy(features.flatten(0, 1), weight, bias, asked.flatten()), state
+
+    def _read(self, inputs: Tensor) -> Tensor:
+        return read_inputs(inputs, self.config.vocab_size, False, inputs.dtype)
 
     def _tie(self) -> None:
         if self.config.tie_weights and self.embedding is not None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State
+from longhold.models.inputs import read_targets, require_ids
 
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
@@ -101,7 +102,7 @@ class KneserNey(SequenceModel):
     ) -> tuple[Tensor, Tensor]:
         """Mean nats per target (a target of -100 is not asked), without the `(T, B, V)` outputs."""
         contexts, after = self._advance(inputs, state, reset)
-        wanted = targets.T.cpu().numpy().reshape(-1)
+        wanted = read_targets(targets, inputs.shape[:2], self.vocab_size).T.cpu().numpy().reshape(-1)
         asked = wanted != -100
         probability = self._probability([c.reshape(-1)[asked] for c in contexts], self._checked(wanted[asked]))
         nats = torch.from_numpy(-np.log(probability)).mean()
@@ -109,6 +110,7 @@ class KneserNey(SequenceModel):
 
     def _advance(self, inputs: Tensor, state: State | None, reset: Tensor | None) -> tuple[list[_Ints], Tensor]:
         """The context ids after each input, one `(B, T)` array per context length, and the state after the last."""
+        require_ids(inputs)
         tokens = inputs.T.cpu().numpy()  # (B, T)
         self._checked(tokens.reshape(-1))
         held = self._held(state, len(tokens))

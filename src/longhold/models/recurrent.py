@@ -181,9 +181,18 @@ class RecurrentModel(SequenceModel):
 
     def _features(self, ids: Tensor, state: State | None, reset: Tensor | None) -> tuple[Tensor, State]:
         """What the output layer sees, `(T, B, H)`, dropped out in training."""
-        read = ids if self.embedding is None else self._embedded(ids, self.embedding)
-        features, state = self.layer(read, cast(Any, state), reset=reset)
+        read = self._one_hot(ids) if self.embedding is None else self._embedded(ids, self.embedding)
+        keywords = {} if reset is None else {"reset": reset}  # torch.nn's layers, which may stand here, have none
+        features, state = self.layer(read, cast(Any, state), **keywords)
         return self._dropped(features, self._output_dropout), cast(State, state)
+
+    def _one_hot(self, ids: Tensor) -> Tensor:
+        """Ids as they are where the layer takes them, and features as they are; else the vectors ids stand for."""
+        layer: Any = self.layer
+        if isinstance(layer, RNN | GRU | LSTM) or ids.is_floating_point():
+            return ids
+        weight = getattr(layer, "weight_ih_l0", None)  # a quantized layer has none
+        return F.one_hot(ids, layer.input_size).to(torch.float32 if weight is None else weight.dtype)
 
     def _embedded(self, ids: Tensor, embedding: nn.Embedding) -> Tensor:
         vectors: Tensor = embedding(ids)

@@ -27,6 +27,10 @@ class Stepper:
         """Go on from a state of the model; it is copied."""
         self._native.set_state(tuple(state_leaves(state)))
 
+    def follow(self, table: Tensor, places: Tensor) -> None:
+        """Draw only ids that a table allows: see `longhold.kernels.stream.NativeStream.follow`."""
+        self._native.follow(table, places)
+
     def draw(
         self, ids: Tensor, uniforms: Tensor, *, temperature: float, top_k: int | None, top_p: float, min_p: float
     ) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.models.config import Config
-from longhold.models.contract import SequenceModel, State, device_of, evaluation_mode
+from longhold.models.contract import SequenceModel, State, able_to_learn, device_of, evaluation_mode
 
 
 @final
@@ -45,8 +45,9 @@ def dynamic_surprise(model: SequenceModel, ids: NDArray[np.int64], config: Dynam
     Raises:
         InputError: the output is no longer finite; the rate is too large.
     """
-    reader = copy.deepcopy(model)
-    with evaluation_mode(reader), torch.enable_grad():
+    with able_to_learn():
+        reader = copy.deepcopy(model)
+    with evaluation_mode(reader), able_to_learn():
         nats = np.concatenate([np.empty(0), *_segments(reader, torch.from_numpy(ids).to(device_of(model)), config)])
     if np.isnan(nats).any():
         raise InputError(f"cannot score: the model's output is not finite; try a rate below {config.rate:g}")

@@ -3,12 +3,15 @@
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from longhold.data.tokenizers import Continuations
 from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State, evaluation_mode
 from longhold.models.stepper import Stepper, stepper_of
+from longhold.sampling.following import Following
 from longhold.sampling.sampler import NOT_FINITE, SamplingConfig, draw_uniforms, sample
 
 _WORTH_PACKING = 16  # tokens: a stepper packs the weights once, which takes as long as a few tokens
@@ -18,7 +21,13 @@ _READ_AT_ONCE = 1024  # tokens of a prompt; the logits of every one of them are 
 
 
 def generate(
-    model: SequenceModel, prompt: Tensor, length: int, config: SamplingConfig, *, seed: int | None = None
+    model: SequenceModel,
+    prompt: Tensor,
+    length: int,
+    config: SamplingConfig,
+    *,
+    seed: int | None = None,
+    continuations: Continuations | None = None,
 ) -> Iterator[int]:
     """Token ids that continue `prompt`, yielded as they are drawn.
 
@@ -36,6 +45,8 @@ def generate(
         length: tokens to draw.
         config: how to draw.
         seed: of the draws, from 0 to 2^64 - 1; None: fresh entropy each time.
+        continuations: which ids may follow each other, `tokenizer.continuations` for ids that are UTF-8 at every step;
+            None: any may.
 
     Raises:
         InputError: at once for an empty prompt, a negative length or such a seed; later if the model's output is not
@@ -43,28 +54,45 @@ def generate(
     """
     if prompt.dim() != 1:
         raise ValueError(f"expected a prompt of shape (T,), got {tuple(prompt.shape)}; see generate_batch for rows")
-    chunks = _checked(model, prompt.unsqueeze(1), length, config, seed)
+    chunks = _checked(model, prompt.unsqueeze(1), length, config, seed, continuations)
     return (token for chunk in chunks for token in chunk[:, 0].tolist())
 
 
 def generate_batch(
-    model: SequenceModel, prompts: Tensor, length: int, config: SamplingConfig, *, seed: int | None = None
+    model: SequenceModel,
+    prompts: Tensor,
+    length: int,
+    config: SamplingConfig,
+    *,
+    seed: int | None = None,
+    continuations: Continuations | None = None,
 ) -> Iterator[Tensor]:
     """As `generate` for the columns of `prompts` `(T, B)`: ids `(B,)`, `length` times."""
     if prompts.dim() != 2:
         raise ValueError(f"expected prompts of shape (T, B), got {tuple(prompts.shape)}")
-    chunks = _checked(model, prompts, length, config, seed)
+    chunks = _checked(model, prompts, length, config, seed, continuations)
     return (ids.clone() for chunk in chunks for ids in chunk)  # made outside inference mode, to enter a graph
 
 
 def _checked(
-    model: SequenceModel, prompts: Tensor, length: int, config: SamplingConfig, seed: int | None
+    model: SequenceModel,
+    prompts: Tensor,
+    length: int,
+    config: SamplingConfig,
+    seed: int | None,
+    rule: Continuations | None,
 ) -> Iterator[Tensor]:
     if 0 in prompts.shape:
         raise InputError("the prompt is empty: at least one token is needed to begin from")
-    if length < 0:
-        raise InputError(f"length={length}: expected 0 or more tokens")
-    return _drawn(model, prompts, length, config, generator_from(seed, prompts.device))
+    if not is_count(length):
+        raise InputError(f"length={length!r:.40}: expected 0 or more tokens")
+    following = None if rule is None else Following(rule, prompts)
+    return _drawn(model, prompts, length, config, generator_from(seed, prompts.device), following)
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a number of something: an integer from 0."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 0
 
 
 def generator_from(seed: int | None, device: torch.device) -> torch.Generator:
@@ -72,15 +100,20 @@ def generator_from(seed: int | None, device: torch.device) -> torch.Generator:
     generator = torch.Generator(device)
     if seed is None:
         generator.seed()
-    elif 0 <= seed < 2**64:
+    elif is_count(seed) and seed < 2**64:
         generator.manual_seed(seed)
     else:
-        raise InputError(f"seed={seed}: expected a whole number from 0 to 2^64 - 1")
+        raise InputError(f"seed={seed!r:.40}: expected a whole number from 0 to 2^64 - 1")
     return generator
 
 
 def _drawn(
-    model: SequenceModel, prompts: Tensor, length: int, config: SamplingConfig, generator: torch.Generator
+    model: SequenceModel,
+    prompts: Tensor,
+    length: int,
+    config: SamplingConfig,
+    generator: torch.Generator,
+    following: Following | None,
 ) -> Iterator[Tensor]:
     """Chunks of ids `(N, B)`, `length` rows in all."""
     inputs: Tensor = prompts
@@ -89,13 +122,18 @@ def _drawn(
     for done in range(1, length + 1):
         with evaluation_mode(model), torch.inference_mode():
             logits, state = read(model, inputs, state)
-            inputs = sample(logits, config, generator, recent.T).unsqueeze(0)
+            allowed = None if following is None else following.allowed()
+            inputs = sample(logits, config, generator, recent.T, allowed).unsqueeze(0)
             recent = recent_ids(recent, inputs, config)
+            if following is not None:
+                following.take(inputs[0])
         yield inputs
         worth_it = done == 1 and length > _WORTH_PACKING and not config.looks_back
         stepper = stepper_of(model, inputs.shape[1]) if worth_it else None
         if stepper is not None:
             stepper.begin(state)
+            if following is not None:
+                stepper.follow(following.table, following.places.to(torch.int8))
             yield from _stepped(stepper, inputs[0], length - 1, config, generator)
             return
 

@@ -44,11 +44,13 @@ class SamplingConfig(Config):
         return self.repetition_penalty != 1
 
 
-def filter_logits(logits: Tensor, config: SamplingConfig, recent: Tensor | None = None) -> Tensor:
+def filter_logits(
+    logits: Tensor, config: SamplingConfig, recent: Tensor | None = None, allowed: Tensor | None = None
+) -> Tensor:
     """The logits of the distribution that is drawn from: `softmax(filter_logits(logits, config))`.
 
-    In this order, each on what the one before left, renormalised: repetition penalty, temperature, top-k, top-p, min-p.
-    At least one token is kept.
+    In this order, each on what the one before left, renormalised: what is allowed, repetition penalty, temperature,
+    top-k, top-p, min-p. At least one token is kept.
 
     The penalty `p` is CTRL's (Keskar et al. 2019) in the form that never rewards: the logit `x` of each token that is
     among the recent ones, however often, becomes
@@ -62,6 +64,7 @@ def filter_logits(logits: Tensor, config: SamplingConfig, recent: Tensor | None 
         logits: `(..., V)`, unnormalised log-probabilities; -inf means impossible.
         config: how to sample.
         recent: `(..., N)` ids that the repetition penalty falls on; None: there are none.
+        allowed: `(..., V)` bool, the tokens that may come; None: any. See `only_allowed`.
 
     Returns:
         `(..., V)` in float32, or float64 for that input: shifted so that the largest is 0, -inf where a token is out.
@@ -70,6 +73,8 @@ def filter_logits(logits: Tensor, config: SamplingConfig, recent: Tensor | None 
         InputError: a row has no finite largest value (NaN, +inf, or every token impossible).
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
+    if allowed is not None:
+        logits = only_allowed(logits, allowed)
     if recent is not None and config.looks_back:
         logits = _penalised(logits, recent, config.repetition_penalty)
     largest = logits.amax(-1, keepdim=True)
@@ -89,17 +94,34 @@ def filter_logits(logits: Tensor, config: SamplingConfig, recent: Tensor | None 
     return shifted
 
 
+def only_allowed(logits: Tensor, allowed: Tensor) -> Tensor:
+    """The logits `(..., V)` of the same model that knows which tokens may come: -inf for all others.
+
+    Where the model holds everything allowed for impossible (-inf), it is equally likely. A row without a finite largest
+    value stays as it is, and `filter_logits` refuses it.
+    """
+    kept = _only(logits, allowed)
+    even = torch.zeros_like(logits).masked_fill(~allowed, -torch.inf)
+    kept = torch.where(kept.amax(-1, keepdim=True) == -torch.inf, even, kept)
+    return torch.where(torch.isfinite(logits.amax(-1, keepdim=True)), kept, logits)
+
+
 def sample(
-    logits: Tensor, config: SamplingConfig, generator: torch.Generator | None = None, recent: Tensor | None = None
+    logits: Tensor,
+    config: SamplingConfig,
+    generator: torch.Generator | None = None,
+    recent: Tensor | None = None,
+    allowed: Tensor | None = None,
 ) -> Tensor:
-    """One token per row of `logits` `(B, V)`: ids `(B,)`; `recent` `(B, N)` as in `filter_logits`.
+    """One token per row of `logits` `(B, V)`: ids `(B,)`; `recent` `(B, N)` and `allowed` `(B, V)` as in
+    `filter_logits`.
 
     By the inverse of the cumulated distribution: of one uniform number `u` per row, the first id whose probability,
     added to those of all smaller ids, is above `u`. So each draw takes one number of the generator, whatever V is.
 
     `generator` is on the device of the logits; None is torch's own. Greedy sampling draws nothing from it.
     """
-    filtered = filter_logits(logits, config, recent)
+    filtered = filter_logits(logits, config, recent, allowed)
     if config.takes_the_best:
         return filtered.argmax(-1)
     uniforms = draw_uniforms((*filtered.shape[:-1], 1), config, generator, filtered.device)

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from longhold.data.lines import plain_lines
 from longhold.errors import InputError
 
 
 def stop_texts(stop: str | Sequence[str]) -> tuple[str, ...]:
-    """One stop text or several as a tuple; `InputError` for an empty one, which would stop before anything is said."""
-    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    """One stop text or several as a tuple, their line ends as a model writes them.
+
+    Raises:
+        InputError: one is empty, which would stop before anything is said, or no text.
+    """
+    stops = (stop,) if isinstance(stop, str) else tuple(stop) if isinstance(stop, Iterable) else (stop,)
     for text in stops:
         if not isinstance(text, str) or not text:
             raise InputError(f"stop={text!r:.60}: expected some text to stop before")
-    return stops
+    return tuple(map(plain_lines, stops))
 
 
 def until_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Texts and cells put together as a plan that fits a time, run, and written down as the study's report."""
 
 import math
-import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,7 +11,9 @@ from typing import Annotated, Self, final
 from pydantic import Field, model_validator
 
 from longhold.data import Corpus, require_length
+from longhold.data.corpora import STANDARD_INPUT
 from longhold.errors import InputError
+from longhold.files import argument, require_folder
 from longhold.models.budget import parameter_count
 from longhold.models.config import Config
 from longhold.models.network import Architecture, Sizes, network_for
@@ -26,8 +27,10 @@ from longhold.study.plan_file import write_plan
 from longhold.study.protocols import OfText
 from longhold.study.row import Row, Seed, TaskValues, digest_of
 from longhold.study.store import Store
-from longhold.study.study_report import Files, write_study_report
+from longhold.study.study_report import Files, report_kinds, write_study_report
 from longhold.study.text_task import read_text
+from longhold.training.budget import rough_duration
+from longhold.training.diagnosis import FEW_STEPS
 from longhold.training.presets import Cell, available_cores
 
 SHORTEST = 1000
@@ -105,6 +108,7 @@ def compare(
     *,
     name: str = "compare",
     command: str | None = None,
+    overwrite: bool = False,
     on_plan: Callable[[str], None] | None = None,
     on_progress: Callable[[StudyProgress], None] | None = None,
 ) -> Compared:
@@ -120,6 +124,7 @@ def compare(
         config: what is compared; None for the defaults.
         name: what the plan's name begins with.
         command: what a person types to get this again, for the page; None writes it from the configuration.
+        overwrite: whether files of the report's names that longhold did not write are replaced; the store never is.
         on_plan: told in a sentence what was chosen, before the runs begin.
         on_progress: called when the runs begin and after each.
 
@@ -129,6 +134,7 @@ def compare(
     """
     config = config or CompareConfig()
     began, folder = time.monotonic(), Path(folder)
+    require_place(corpora, folder, overwrite=overwrite)
     draft = _draft(_kept(corpora, folder), config, name)
     workers = config.workers or min(available_cores(), _MOST_WORKERS)
     path = folder / f"{draft.name}.toml"
@@ -146,9 +152,23 @@ def compare(
             on_plan(plan.notes)
         end = run_study(plan, store, pool, begin_within=left(), costs=costs, on_progress=on_progress)
         rows = store.rows(plan.name, stage=None)
-    run, report = (f"longhold study {part} {path.name} --store again.sqlite" for part in ("run", "report"))
+    run, report = (f"longhold study {part} {argument(path.name)} --store again.sqlite" for part in ("run", "report"))
     again = f"{command or _command(corpora, config)}\n{run}\n{report}"
-    return Compared(plan, rows, end.left, write_study_report(rows, plan, folder, again, page=PAGE))
+    files = write_study_report(rows, plan, folder, again, page=PAGE, overwrite=overwrite)
+    return Compared(plan, rows, end.left, files)
+
+
+def require_place(corpora: Sequence[Corpus], folder: Path, *, overwrite: bool = False) -> None:
+    """Refuse a folder that a comparison could not be written in, or would take something from.
+
+    Raises:
+        InputError: one line with the reason.
+    """
+    read = [source for corpus in corpora for source in corpus.sources]
+    require_folder(folder, report_kinds(PAGE), inputs=read, overwrite=overwrite)
+    if folder.is_dir():
+        Store(folder / STORE).require_writable(read)
+        require_folder(folder / texts.FOLDER, {})
 
 
 def _kept(corpora: Sequence[Corpus], folder: Path) -> list[str]:
@@ -259,10 +279,21 @@ def _chosen(plan: Plan, config: CompareConfig, text: str, held: Sequence[str], w
     recall = "".join(f", and at most {_given(plan.experiment(name)):,} for each run of recall" for name in held)
     seeds = "".join(f", {len(plan.experiment(name).seeds)} seeds for recall" for name in held)
     processes = "1 process" if workers == 1 else f"{workers} processes"
-    return (
+    return _too_short(steps, config) + (
         f"To fit {config.budget_seconds:g} s on {processes}: {_counted(steps)} of {config.batch_size} windows of "
         f"{config.window - 1} characters for each model of a text{recall}. Indicative: one run for each cell on a "
         f"text{seeds}, nothing tuned. Nothing is claimed from it."
+    )
+
+
+def _too_short(steps: int, config: CompareConfig) -> str:
+    """What to say first where models of a text get too few steps to learn from; empty where they don't."""
+    if steps >= FEW_STEPS:
+        return ""
+    longer = rough_duration(config.budget_seconds * FEW_STEPS / steps)
+    return (
+        f"Too short: after {_counted(steps)} a model of a text has learnt too little for its bits to say anything of "
+        f"the cells; {FEW_STEPS} would take about {longer}. "
     )
 
 
@@ -277,16 +308,9 @@ def _counted(steps: int) -> str:
 
 def _command(corpora: Sequence[Corpus], config: CompareConfig) -> str:
     """As it was given, with the last part of each text's name."""
-    names = [Path(corpus.name).name for corpus in corpora]
-    words = [
-        "longhold",
-        "compare",
-        *names,
-        "--cells",
-        ",".join(config.cells),
-        "--budget",
-        f"{config.budget_seconds:g}s",
-    ]
+    names = ["-" if corpus.name == STANDARD_INPUT else argument(Path(corpus.name).name) for corpus in corpora]
+    words = ["longhold", "compare", *names, "--cells", ",".join(config.cells)]
+    words += ["--budget", f"{config.budget_seconds:g}s"]
     words += [] if config.parameters is None else ["--parameters", str(config.parameters)]
     words += [] if config.recall else ["--no-recall"]
-    return shlex.join([*words, "--seed", str(config.seed)])
+    return " ".join([*words, "--seed", str(config.seed)])

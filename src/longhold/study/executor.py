@@ -101,6 +101,7 @@ def run_study(
         InputError: the plan is predicted to take more than its budget, or the store cannot be used.
         RuntimeError: a run raised or its process died, with what it said.
     """
+    store.require_writable()
     began = time.monotonic()
     limits = _Limits(*(None if limit is None else began + limit for limit in (seconds, begin_within)))
     return _Run(plan, store, pool, limits, costs, on_progress or (lambda progress: None)).to_the_end()

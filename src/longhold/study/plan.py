@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self, TypeAlias, final
 
 from pydantic import Field, model_validator
 
+from longhold.documents import read_toml
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.study.claims import Family, Question
@@ -15,10 +16,10 @@ from longhold.study.claims import Tuning as ToldTuning
 from longhold.study.protocols import Exam, Protocol
 from longhold.study.row import Arm, Stage, TrialSpec, is_told
 from longhold.study.search import Search
+from longhold.study.text_task import require_modest
 from longhold.study.texts import FOLDER, look_in
 from longhold.study.trial import network
 from longhold.study.tuning import Seeds, Setting, Timing, Tuning
-from longhold.training.config import read_toml
 
 _OWN_EMBEDDING = ("rnn", "irnn", "gru", "lstm")  # where the width of the embedding is left open
 
@@ -320,9 +321,22 @@ def load_plan(source: str) -> Plan:
     if (path.parent / FOLDER).is_dir():
         look_in(path.parent / FOLDER)
     try:
-        return Plan(**read_toml(path))  # type: ignore[arg-type]
+        values = read_toml(path)
+        for corpus in _corpora(values):  # before anything is read to see whether the plan can be
+            require_modest(corpus)
+        return Plan(**values)  # type: ignore[arg-type]
     except InputError as error:
         raise InputError(f"{path.name}: {str(error).removeprefix(f'{path}: ')}") from None
+
+
+def _corpora(values: object) -> Iterator[str]:
+    """What a plan's table names as a corpus, wherever that stands."""
+    if isinstance(values, dict):
+        for name, value in values.items():
+            yield from (str(value),) if name == "corpus" else _corpora(value)
+    elif isinstance(values, list):
+        for value in values:
+            yield from _corpora(value)
 
 
 def _shipped_files() -> Iterator[Path]:

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from longhold.models.file import atomic_write_bytes
+from longhold.files import beginning, write_file
 from longhold.study.plan import Plan
+
+KIND = beginning("a plan of longhold", b'name = "', b'\nquestion = "')
+"""What the file is known by."""
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -16,9 +19,9 @@ def write_plan(plan: Plan, path: Path) -> None:
     """Write a plan, every field but those that are None.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or is there and is no plan that longhold wrote.
     """
-    atomic_write_bytes(path, plan_toml(plan).encode())
+    write_file(path, plan_toml(plan).encode(), KIND)
 
 
 def plan_toml(plan: Plan) -> str:

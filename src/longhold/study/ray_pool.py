@@ -75,6 +75,8 @@ class RayPool(Pool):
         try:
             return ticket, self._ray.get(ready[0])
         except self._ray.exceptions.RayError as error:
+            if isinstance(cause := getattr(error, "cause", None), InputError):
+                raise InputError(str(cause)) from None
             raise RuntimeError(f"job {job.name} failed in Ray: {error}") from error
 
 

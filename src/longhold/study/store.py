@@ -4,13 +4,16 @@ import contextlib
 import csv
 import io
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, BinaryIO, Self, final
 
+from longhold.documents import parse_json, read_json_lines, require_characters
 from longhold.errors import InputError
+from longhold.files import UNKNOWN, Kind, Source, require_output
 from longhold.study.row import Row, Stage
 
 FORMAT = 1
@@ -32,6 +35,14 @@ CREATE VIEW IF NOT EXISTS results AS SELECT {_COLUMNS} FROM rows;
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {FORMAT};
 """
+
+
+def _is_store(file: BinaryIO) -> bool:
+    head = file.read(72)
+    return head.startswith(b"SQLite format 3\0") and head[68:] == _APPLICATION.to_bytes(4, "big")
+
+
+_STORE = Kind("a study of longhold", _is_store)
 
 
 @final
@@ -62,6 +73,18 @@ class Store:
             self._connection.close()
             self._connection = None
 
+    def require_writable(self, inputs: Iterable[Source] = ()) -> None:
+        """Refuse a place where rows could not be kept, before any run.
+
+        Args:
+            inputs: what is read besides.
+
+        Raises:
+            InputError: something else than a study is there, or no file can be written.
+        """
+        require_output(self.path, _STORE, inputs=inputs)
+        require_output(f"{self.path}-journal", UNKNOWN, overwrite=True)  # SQLite's, while it writes
+
     def write(self, row: Row) -> None:
         """Keep a row. One that is there already stays as it is, since it says the same.
 
@@ -88,28 +111,25 @@ class Store:
         Raises:
             InputError: the file is damaged, newer than this longhold, or no store. A file that is missing has no rows.
         """
-        if not self.path.exists():
-            return ()
         with self._told():
+            if not self.path.exists():
+                return ()
             found = self._open().execute("SELECT row FROM rows WHERE plan = ? OR ? IS NULL", (plan, plan)).fetchall()
-        rows = [self._row(text) for (text,) in found]
+        place = f"{self.path}: a row cannot be read"
+        rows = [_row(parse_json(_text(text), place), place) for (text,) in found]
         return tuple(sorted((row for row in rows if stage in (None, row.stage)), key=_place))
 
     def plans(self) -> tuple[str, ...]:
         """The plans that have rows."""
-        if not self.path.exists():
-            return ()
         with self._told():
+            if not self.path.exists():
+                return ()
             return tuple(name for (name,) in self._open().execute("SELECT DISTINCT plan FROM rows ORDER BY plan"))
-
-    def _row(self, text: str) -> Row:
-        try:
-            return Row(**json.loads(text))
-        except ValueError as error:  # both JSONDecodeError and InputError
-            raise InputError(f"{self.path}: a row cannot be read ({error})") from None
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
+            if os.path.exists(self.path) and not os.path.isfile(self.path):
+                raise InputError(f"{self.path}: not a file, expected a study")
             self._connection = sqlite3.connect(self.path, timeout=60)
             self._prepare(self._connection)
         return self._connection
@@ -140,11 +160,20 @@ class Store:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """What SQLite finds wrong, in one line."""
+        """What SQLite or the system finds wrong, in one line."""
         try:
             yield
         except sqlite3.Error as error:
             raise InputError(f"{self.path}: cannot be used as a study ({error})") from None
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be used as a study ({error.strerror})") from None
+        except UnicodeEncodeError:
+            raise InputError(f"{self.path}: a plan's name must be text that UTF-8 can hold") from None
+
+
+def _text(column: object) -> str | bytes:
+    """SQLite has any type in any column."""
+    return column if isinstance(column, str | bytes) else ""
 
 
 def _place(row: Row) -> tuple[Any, ...]:
@@ -175,21 +204,18 @@ def from_jsonl(path: str | Path) -> tuple[Row, ...]:
     Raises:
         InputError: the file cannot be read, or a line is no row; the line is named.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read rows ({error})") from None
-    return tuple(_parsed(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
+    return tuple(_row(values, f"{path}, line {number}") for number, values in read_json_lines(path))
 
 
-def _parsed(path: str | Path, number: int, line: str) -> Row:
+def _row(values: Any, place: str) -> Row:
+    """The row that a value of JSON is; InputError, which begins with its place, where it is none."""
+    if not isinstance(values, dict):
+        raise InputError(f"{place}: not a row ({values!r:.40}: expected an object)")
     try:
-        values = json.loads(line)
-        if not isinstance(values, dict):
-            raise InputError("expected an object")
+        require_characters(values)
         return Row(**values)
     except ValueError as error:
-        raise InputError(f"{path}, line {number}: not a row ({error})") from None
+        raise InputError(f"{place}: not a row ({error})") from None
 
 
 def to_csv(rows: Iterable[Row]) -> Iterator[str]:

@@ -15,10 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from longhold.data import split
-from longhold.data.corpora import load_corpus
+from longhold.data.corpora import known_names, load_corpus, load_known
 from longhold.data.frequencies import log_frequencies
 from longhold.data.tokenizers.char import CharTokenizer
 from longhold.errors import InputError
+from longhold.files import named_beside
 from longhold.models.ngram import KneserNey
 from longhold.study.baselines import MOST_READ, ORDER
 from longhold.study.texts import is_own, read_own
@@ -152,10 +153,26 @@ def read_text(corpus: str) -> Text:
     return Text(before, after, tokenizer, trained, held_out, unigram_nats / math.log(2))
 
 
+def require_modest(corpus: str) -> None:
+    """Refuse the corpus of a plan, perhaps a stranger's, that leads to what does not lie beside where it is run.
+
+    Raises:
+        InputError: it is no known name, no text with a digest, and no file by its plain name in the current folder.
+    """
+    if corpus in (_PTB, *known_names()) or is_own(corpus) or named_beside(".", corpus) is not None:
+        return
+    raise InputError(
+        f"text: corpus={corpus!r:.80}: expected a known name, a text of `texts` beside the plan, or the plain name of "
+        "a file in the current folder"
+    )
+
+
 def _parts(corpus: str) -> tuple[str, str]:
     if corpus == _PTB:
         return _treebank()
-    return split(read_own(corpus) if is_own(corpus) else load_corpus(corpus).text, _HELD_OUT)
+    if is_own(corpus):
+        return split(read_own(corpus), _HELD_OUT)
+    return split((load_known if corpus in known_names() else load_corpus)(corpus).text, _HELD_OUT)
 
 
 @cache

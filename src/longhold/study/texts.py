@@ -7,7 +7,7 @@ from pathlib import Path
 
 from longhold.data import Corpus
 from longhold.errors import InputError
-from longhold.models.file import atomic_write_bytes
+from longhold.files import UNKNOWN, make_folder, write_file
 from longhold.training import printable
 
 FOLDER = "texts"
@@ -35,11 +35,7 @@ def keep(corpus: Corpus, folder: Path) -> str:
     data = bytes(corpus.held.utf8)
     digest = hashlib.sha256(data).hexdigest()[:_DIGITS]
     if _held(folder, digest) is None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the folder {folder} for the text: {error.strerror or error}") from None
-        atomic_write_bytes(folder / f"{digest}.txt", data)
+        write_file(make_folder(folder) / f"{digest}.txt", data, UNKNOWN, overwrite=True)
     look_in(folder)
     return f"{_last_part(corpus.name)}#{digest}"
 
@@ -85,8 +81,9 @@ def _places() -> list[Path]:
 
 def _held(folder: Path, digest: str) -> bytes | None:
     """What a folder has under a digest; None where that is nothing or another text."""
+    path = folder / f"{digest}.txt"
     try:
-        data = (folder / f"{digest}.txt").read_bytes()
+        data = path.read_bytes() if path.is_file() else b""
     except OSError:
         return None
     return data if hashlib.sha256(data).hexdigest().startswith(digest) else None

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from longhold.errors import InputError
 from longhold.models.budget import parameter_count, solve_hidden_size
-from longhold.models.contract import SequenceModel, State, evaluation_mode
+from longhold.models.contract import SequenceModel, State, able_to_learn, evaluation_mode
 from longhold.models.cost import flops_per_token, solve_hidden_size_for_flops, state_bytes
+from longhold.models.memory import require_memory_to_train
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
 from longhold.study.examination import TEST_STREAM, examined
 from longhold.study.inside import Inside
@@ -82,6 +83,9 @@ def run_trial(spec: TrialSpec) -> Row:
         )
 
 
+_COPIES = {"adam": 4, "sgd": 2}  # of each weight: itself, its gradient, what the optimizer remembers
+
+
 @final
 class StepTime(NamedTuple):
     """What an optimizer step takes."""
@@ -139,7 +143,7 @@ def _alone(seed: int) -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with able_to_learn(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             yield
     finally:
@@ -154,6 +158,7 @@ class _Learner:
         self.config = network(spec)
         self.task = task_from_json(spec.task)
         self.tests = [task_from_json(values) for values in spec.tests]
+        require_memory_to_train(self.config, f"{spec.experiment}: a {spec.cell}", _COPIES[spec.optimizer])
         self.model = self.config.build()
         self.curve = _Curve(max(1, spec.steps // _POINTS))
         self.steps_used, self.tokens = 0, 0

@@ -12,8 +12,9 @@ from torch import Tensor
 from longhold.data.batching import ContiguousBatches
 from longhold.data.timemachine import TutorialText, time_machine_tutorial
 from longhold.errors import InputError
-from longhold.models.contract import State
+from longhold.models.contract import State, able_to_learn
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
+from longhold.models.memory import require_memory_to_train
 from longhold.sampling import SamplingConfig, generate
 from longhold.training.evaluation import evaluate
 
@@ -188,13 +189,16 @@ def tutorial_model(cell: str, vocab_size: int, hidden_size: int, seed: int) -> L
     """
     options = {"reset_after": False} if cell == "gru" else {}
     values = {"cell": cell, "vocab_size": vocab_size, "hidden_size": hidden_size, "init": "tutorial", **options}
+    config = LanguageModelConfig(**values)  # type: ignore[arg-type]
+    require_memory_to_train(config, f"hidden_size={hidden_size}", copies=2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LanguageModelConfig.model_validate(values).build()
+        model = config.build()
     model.layer.get_parameter("bias_hh_l0").requires_grad_(False)
     return model
 
 
+@able_to_learn()
 def _run(
     text: TutorialText, cell: str, hidden_size: int, seed: int, epochs: int, on_epoch: Callable[[TutorialEpoch], None]
 ) -> TutorialRun:

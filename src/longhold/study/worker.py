@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import torch
 
+from longhold.errors import InputError
 from longhold.study.row import TrialSpec
 from longhold.study.trial import StepTime, run_trial, step_time
 
@@ -33,11 +34,15 @@ _WATCH_SECONDS = 0.5
 
 
 def serve(jobs: TextIO, answers: TextIO) -> None:
-    """Answer until the input ends. A function that raises is answered with its traceback."""
+    """Answer until the input ends. What a function refuses is answered with its line, a bug with its traceback."""
     for line in jobs:
         job = json.loads(line)
         try:
             answer = {"result": FUNCTIONS[job["name"]](job["argument"])}
+        except InputError as error:
+            answer = {"refused": str(error)}
+        except MemoryError:
+            answer = {"refused": "a run takes more memory than there is"}
         except Exception:
             answer = {"error": traceback.format_exc()}
         answers.write(json.dumps(answer) + "\n")

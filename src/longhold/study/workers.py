@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,13 +62,16 @@ class Pool(ABC):
         """Wait for a job to end: its ticket and its result; None after `timeout` seconds.
 
         Raises:
-            RuntimeError: the job raised or its process died, with what it said.
+            InputError: the job cannot be done, or its process was killed, and so was the one that took its place.
+            RuntimeError: the job raised or its process died of itself, with what it said.
         """
 
 
 @final
 class Workers(Pool):
     """A set of worker processes, to be used as a context manager; leaving it ends every one of them.
+
+    Where one is killed from outside, another takes its place and its job once more.
 
     A worker whose parent was killed ends within a second or so. Terminal signals reach the parent only.
 
@@ -94,21 +98,8 @@ class Workers(Pool):
 
     def __enter__(self) -> Self:
         self._complaints = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), **texts.environment(), "PYTHONPATH": path}
         for _ in range(self.count):
-            self._processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "longhold.study.worker", str(os.getpid())],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=self._complaints,
-                    env=environment,
-                    encoding="utf-8",
-                    start_new_session=True,
-                )
-            )
+            self._processes.append(_started(self._complaints))
         return self
 
     def __exit__(
@@ -125,10 +116,7 @@ class Workers(Pool):
         for thread in self._threads:
             thread.join()
         for process in self._processes:
-            for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):  # what was still to be written has no reader
-                    assert pipe is not None
-                    pipe.close()
+            _close(process)
         self._complaints.close()
 
     def submit(self, job: Job) -> int:
@@ -147,16 +135,39 @@ class Workers(Pool):
         except queue.Empty:
             return None
         job = self._jobs.pop(ticket)
+        if "refused" in answer:
+            raise InputError(answer["refused"])
         if "error" in answer:
             raise RuntimeError(f"job {job.name} failed in a worker: {answer['error'] or self._tail()}")
         return ticket, answer["result"]
 
     def _serve(self) -> None:
         """A thread for each process, from the first job on."""
-        for process in self._processes[len(self._threads) :]:
-            thread = threading.Thread(target=_serve, args=(process, self._waiting, self._done), daemon=True)
+        for place in range(len(self._threads), len(self._processes)):
+            thread = threading.Thread(target=self._feed, args=(place,), daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def _feed(self, place: int) -> None:
+        """Give one worker its jobs until the end is signed. A worker that died answers each with an error."""
+        while (taken := self._waiting.get()) is not None:
+            ticket, job = taken
+            for _ in range(_TRIES):
+                answer = _asked(self._processes[place], job)
+                if "killed" not in answer or not self._replace(place):
+                    break
+            if "killed" in answer:
+                answer = {"refused": f"{answer['killed']}; the rows so far are kept"}
+            self._done.put((ticket, answer))
+
+    def _replace(self, place: int) -> bool:
+        """Another process in the place of one that ended; not where all are being ended."""
+        with self._changing:
+            if self._left:
+                return False
+            _close(self._processes[place])
+            self._processes[place] = _started(self._complaints)
+        return True
 
     def _tail(self) -> str:
         self._complaints.seek(0)
@@ -166,17 +177,47 @@ class Workers(Pool):
 _Waiting = queue.SimpleQueue[tuple[int, Job] | None]
 _Done = queue.Queue[tuple[int, dict[str, Any]]]
 
+_TRIES = 2
+_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGXCPU")  # the others are of the process's own making
 
-def _serve(process: subprocess.Popen[str], waiting: _Waiting, done: _Done) -> None:
-    """Feed one worker until the end is signed. A worker that died answers each job with an error."""
+
+def _started(complaints: IO[str]) -> "subprocess.Popen[str]":
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
+    return subprocess.Popen(
+        [sys.executable, "-m", "longhold.study.worker", str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        env={**os.environ, **dict.fromkeys(THREADS, "1"), **texts.environment(), "PYTHONPATH": path},
+        encoding="utf-8",
+        start_new_session=True,
+    )
+
+
+def _close(process: "subprocess.Popen[str]") -> None:
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):  # what was still to be written has no reader
+            assert pipe is not None
+            pipe.close()
+
+
+def _asked(process: "subprocess.Popen[str]", job: Job) -> dict[str, Any]:
+    """What a worker answers, or how it ended."""
     assert process.stdin is not None
     assert process.stdout is not None
-    while (taken := waiting.get()) is not None:
-        ticket, job = taken
-        try:
-            process.stdin.write(json.dumps({"name": job.name, "argument": job.argument}) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except (OSError, ValueError):  # a pipe that broke, or was closed, because the process ended
-            line = ""
-        done.put((ticket, json.loads(line) if line else {"error": ""}))
+    try:
+        process.stdin.write(json.dumps({"name": job.name, "argument": job.argument}) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+    except (OSError, ValueError):  # a pipe that broke, or was closed, because the process ended
+        line = ""
+    if line.endswith("\n"):
+        found: dict[str, Any] = json.loads(line)
+        return found
+    ended = -process.wait()
+    name = signal.Signals(ended).name if ended in set(signal.Signals) else ""
+    if name in _FROM_OUTSIDE:
+        memory = ", as where memory runs out" if name == "SIGKILL" else ""
+        return {"killed": f"worker processes were ended from outside, twice in one run ({name}{memory})"}
+    return {"error": ""}

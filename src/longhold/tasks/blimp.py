@@ -1,11 +1,11 @@
 """BLiMP's agreement sets: pairs of sentences that differ in grammaticality alone, read from files."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from longhold.documents import read_json_lines
 from longhold.errors import InputError
 
 PARADIGMS = (
@@ -64,28 +64,18 @@ def read_pairs(path: str | os.PathLike[str]) -> tuple[MinimalPair, ...]:
     Raises:
         InputError: the file cannot be read or is empty, or a line is not such an object.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"cannot read {path}: expected UTF-8") from None
-    pairs = tuple(_pair(line, f"{path}, line {place}") for place, line in enumerate(lines, 1) if line.strip())
+    pairs = tuple(_pair(values, f"{path}, line {number}") for number, values in read_json_lines(Path(path)))
     if not pairs:
         raise InputError(f"{path} has no pairs: expected a JSON object a line")
     return pairs
 
 
-def _pair(line: str, where: str) -> MinimalPair:
-    try:
-        values: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: {error.msg}: expected a JSON object") from None
+def _pair(values: Any, where: str) -> MinimalPair:
     if not isinstance(values, dict):
-        raise InputError(f"{where}: {line.strip():.60}: expected a JSON object")
+        raise InputError(f"{where}: {values!r:.60}: expected a JSON object")
     for key in ("sentence_good", "sentence_bad", "UID", "pairID"):
         if not isinstance(values.get(key), str) or not values[key]:
             raise InputError(f"{where}: {key}={values.get(key)!r:.60}: expected text")
-    if not values["pairID"].isdecimal():
+    if not values["pairID"].isdecimal() or len(values["pairID"]) > 18:
         raise InputError(f"{where}: pairID={values['pairID']!r:.60}: expected a whole number")
     return MinimalPair(values["sentence_good"], values["sentence_bad"], values["UID"], int(values["pairID"]))

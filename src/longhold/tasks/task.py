@@ -136,7 +136,13 @@ class Task(ABC):
             outputs: `(T, B, output_size)`, logits.
             batch: what they are answers to.
         """
-        return functional.cross_entropy(outputs[batch.mask], batch.targets[batch.mask])
+        asked = batch.targets[batch.mask]
+        if asked.is_floating_point() or asked.is_complex():
+            raise InputError(
+                f"{self.name}: targets of type {asked.dtype}: expected classes as integers; a task whose answers are "
+                "numbers is a Regression"
+            )
+        return functional.cross_entropy(outputs[batch.mask], asked.long())
 
     def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
         """One figure for each sequence, `(B,)` float64, in the task's unit: the share of asked steps answered rightly.
@@ -211,7 +217,7 @@ class Regression(Task):
 
     def loss(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
         """The mean squared error over asked steps, a scalar; `outputs` `(T, B, output_size)`."""
-        return functional.mse_loss(outputs[batch.mask], batch.targets[batch.mask])
+        return functional.mse_loss(outputs[batch.mask], batch.targets[batch.mask].to(outputs.dtype))
 
     def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
         """The mean squared error over the asked steps of each sequence, `(B,)` float64."""

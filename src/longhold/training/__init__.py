@@ -9,14 +9,16 @@ with_budget        a time budget as a number of steps; `parse_duration` reads "1
 Run                the folder of a run: plan, checkpoint, metrics, lock
 evaluate           held-out nats per token, state carried over the whole stream
 ProgressDisplay    `on_progress` for a terminal or plain lines
-Interrupted        raised after Ctrl-C or SIGTERM, with the checkpoint written; has `exit_code`
+Diverged           raised where a training diverged before it was of use
+Interrupted        raised after Ctrl-C, SIGTERM or SIGHUP, with the checkpoint written; has `exit_code`
 is_main            whether this process prints, under `torchrun`; `local_device` is its device
 """
 
 from longhold.training.batches import Batch, Batches, fitted_config, text_batches
 from longhold.training.budget import parse_duration, step_probe, steps_for_budget, with_budget
-from longhold.training.config import TrainConfig, checked, load_config, read_toml
+from longhold.training.config import TrainConfig, checked, load_config
 from longhold.training.distributed import is_main, join, local_device
+from longhold.training.divergence import Diverged
 from longhold.training.evaluation import HeldOut, evaluate
 from longhold.training.forecasts import Forecast, forecast
 from longhold.training.loop import TrainResult, train
@@ -29,6 +31,7 @@ from longhold.training.signals import Interrupted
 __all__ = [
     "Batch",
     "Batches",
+    "Diverged",
     "Forecast",
     "HeldOut",
     "Interrupted",
@@ -49,7 +52,6 @@ __all__ = [
     "parse_duration",
     "preset",
     "printable",
-    "read_toml",
     "step_probe",
     "steps_for_budget",
     "text_batches",

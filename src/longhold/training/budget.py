@@ -6,10 +6,11 @@ import re
 import statistics
 import time
 from collections.abc import Callable
+from numbers import Real
 from typing import NamedTuple
 
 from longhold.errors import InputError
-from longhold.models.contract import SequenceModel
+from longhold.models.contract import SequenceModel, able_to_learn
 from longhold.training.batches import Batches
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers, join
@@ -23,7 +24,12 @@ _LONGEST = 366 * 86400.0
 _EVALUATIONS = 20
 _SHARE = 0.2  # of a budget that evaluations may take
 _RESERVE = 0.05  # of a budget for what comes before a run and after it
-_PROBED = 0.01  # of a budget that is watched, where that is more than the least number of steps
+_PROBED = 0.03  # of a budget that may be spent on timing steps
+_PROBED_SECONDS = 3.0  # at most
+_PROBED_AT_MOST = 0.1  # of a budget, for two steps
+_GLANCED = 0.01  # of a budget, for the steps of settings that may yet not be chosen
+_GLANCED_SECONDS = 1.0
+_GLANCED_STEPS = 6
 _FORECAST_STEPS = 6
 _FORECAST_SECONDS = 1.0
 
@@ -49,32 +55,57 @@ def parse_duration(text: str | float) -> float:
             hours, minutes, rest = parts.groups() if parts else (None, None, None)
             seconds = 3600 * float(hours or 0) + 60 * float(minutes or 0) + float(rest or 0)
     else:
-        seconds = float(text)
+        seconds = _number(text)
     if not 0 < seconds <= _LONGEST:
         raise InputError(f"duration {text!r:.60}: expected a time such as 90s, 10m or 1h30m, up to a year")
     return seconds
+
+
+def rough_duration(seconds: float) -> str:
+    """`45 s`, `6 minutes`: a time for people, rounded up."""
+    return f"{math.ceil(seconds)} s" if seconds < 100 else f"{math.ceil(seconds / 60):,} minutes"
+
+
+def _number(value: object) -> float:
+    return math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
 
 
 def steps_for_budget(seconds: float, probe: Callable[[], float], *, warm_up: int = 3, count: int = 15) -> int:
     """How many steps fit in `seconds`: at least 1.
 
     `probe` takes one step and returns the seconds that it took. The first `warm_up` are discarded and the mean of the
-    next counts, without the tenth that took longest: `count` of them, or as many as a hundredth of the budget holds
-    where that is more; where steps are slow, probing ends once it has used a fifth of the budget. The time that
-    probing takes itself comes off the budget.
+    next `count` counts, without the tenth that took longest. Where steps are slow, probing ends once it has used three
+    hundredths of the budget, or three seconds; but unless the first step used a tenth there is a second one, since the
+    first is slower than others. The time that probing takes itself comes off the budget.
     """
     began = time.perf_counter()
     taken: list[float] = []
-    while len(taken) < warm_up + count or sum(taken) < _PROBED * seconds:
+    while len(taken) < warm_up + count:
         taken.append(probe())
-        if time.perf_counter() - began > _SHARE * seconds:
+        used = time.perf_counter() - began
+        if used > _PROBED_AT_MOST * seconds or (len(taken) > 1 and used > min(_PROBED * seconds, _PROBED_SECONDS)):
             break
-    counted = sorted(taken[warm_up:] or taken[-1:])
+    counted = sorted(taken[min(warm_up, len(taken) - 1) :])
     typical = statistics.fmean(counted[: max(1, math.floor(0.9 * len(counted)))])
     left = seconds - (time.perf_counter() - began)
     return max(1, math.floor(left / max(typical, 1e-9)))
 
 
+def glanced_step_seconds(seconds: float, probe: Callable[[], float]) -> float:
+    """The median time of a step after one that is not counted, of at most six that take a hundredth of `seconds`.
+
+    Where the first took three hundredths it is the only one.
+    """
+    most = min(_GLANCED * seconds, _GLANCED_SECONDS)
+    taken = [probe()]
+    if taken[0] <= _PROBED * seconds:
+        taken.append(probe())
+    while len(taken) < _GLANCED_STEPS and sum(taken) + taken[-1] <= most:
+        taken.append(probe())
+    return statistics.median(taken[1:] or taken)
+
+
+@able_to_learn()
 def step_probe(model: SequenceModel, batches: Batches, config: TrainConfig) -> Callable[[], float]:
     """A probe for `steps_for_budget`: real training steps on a copy of the model, from the real batches.
 
@@ -83,7 +114,7 @@ def step_probe(model: SequenceModel, batches: Batches, config: TrainConfig) -> C
     session = Session(copy.deepcopy(model).train(), batches, config)
 
     def probe() -> float:
-        with generators_kept(session.device):
+        with able_to_learn(), generators_kept(session.device):
             began = time.perf_counter()
             session.advance()
             session.settle()
@@ -92,6 +123,7 @@ def step_probe(model: SequenceModel, batches: Batches, config: TrainConfig) -> C
     return probe
 
 
+@able_to_learn()
 def with_budget(
     config: TrainConfig,
     seconds: float,

@@ -55,9 +55,13 @@ class Counters:
     """Steps whose weights are in the average."""
     steps: int | None = None
     """Steps in the whole run where a time budget has moved its end; None: those of the plan."""
+    evaluations_lost: int = 0
+    """Evaluations in a row in which training and held-out loss were far above chance."""
+    diverged: bool = False
+    """Whether it is over because it diverged; the weights are then those of the best evaluation."""
 
 
-_ADDED_LATER = {"averaged", "steps"}
+_ADDED_LATER = {"averaged", "steps", "evaluations_lost", "diverged"}
 _COUNTERS = TypeAdapter(Counters)
 _MOST: Final = 2**53
 _EDITED: Final = "the checkpoint was edited"

@@ -3,13 +3,13 @@
 import difflib
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
+from longhold.documents import read_toml
 from longhold.errors import InputError
 from longhold.models.config import Config
 
@@ -164,20 +164,6 @@ def _unknown(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}?" if close else f"expected one of {', '.join(known)}"
     return f"unknown key {name!r:.60}, {hint}"
-
-
-def read_toml(path: str | Path) -> dict[str, object]:
-    """The table in a TOML file.
-
-    Raises:
-        InputError: when there is no such file, or it is not TOML.
-    """
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the configuration ({error.strerror or error})") from None
-    except ValueError as error:  # both TOMLDecodeError and UnicodeDecodeError
-        raise InputError(f"{path}: expected a TOML file ({error})") from None
 
 
 def load_config(path: str | Path | None = None, overrides: Mapping[str, object] | None = None) -> TrainConfig:

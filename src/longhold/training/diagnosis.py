@@ -7,13 +7,19 @@ from typing import Literal, NamedTuple, TypeAlias, final
 
 from longhold.training.report import Progress
 
-Kind: TypeAlias = Literal["memorising", "learnt little", "improving", "level"]
+Kind: TypeAlias = Literal["overfitting", "diverged", "short", "learnt little", "improving", "annealed", "level"]
 """What a diagnosis says; see `diagnose`."""
+
+FEW_STEPS = 100
+"""Steps below which a network has hardly learnt more than how frequent each token is, so that nothing is judged."""
 
 _RISE = 0.005
 _STILL_FALLING = 0.01
+_NO_BETTER = 0.97  # of the loss of a guess by frequency, in which each token counts once more than it stands
 _WORTH_SAYING = 2  # evaluations without a new best
 _ENOUGH = 4  # evaluations that a run must have had for a word on its last quarter
+_LOW = 0.5  # of the highest learning rate
+_NOTHING = 0.005  # bits per character, which round to 0.00
 
 
 class Reading(NamedTuple):
@@ -25,6 +31,8 @@ class Reading(NamedTuple):
     """Training loss, smoothed, nats per token."""
     held_out: float
     """Held-out loss, nats per token."""
+    lr: float
+    """Learning rate of the last step."""
 
 
 class Diagnosis(NamedTuple):
@@ -48,10 +56,20 @@ class Scale:
     """steps in which the text is read once"""
     guess: float
     """held-out nats per token of a guess by how frequent each token is in the training text"""
+    chance: float = math.inf
+    """nats per token of a uniform guess, or of that by frequency where it is worse"""
 
     def bits(self, nats: float) -> float:
         """Bits per character."""
         return nats / math.log(2) / self.characters_per_token
+
+    def nats(self, bits: float) -> float:
+        """Nats per token of bits per character."""
+        return bits * math.log(2) * self.characters_per_token
+
+    def passes(self, steps: int) -> str:
+        """`9.3 passes`: how often the text is read in so many steps."""
+        return passes(steps, self.steps_per_epoch)
 
     def bits_per_byte(self, nats: float) -> float:
         """Bits per byte of UTF-8."""
@@ -62,54 +80,110 @@ class Scale:
         return f"epoch {math.ceil(step / self.steps_per_epoch)}" if step > self.steps_per_epoch else f"step {step}"
 
 
-def diagnose(readings: Sequence[Reading], scale: Scale, *, over: bool) -> Diagnosis | None:
+def passes(steps: int, per_pass: int) -> str:
+    """`1 pass`, `9.3 passes`, `247 passes`: how often a text is read in `steps` steps, at so many a pass."""
+    count = steps / max(1, per_pass)
+    figure = f"{count:,.0f}" if count >= 20 else f"{count:.2g}" if count < 1 else f"{count:.1f}".removesuffix(".0")
+    return f"{figure} pass" if figure == "1" else f"{figure} passes"
+
+
+def diagnose(readings: Sequence[Reading], scale: Scale, *, over: bool, stopped_early: bool = False) -> Diagnosis | None:
     """What the evaluations of a run say, or None where they say nothing yet.
 
     In this order:
-        memorising      held-out loss has risen by half a percent over at least two evaluations, and training loss fell
+        overfitting     held-out loss has risen by half a percent over at least two evaluations, and training loss fell
+        diverged        it is over, and both have risen since the best evaluation, over at least two
+        short           it is over after fewer than 100 steps, which is too few to judge, and did not stop by itself
+                        (or, if nothing before "annealed" holds, the text was not read once)
         learnt little   it is over, and held-out loss is no better than a guess by frequency
         improving       it is over, and over its last quarter the best held-out loss fell by a percent or more
+        annealed        it is over, and it fell by less in the last quarter, when the learning rate was low, but by more
+                        since half of the run
         level           it is over, and it fell by less
     """
-    if len(readings) < 2:
+    if not readings:
         return None
-    best = min(readings, key=lambda reading: reading.held_out)
-    last = readings[-1]
+    best, last = min(readings, key=lambda reading: reading.held_out), readings[-1]
     since = sum(reading.step > best.step for reading in readings)
-    if since >= _WORTH_SAYING and last.held_out > (1 + _RISE) * best.held_out and last.loss < best.loss:
-        return Diagnosis("memorising", _memorising(best, last, scale, over))
-    if not over:
-        return None
-    if best.held_out >= scale.guess:
-        return Diagnosis(
-            "learnt little",
-            f"it has learnt little: held-out {scale.bits(best.held_out):.2f} bits per character, and how frequent each "
-            f"character is gives {scale.bits(scale.guess):.2f}; it needs more time, or more text",
-        )
-    return _end(readings, best, scale) if len(readings) >= _ENOUGH else None
+    rise = last.held_out - best.held_out
+    if since >= _WORTH_SAYING and rise > max(_RISE * best.held_out, scale.nats(_NOTHING)):
+        if last.loss < best.loss:
+            return Diagnosis("overfitting", _overfitting(best, last, scale, over))
+        if over and last.loss > (1 + _RISE) * best.loss:
+            return Diagnosis("diverged", _risen(best, last, scale))
+    if over and last.step < FEW_STEPS and not stopped_early:
+        return Diagnosis("short", _short(best, last, scale))
+    return _end(readings, best, scale) if over else None
 
 
-def _memorising(best: Reading, last: Reading, scale: Scale, over: bool) -> str:
-    figures = f"{scale.bits(best.held_out):.2f} to {scale.bits(last.held_out):.2f} bits per character"
+def _overfitting(best: Reading, last: Reading, scale: Scale, over: bool) -> str:
     ended = "was" if over else "is"
     return (
-        f"it is memorising: held-out has risen since {scale.when(best.step)} ({figures}) while it learns the training "
-        f"text ({scale.bits(last.loss):.2f}); the best {ended} kept"
+        f"overfitting: held-out loss has risen since {scale.when(best.step)} ({_from_to(best, last, scale)}) while "
+        f"training loss falls ({scale.bits(last.loss):.2f}); the best {ended} kept"
     )
 
 
-def _end(readings: Sequence[Reading], best: Reading, scale: Scale) -> Diagnosis:
-    last = readings[-1]
-    before = [reading.held_out for reading in readings if reading.step <= 0.75 * last.step] or [readings[0].held_out]
-    fall = 1 - best.held_out / min(before)
-    bits = f"held-out {scale.bits(best.held_out):.2f} bits per character"
+def _risen(best: Reading, last: Reading, scale: Scale) -> str:
+    return (
+        f"diverged: held-out and training loss have both risen since {scale.when(best.step)} "
+        f"({_from_to(best, last, scale)}); the best was kept; a lower learning rate than {best.lr:.2g} may do better"
+    )
+
+
+def _short(best: Reading, last: Reading, scale: Scale) -> str:
+    return f"too short to judge: {_read(last, scale)}; {_held_out(best, scale)}; more time may bring more"
+
+
+def _read(last: Reading, scale: Scale) -> str:
+    steps = "1 step" if last.step == 1 else f"{last.step:,} steps"
+    return f"{steps}, {scale.passes(last.step)} over the text"
+
+
+def _held_out(best: Reading, scale: Scale) -> str:
+    return f"held-out {scale.bits(best.held_out):.2f} bits per character"
+
+
+def _from_to(best: Reading, last: Reading, scale: Scale) -> str:
+    return f"{scale.bits(best.held_out):.2f} to {scale.bits(last.held_out):.2f} bits per character"
+
+
+def _end(readings: Sequence[Reading], best: Reading, scale: Scale) -> Diagnosis | None:
+    """The word on a run that is over and got no worse."""
+    last, held_out = readings[-1], _held_out(best, scale)
+    if best.held_out < scale.nats(_NOTHING):
+        return Diagnosis("level", f"levelled off: {held_out}, nothing is left to learn")
+    if best.held_out >= _NO_BETTER * scale.guess:
+        return Diagnosis("learnt little", _learnt_little(readings, held_out, scale))
+    if len(readings) < _ENOUGH:
+        return None
+    fall = _fall(readings, 0.75)
     if fall >= _STILL_FALLING:
-        return Diagnosis("improving", f"still improving: {bits}, {fall:.1%} less than a quarter of the run ago")
-    return Diagnosis(
-        "level",
-        f"it has levelled off: {bits}, {max(fall, 0):.1%} less than a quarter of the run ago; a larger model or more "
-        "text would bring more than time",
+        return Diagnosis("improving", f"still improving: {held_out}, {fall:.1%} less than a quarter of the run ago")
+    if last.step < scale.steps_per_epoch:
+        return Diagnosis("short", _short(best, last, scale))
+    highest = max(reading.lr for reading in readings)
+    less = f"{held_out}, {max(fall, 0):.1%} less than a quarter of the run ago"
+    if last.lr < _LOW * highest and _fall(readings, 0.5) >= _STILL_FALLING:
+        end = f"the learning rate had reached its end ({last.lr:.2g} of {highest:.2g}) after {_read(last, scale)}"
+        return Diagnosis("annealed", f"{end}: {less}; a longer training may bring more")
+    return Diagnosis("level", f"levelled off: {less}; a larger model or more text would bring more than time")
+
+
+def _learnt_little(readings: Sequence[Reading], held_out: str, scale: Scale) -> str:
+    highest = max(reading.lr for reading in readings)
+    flat = "" if _fall(readings, 0.75) >= _STILL_FALLING else "levelled off at "
+    return (
+        f"learnt little: {flat}{held_out}, no better than how frequent each character is "
+        f"({scale.bits(scale.guess):.2f}); the text may have no other pattern, or the settings (learning rate "
+        f"{highest:.2g}) do not suit it"
     )
+
+
+def _fall(readings: Sequence[Reading], share: float) -> float:
+    """By how much the best held-out loss has fallen since this share of the run, of what it was."""
+    earlier = [reading.held_out for reading in readings if reading.step <= share * readings[-1].step]
+    return 1 - min(reading.held_out for reading in readings) / min(earlier or [readings[0].held_out])
 
 
 @final
@@ -147,7 +221,7 @@ class Watch:
         evaluated = progress.step % self._interval == 0 or progress.step == progress.steps
         newer = not self.readings or progress.step > self.readings[-1].step
         if progress.held_out is not None and evaluated and newer:
-            self.readings.append(Reading(progress.step, progress.smoothed, progress.held_out))
+            self.readings.append(Reading(progress.step, progress.smoothed, progress.held_out, progress.lr))
             self._say(diagnose(self.readings, self.scale, over=False))
         if self._on_progress is not None:
             scale = self.scale
@@ -160,10 +234,10 @@ class Watch:
                 )
             )
 
-    def end(self) -> Diagnosis | None:
-        """The last word on a run that is over; said, unless the last evaluation said it already."""
+    def end(self, *, stopped_early: bool = False) -> Diagnosis | None:
+        """The last word on a run that is over, perhaps by itself; said, unless the last evaluation said it already."""
         self._take_earlier(None)
-        found = diagnose(self.readings, self.scale, over=True)
+        found = diagnose(self.readings, self.scale, over=True, stopped_early=stopped_early)
         if found is not None and (found.kind, self.readings[-1].step) != (self._said, self._said_at):
             self._on_note(found.sentence)
         return found

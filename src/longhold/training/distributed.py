@@ -149,11 +149,13 @@ def local_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise InputError(f"device {name!r}: expected cpu, cuda, cuda:0, mps ...") from None
     if device.type == "cuda":
         index = device.index if device.index is not None else int(os.environ.get("LOCAL_RANK", "0"))
         if index >= torch.cuda.device_count():
             raise InputError(f"device {name!r}: this torch sees {torch.cuda.device_count()} CUDA device(s)")
         return torch.device("cuda", index)
+    if device.type == "meta":
+        raise InputError("device 'meta' holds no numbers to train: expected cpu, cuda, cuda:0, mps ...")
     return device

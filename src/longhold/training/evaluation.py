@@ -30,7 +30,7 @@ def evaluate(model: SequenceModel, data: HeldOut, *, columns: int = 1, chunk: in
         chunk: steps per call of the model, for tokens; it does not change the result beyond rounding.
 
     Raises:
-        InputError: with fewer than two tokens, or `columns` or `chunk` below 1.
+        InputError: with fewer than two tokens, with what are no ids, or `columns` or `chunk` below 1.
     """
     if columns < 1 or chunk < 1:
         raise InputError(f"columns={columns}, chunk={chunk}: expected at least 1")
@@ -54,6 +54,7 @@ def _over_batches(model: SequenceModel, batches: Batches) -> Iterator[tuple[floa
 
 
 def _over_tokens(model: SequenceModel, tokens: Tokens, columns: int, chunk: int) -> Iterator[tuple[float, int]]:
+    _require_ids(tokens)
     pairs = len(tokens) - 1
     if pairs < 1:
         raise InputError(f"held-out data of {len(tokens)} token(s): expected at least two")
@@ -70,6 +71,13 @@ def _over_tokens(model: SequenceModel, tokens: Tokens, columns: int, chunk: int)
         last = model.select(state, torch.tensor([columns - 1]))
         nats, _, count = _score(model, rest[:, None], last)
         yield nats, count
+
+
+def _require_ids(tokens: Tokens) -> None:
+    kept: Any = tokens if isinstance(tokens, Tensor) else np.asanyarray(tokens)
+    whole = not (kept.is_floating_point() or kept.is_complex()) if isinstance(kept, Tensor) else kept.dtype.kind in "iu"
+    if kept.ndim != 1 or (len(kept) and not whole):
+        raise InputError(f"held-out data of shape {tuple(kept.shape)} and type {kept.dtype}: expected token ids (N,)")
 
 
 def _score(model: SequenceModel, block: Tensor, state: State | None) -> tuple[float, State, int]:

@@ -6,10 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias, final
 
+from longhold.documents import parse_json
 from longhold.errors import InputError
 
 Entry: TypeAlias = Mapping[str, int | float | None]
 """One log event: `step` and what was measured there."""
+
+
+def entry_of(line: bytes) -> dict[str, float] | None:
+    """The log event in a line of the metrics, without what is not known; None where it is none."""
+    try:
+        values = parse_json(line, "no entry")
+    except InputError:
+        return None
+    numbers = {name: value for name, value in values.items() if value is not None} if isinstance(values, dict) else {}
+    whole = "step" in numbers and all(type(value) in (int, float) for value in numbers.values())
+    return numbers if whole else None
 
 
 @final

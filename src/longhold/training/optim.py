@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
+from longhold.kernels.addresses import check_memory
 from longhold.kernels.optimizer import Leaf, adamw, gradient_norm, sgd, takes
 from longhold.training.config import TrainConfig
 
@@ -53,6 +54,7 @@ def clip_and_step(optimizer: torch.optim.Optimizer, max_norm: float | None) -> T
     """
     leaves = _leaves(optimizer)
     if not leaves or not takes(leaves):
+        _check_memory(optimizer)
         measured = clip_gradients((p for group in optimizer.param_groups for p in group["params"]), max_norm)
         optimizer.step()
         return measured
@@ -65,6 +67,12 @@ def clip_and_step(optimizer: torch.optim.Optimizer, max_norm: float | None) -> T
         adamw(leaves, scale)
         torch._foreach_add_([optimizer.state[leaf.value]["step"] for leaf in leaves], 1.0)
     return torch.tensor(norm, dtype=leaves[0].value.dtype)
+
+
+def _check_memory(optimizer: torch.optim.Optimizer) -> None:
+    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        state = optimizer.state.get(parameter, {}).values()
+        check_memory([parameter, parameter.grad, *(value for value in state if isinstance(value, Tensor))])
 
 
 def _leaves(optimizer: torch.optim.Optimizer) -> list[Leaf]:

@@ -1,8 +1,10 @@
 """What training on a text needs, decided from the text, the machine and what a person chose."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,12 +20,15 @@ from longhold.data.tokenizers import CharTokenizer, Tokenizer, train_tokenizer
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
+from longhold.models.memory import require_memory, require_memory_to_train
+from longhold.training.another_plan import refusal
 from longhold.training.batches import fitted_config, text_batches
-from longhold.training.budget import with_budget
+from longhold.training.budget import rough_duration, with_budget
+from longhold.training.choice import Settings, Trial, model_facts
 from longhold.training.config import TrainConfig, checked
-from longhold.training.diagnosis import Scale
+from longhold.training.diagnosis import FEW_STEPS, Scale, passes
 from longhold.training.distributed import join
-from longhold.training.presets import Cell, Preset, Recipe, available_cores, preset
+from longhold.training.presets import Candidate, Cell, Preset, Recipe, available_cores, candidates, preset
 from longhold.training.run import Run
 from longhold.training.sampled import Writer, prime_of
 
@@ -31,11 +36,8 @@ SMALL_TEXT = 50_000
 """Characters below which a person should not expect much."""
 
 _BEGINNING = 1 << 20  # characters of the held-out text that a prime is looked for in
-
+_ENOUGH_STEPS = 500  # for a text of any length
 _GENTLER = 0.5  # the share of the preset's learning rate with which a trained model goes on
-
-# Fields that models had not at first; a plan that does without them says nothing of them, as plans from before.
-_ADDED_LATER = ("output_dropout", "input_dropout", "embedding_dropout", "locked_dropout")
 
 
 class TextOptions(Config):
@@ -68,11 +70,17 @@ class TextOptions(Config):
     training: dict[str, Any] = Field(default_factory=dict)
     """fields of `TrainConfig` that win over the preset"""
 
+    def given(self) -> set[str]:
+        """Names of the settings that were given, those of model and training too."""
+        fields = type(self).model_fields
+        names = {name for name in fields if getattr(self, name) != fields[name].get_default(call_default_factory=True)}
+        return names | self.model.keys() | self.training.keys()
+
     def of_a_new_model(self) -> list[str]:
         """The options given that only decide how a model is made, so that one that is there cannot take them."""
         names = ("cell", "tokenizer", "recipe", "vocab_size", "hidden_size", "num_layers", "dropout", "init", "model")
-        fields = type(self).model_fields
-        return [name for name in names if getattr(self, name) != fields[name].get_default(call_default_factory=True)]
+        given = self.given()
+        return [name for name in names if name in given]
 
 
 class Spent(NamedTuple):
@@ -113,16 +121,20 @@ class TextPlan:
     held_tokens: Tokens
     run: Run | None
     before: Spent
+    most_steps: int | None = None
+    """steps that were given, which a budget doesn't exceed"""
 
     def scale(self) -> Scale:
         """Measured on the held-out text, which the figures are of."""
         size = self.tokenizer.vocab_size
-        guess = -log_frequencies(self.tokens, size) @ token_counts(self.held_tokens, size) / len(self.held_tokens)
+        log_p = log_frequencies(self.tokens, size)
+        guess = -float(log_p @ token_counts(self.held_tokens, size)) / len(self.held_tokens)
         return Scale(
             characters_per_token=len(self.tail) / len(self.held_tokens),
             bytes_per_token=self.tail.size / len(self.held_tokens),
             steps_per_epoch=text_batches(self.tokens, self.config).per_epoch,
-            guess=float(guess),
+            guess=guess,
+            chance=max(guess, math.log(self.tokenizer.vocab_size)),
         )
 
     def writer(self) -> Writer:
@@ -140,6 +152,9 @@ def plan_text(
     note: Callable[[str], None],
 ) -> TextPlan:
     """Decide everything but how many steps fit into a budget, and say it; steps are the preset's until `within_budget`.
+
+    With a budget the settings are the richest that a few steps of each, timed here and now, show to fit; a run of the
+    same budget that is in the folder has decided already.
 
     Args:
         corpus: the text.
@@ -160,22 +175,26 @@ def plan_text(
         note(sentence)
     tokenizer = _tokenizer(head, options) if begun is None else begun.tokenizer
     tokens, held_tokens = tokenizer.encode_held(head), tokenizer.encode_held(tail)
-    chosen = _preset(options, begun, len(head), device, tokenizer.vocab_size)
-    config = fitted_config(_config(chosen, options, gentler=begun is not None), tokens)
     if begun is None:
-        model_config = _model_config(chosen.model_config(tokenizer.vocab_size), options)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(options.seed)
-            model = _begin_with_frequencies(model_config.build(), tokens).to(device)
+        trial = Trial(
+            tokens, device, options.seed, lambda one: _settings(one, options, tokens, tokenizer.vocab_size, device)
+        )
+        chosen = trial.chosen(_candidates(options, len(head), device), options.budget_seconds, folder)
+        model_config, config = trial.settings(chosen)
+        model = trial.model(model_config)
         note(_sentence(chosen.sentence, model_config, model, config, options))
     else:
+        chosen = _preset_of(begun.model.config, len(head), device)
+        config = fitted_config(_config(chosen, options, gentler=True), tokens)
+        _require_memory(begun.model.config, config, device)
         model = begun.model.to(device)
         note(_going_on(begun, config, head))
-    run = None if folder is None else _run(folder, corpus, tokenizer, model.config, begun, tensorboard)
+    run = None if folder is None else _run(folder, corpus, tokenizer, model.config, begun, tensorboard, options)
     before = Spent() if begun is None else begun.spent
     if run is not None and "before" in run.facts:
         before = Spent(**run.facts["before"])  # type: ignore[arg-type]
-    return TextPlan(tokenizer, model, config, head, tail, tokens, held_tokens, run, before)
+    most = config.steps if "steps" in options.training else None
+    return TextPlan(tokenizer, model, config, head, tail, tokens, held_tokens, run, before, most)
 
 
 def within_budget(plan: TextPlan, seconds: float | None, note: Callable[[str], None], spent: float = 0.0) -> TextPlan:
@@ -188,26 +207,43 @@ def within_budget(plan: TextPlan, seconds: float | None, note: Callable[[str], N
     batches = text_batches(plan.tokens, plan.config)
     held_out = plan.held_tokens
     config = with_budget(plan.config, seconds, plan.model, batches, held_out=held_out, run=plan.run, spent=spent)
-    note(f"{seconds:g} s are about {config.steps:,} steps here")
+    if plan.most_steps is not None and config.steps >= plan.most_steps:
+        own = {"steps": plan.most_steps, "run_seconds": None, "evaluate_every": plan.config.evaluate_every}
+        config = config.model_copy(update={**own, "warmup_steps": plan.config.warmup_steps})
+    note(_budget_sentence(seconds, config.steps, plan.config.steps, batches.per_epoch))
     return replace(plan, config=config)
 
 
-def _preset(options: TextOptions, begun: Begun | None, characters: int, device: torch.device, ids: int) -> Preset:
-    """By the text and the time; for a network whose size is decided, by its size."""
-    cores = available_cores()
-    if begun is not None:
-        model = begun.model.config
-        recipe: Recipe = "awd" if model.weight_dropout else "standard"
-        return preset(characters, device, cores, model.cell, recipe, hidden_size=model.hidden_size)
-    seconds = options.budget_seconds if options.num_layers is None else None
-    return preset(characters, device, cores, options.cell, options.recipe, seconds, ids, options.hidden_size)
+def _budget_sentence(seconds: float, steps: int, suited: int, per_pass: int) -> str:
+    """How much of a training fits into a time, and whether that is too little."""
+    counted = "1 step" if steps == 1 else f"{steps:,} steps"
+    said = f"{seconds:g} s are about {counted} here, {passes(steps, per_pass)} over the text"
+    if steps < min(FEW_STEPS, suited):
+        enough = min(suited, _ENOUGH_STEPS)
+        return f"{said}: too few to learn much; {enough} would take about {rough_duration(seconds * enough / steps)}"
+    return said if steps >= per_pass else f"{said}, so some of it is never read"
 
 
-def _begin_with_frequencies(model: LanguageModel, tokens: Tokens) -> LanguageModel:
-    """The model with an output bias that knows how frequent each id is, which the first steps would else go to."""
-    with torch.no_grad():
-        model.output.bias.add_(torch.from_numpy(log_frequencies(tokens, model.config.vocab_size)))
-    return model
+def _candidates(options: TextOptions, characters: int, device: torch.device) -> tuple[Candidate, ...]:
+    """What the time may be spent on; without a budget the one that suits the text."""
+    cores, cell, recipe, width = available_cores(), options.cell, options.recipe, options.hidden_size
+    if options.budget_seconds is None:
+        return (Candidate(preset(characters, device, cores, cell, recipe, width), 0),)
+    sized = options.num_layers is not None or not options.model.keys().isdisjoint(("num_layers", "hidden_size"))
+    return candidates(characters, device, cores, cell, recipe, width, sized=sized)
+
+
+def _settings(chosen: Preset, options: TextOptions, tokens: Tokens, ids: int, device: torch.device) -> Settings:
+    config = fitted_config(_config(chosen, options, gentler=False), tokens)
+    model = _model_config(chosen.model_config(ids), options)
+    _require_memory(model, config, device)
+    return Settings(model, config)
+
+
+def _preset_of(model: LanguageModelConfig, characters: int, device: torch.device) -> Preset:
+    """For a network that is there, by its size."""
+    recipe: Recipe = "awd" if model.weight_dropout else "standard"
+    return preset(characters, device, available_cores(), model.cell, recipe, model.hidden_size)
 
 
 def _size(head: HeldText) -> tuple[str, ...]:
@@ -240,23 +276,26 @@ def _run(
     model_config: LanguageModelConfig,
     begun: Begun | None,
     tensorboard: bool,
+    options: TextOptions,
 ) -> Run:
     """The folder's run; a model that goes on takes the place of the run before, and goes on where it was stopped."""
-    unused = {name for name in _ADDED_LATER if getattr(model_config, name) == _default(name)}
     facts: dict[str, JsonValue] = {
         "text_sha256": hashlib.sha256(corpus.held.utf8).hexdigest(),
         "tokenizer_sha256": hashlib.sha256(repr(tokenizer.to_dict()).encode()).hexdigest(),
-        "model": model_config.model_dump(mode="json", exclude=unused),
+        "model": model_facts(model_config),
     }
     spent = None if begun is None else begun.spent
     facts |= join().from_main(lambda: _leg(Run(folder), spent))
-    return Run(folder, facts, tensorboard=tensorboard)
+    return Run(folder, facts, tensorboard=tensorboard, refusal=partial(refusal, options.given()))
 
 
 def _leg(run: Run, spent: Spent | None) -> dict[str, JsonValue]:
     """What tells the run of a model that goes on from the one before it, which makes room, unless it was stopped."""
     stored = (run.stored_plan() or {}).get("facts", {})
     leg = stored.get("leg", 0)
+    before = stored.get("before", {})
+    if type(leg) is not int or leg < 0 or not _is_spent(before):
+        raise InputError(f"{run.plan_path} was edited: leg is {leg!r:.40} and before {before!r:.40}")
     if spent is None:
         if leg:
             raise InputError(
@@ -264,13 +303,31 @@ def _leg(run: Run, spent: Spent | None) -> dict[str, JsonValue]:
             )
         return {}
     if leg and run.unfinished():
-        return {"leg": leg, "before": stored["before"]}
+        return {"leg": leg, "before": before}
     run.discard()
     return {"leg": leg + 1, "before": spent._asdict()}
 
 
-def _default(name: str) -> object:
-    return LanguageModelConfig.model_fields[name].default
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+def _require_memory(model: LanguageModelConfig, config: TrainConfig, device: torch.device) -> None:
+    """Refuse a network that could not be trained here: its weights, their gradients, what the optimizer remembers, the
+    best weights and their average, and what the backward pass needs of a batch, at the very least.
+
+    Raises:
+        InputError: it takes more memory than there is.
+    """
+    copies = 3 + (2 if config.optimizer == "adamw" else config.momentum > 0) + (config.average_from is not None)
+    require_memory_to_train(model, _shape(model), copies, device)
+    kept = config.batch_size * config.sequence_length * model.num_layers * model.hidden_size * _GATES[model.cell]
+    batch = f"batch_size={config.batch_size} with sequence_length={config.sequence_length} on {_shape(model)}"
+    require_memory(4 * kept, batch, device)
+
+
+def _is_spent(value: object) -> bool:
+    numbers = value.values() if isinstance(value, dict) and value.keys() <= set(Spent._fields) else (None,)
+    return all(type(number) in (int, float) for number in numbers)
 
 
 def _model_config(chosen: LanguageModelConfig, options: TextOptions) -> LanguageModelConfig:

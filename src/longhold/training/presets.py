@@ -1,14 +1,14 @@
 """Sensible settings for a text of this length on this machine, and why, in one sentence."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 
 from longhold.errors import InputError
-from longhold.models.cost import flops_per_token
 from longhold.models.language_model import LanguageModelConfig
 from longhold.training.config import TrainConfig
 
@@ -59,7 +59,7 @@ _AWD: dict[str, tuple[float, float, float, float, float]] = {
 
 @dataclass(frozen=True)
 class _WithTime:
-    """What a short text gets where there is time for `passes` over it."""
+    """What a short text gets where there is time for so many `passes` over it, and for the steps of its size."""
 
     hidden_size: int
     recipe: Recipe
@@ -77,13 +77,13 @@ class _WithTime:
 # third, 2.27 of 512 units that forget less. On tiny Shakespeare in ten minutes of two cores 2.06 of the second, 2.16 of
 # one layer of 512 units with dropout 0.2, 2.18 of that with 0.4 and weight dropout of 0.3.
 _WITH_TIME = (
-    _WithTime(512, "awd", 12, 3e-3, 50_000),
-    _WithTime(256, "standard", 4, 4e-3, 500_000, num_layers=2, dropout=0.35),
+    _WithTime(512, "awd", 24, 3e-3, 50_000),
+    _WithTime(256, "standard", 8, 4e-3, 500_000, num_layers=2, dropout=0.35),
     _WithTime(256, "awd", 12, 5e-3),
 )
+_LARGE_STEPS = 1000  # of a large network in large batches, below which a smaller one does better in the same time
 _WIDE = 512  # units from which the learning rate of short texts is too high
 _WIDE_LR = 3e-3
-_CORE, _ACCELERATOR = 4e10, 3e12  # floating-point operations that training gets out of them in a second
 _AWD_FIELDS = ("input_dropout", "embedding_dropout", "dropout", "output_dropout", "weight_dropout")
 
 
@@ -135,28 +135,28 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class Candidate(NamedTuple):
+    """Settings that a time budget may be spent on."""
+
+    preset: Preset
+    """The settings."""
+    steps: int
+    """Steps that there must be time for; with fewer, what comes after it does better. 0 for the last."""
+
+
 def preset(
     characters: int,
     device: torch.device | str,
     cores: int,
     cell: Cell = "lstm",
     recipe: Recipe | None = None,
-    seconds: float | None = None,
-    vocab_size: int = 100,
     hidden_size: int | None = None,
 ) -> Preset:
-    """Choose settings.
+    """Choose settings for a training that takes its time.
 
     The length of the text decides the size; without an accelerator and with fewer than 8 cores nothing larger than two
     layers of 256 units is chosen, in small batches. A plain RNN learns at a third of the learning rate of the gated
     cells.
-
-    A short text and much time want a network that forgets more, and a wider one: where `seconds` suffice for 12 passes
-    over it with 512 units and AWD-LSTM's regularisation, those are chosen; else, for texts of half a million characters
-    and more, two layers of 256 units if they suffice for 4; else 256 and that regularisation if they suffice for 12.
-    How many passes they suffice for is a rule of thumb, not measured, so that a run is planned alike wherever and
-    whenever it goes on: for each character three times the operations of a forward pass, at 4e10 a second and core, or
-    3e12 on an accelerator.
 
     Args:
         characters: length of the training text.
@@ -166,36 +166,74 @@ def preset(
         recipe: `standard`: dropout after each layer. `awd`: the regularisation of AWD-LSTM (Merity et al. 2018), which
             are locked dropout on the embedded input, between layers and before the output, dropout of whole ids and of
             recurrent weights, tied weights; with AdamW, as its authors train it on characters, and an exponential
-            mean of the weights over the second half in place of averaged SGD. None: by the time there is.
-        seconds: time for the training, where the size is to depend on it.
-        vocab_size: ids of the tokenizer, for the rule of thumb.
+            mean of the weights over the second half in place of averaged SGD. None: `standard`.
         hidden_size: width of a layer, where it is decided; a wide one learns at a lower rate.
 
     Raises:
         InputError: for a text of less than one character, or less than one core.
     """
+    size, kind = _decided(_size(characters, device, cores), hidden_size), torch.device(device).type
+    return _preset(size, characters, kind, cores, cell, recipe or "standard")
+
+
+def candidates(
+    characters: int,
+    device: torch.device | str,
+    cores: int,
+    cell: Cell = "lstm",
+    recipe: Recipe | None = None,
+    hidden_size: int | None = None,
+    *,
+    sized: bool = False,
+) -> tuple[Candidate, ...]:
+    """What a time budget may be spent on, what needs most time first. The first is taken whose steps fit.
+
+    A short text and much time want a network that forgets more, and a wider one. So before `preset`'s own settings come
+    richer ones, each with the steps of 12 passes over the text (24 for 512 units, 8 for two layers that are regularised
+    as usual), and no fewer than `preset` takes. A long text and little time want small batches: the last are those of
+    few cores.
+
+    Args:
+        characters: as of `preset`, and so the other arguments.
+        device: see there.
+        cores: see there.
+        cell: see there.
+        recipe: None: of each candidate its own.
+        hidden_size: see there.
+        sized: whether the number of layers or so is decided, so that no richer network is offered.
+    """
+    own, kind = _size(characters, device, cores), torch.device(device).type
+    plain = preset(characters, device, cores, cell, recipe, hidden_size)
+    if characters >= _SHORT:
+        larger = [size for size in reversed(_SIZES) if own is not _FEW_CORES and _SHORT < size.below <= own.below]
+        sizes = [_decided(size, hidden_size) for size in (*larger, _FEW_CORES)]
+        presets = [_preset(size, characters, kind, cores, cell, recipe or "standard") for size in sizes]
+        return (*(Candidate(one, _LARGE_STEPS) for one in presets[:-1]), Candidate(presets[-1], 0))
+    found = []
+    for choice in _WITH_TIME if hidden_size is None and not sized else ():
+        if characters >= choice.characters and recipe in (None, choice.recipe):
+            dropout = own.dropout if choice.dropout is None else choice.dropout
+            layers, lr = choice.num_layers, choice.lr
+            richer = replace(own, hidden_size=choice.hidden_size, num_layers=layers, dropout=dropout, lr=lr)
+            passes = math.ceil(choice.passes * characters / (own.batch_size * own.sequence_length))
+            rich = _preset(richer, characters, kind, cores, cell, choice.recipe)
+            found.append(Candidate(rich, max(passes, plain.config.steps)))
+    return (*found, Candidate(plain, 0))
+
+
+def _size(characters: int, device: torch.device | str, cores: int) -> _Size:
     if characters < 1 or cores < 1:
         raise InputError(f"characters={characters}, cores={cores}: expected at least 1 of each")
-    kind = torch.device(device).type
-    size = next(size for size in _SIZES if characters < size.below)
-    if characters >= _SHORT and kind == "cpu" and cores < _MANY:
-        size = _FEW_CORES
-    if hidden_size is not None:
-        lr = min(_WIDE_LR, size.lr) if hidden_size >= _WIDE else size.lr
-        decided = replace(size, hidden_size=hidden_size, lr=lr)
-        return _preset(decided, characters, kind, cores, cell, recipe or "standard")
-    if seconds is not None and characters < _SHORT:
-        operations = seconds * (_CORE * cores if kind == "cpu" else _ACCELERATOR)
-        for choice in _WITH_TIME:
-            dropout = size.dropout if choice.dropout is None else choice.dropout
-            layers, lr = choice.num_layers, choice.lr
-            wider = replace(size, hidden_size=choice.hidden_size, num_layers=layers, dropout=dropout, lr=lr)
-            chosen = _preset(wider, characters, kind, cores, cell, choice.recipe)
-            passes = operations / (3 * flops_per_token(chosen.model_config(vocab_size)) * characters)
-            if passes >= choice.passes and characters >= choice.characters and recipe in (None, choice.recipe):
-                why = f", since {seconds:.0f} s are enough for some {passes:,.0f} passes."
-                return replace(chosen, sentence=chosen.sentence.removesuffix(".") + why)
-    return _preset(size, characters, kind, cores, cell, recipe or "standard")
+    if characters >= _SHORT and torch.device(device).type == "cpu" and cores < _MANY:
+        return _FEW_CORES
+    return next(size for size in _SIZES if characters < size.below)
+
+
+def _decided(size: _Size, hidden_size: int | None) -> _Size:
+    """With a width that a person decided."""
+    if hidden_size is None:
+        return size
+    return replace(size, hidden_size=hidden_size, lr=min(_WIDE_LR, size.lr) if hidden_size >= _WIDE else size.lr)
 
 
 def _preset(size: _Size, characters: int, kind: str, cores: int, cell: Cell, recipe: Recipe) -> Preset:

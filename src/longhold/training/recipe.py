@@ -9,11 +9,14 @@ from pathlib import Path
 from torch import Tensor
 
 from longhold.data.corpora import Corpus, require_length
+from longhold.data.openings import common_opening
 from longhold.data.tokenizers import Tokenizer
+from longhold.models.contract import able_to_learn
 from longhold.models.language_model import LanguageModel
-from longhold.training.batches import text_batches
+from longhold.training.batches import Batches, text_batches
 from longhold.training.diagnosis import Diagnosis, Reading, Scale, Watch
 from longhold.training.distributed import local_device
+from longhold.training.divergence import FAR, Diverged
 from longhold.training.evaluation import evaluate
 from longhold.training.loop import TrainResult, train
 from longhold.training.plan import Begun, Spent, TextOptions, TextPlan, plan_text, within_budget
@@ -48,12 +51,15 @@ class TrainedText:
     """what the model writes; None for a run that was stopped"""
     words: KnownWords | None = None
     """how many words of the sample are words of the text"""
+    opening: str = ""
+    """what many sentences of the text begin with, for a prompt; empty where it has no letters"""
     improved: bool = True
     """False where a model went on and the time brought nothing: it is as it was"""
     before: Spent = field(default_factory=Spent)
     """what the training of a model that went on had taken before"""
 
 
+@able_to_learn()
 def train_text(
     corpus: Corpus,
     options: TextOptions,
@@ -72,7 +78,8 @@ def train_text(
     there as it goes, and a run of the same plan that is there already goes on where it stands.
 
     A model that goes on (`begun`) begins anew with the optimizer, at half the preset's learning rate, and ends as it
-    was if the held-out loss never fell below where it began.
+    was if the held-out loss never fell below where it began. A training that diverges ends with the weights of its best
+    evaluation, and the diagnosis says so.
 
     Args:
         corpus: the text.
@@ -86,8 +93,10 @@ def train_text(
         on_stop: called, before `Interrupted` is raised, with what a stopped run has come to.
 
     Raises:
+        Diverged: the training diverged before it was better than a guess by how frequent each token is, or than a
+            model that goes on, which is then as it was; an `InputError`.
         InputError: the text is too short, an option cannot be used, or what `train` raises.
-        Interrupted: after Ctrl-C or SIGTERM, where there is a folder.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP, where there is a folder.
     """
     began = time.perf_counter()
     note = on_note or (lambda sentence: None)
@@ -99,24 +108,55 @@ def train_text(
     earlier = _readings(plan.run)
     watch = Watch(scale, plan.config.evaluation_interval, on_progress=on_progress, on_note=note, earlier=earlier)
     try:
-        result = train(
-            plan.model,
-            batches,
-            plan.config,
-            held_out=plan.held_tokens,
-            run=plan.run,
-            on_progress=watch,
-            sample=lambda: plan.writer().text(_SAMPLE_TOKENS),
-        )
+        result = _train(plan, batches, scale, before, watch)
     except Interrupted:
         if on_stop is not None and (stopped := _stopped(plan, scale, before)) is not None:
             on_stop(stopped)
         raise
-    if before is not None and result.held_out is not None and result.held_out > before[1]:
+    except Diverged as found:
+        raise _of_no_use(str(found), plan, before, scale) from None
+    worse = result.held_out is not None and result.held_out > (scale.guess if before is None else before[1])
+    if result.diverged is not None:
+        if worse:
+            raise _of_no_use(result.diverged, plan, before, scale)
+        return _trained(plan, result, result.held_out, scale, diagnosis=_diverged(result, scale, note))
+    if before is not None and worse:
         plan.model.load_state_dict(before[0])
         note(f"more time brought nothing: held-out {scale.bits(before[1]):.3f} bits per character, as before")
         return _trained(plan, result, before[1], scale, improved=False)
-    return _trained(plan, result, result.held_out, scale, diagnosis=watch.end())
+    return _trained(plan, result, result.held_out, scale, diagnosis=watch.end(stopped_early=result.stopped_early))
+
+
+def _train(
+    plan: TextPlan, batches: Batches, scale: Scale, before: tuple[dict[str, Tensor], float] | None, watch: Watch
+) -> TrainResult:
+    return train(
+        plan.model,
+        batches,
+        plan.config,
+        held_out=plan.held_tokens,
+        run=plan.run,
+        chance=scale.chance if before is None else max(scale.chance, before[1]),
+        on_progress=watch,
+        sample=lambda: plan.writer().text(_SAMPLE_TOKENS),
+    )
+
+
+def _of_no_use(why: str, plan: TextPlan, before: tuple[dict[str, Tensor], float] | None, scale: Scale) -> Diverged:
+    """What to raise where a training diverged before it was of use; a model that goes on gets its weights back."""
+    if before is None:
+        guess = f"how frequent each character is ({scale.bits(scale.guess):.2f} bits per character)"
+        return Diverged(f"{why}; nothing is kept, since no evaluation was better than {guess}")
+    plan.model.load_state_dict(before[0])
+    return Diverged(f"{why}; the model stays as it was, at {scale.bits(before[1]):.2f} bits per character")
+
+
+def _diverged(result: TrainResult, scale: Scale, note: Callable[[str], None]) -> Diagnosis:
+    """The word on a training that diverged after it had learnt something; said."""
+    kept = "" if result.held_out is None else f", held-out {scale.bits(result.held_out):.2f} bits per character"
+    sentence = f"{result.diverged}; the weights of step {result.best_step} were kept{kept}"
+    note(sentence)
+    return Diagnosis("diverged", sentence)
 
 
 def _standing(plan: TextPlan) -> tuple[dict[str, Tensor], float]:
@@ -127,9 +167,14 @@ def _standing(plan: TextPlan) -> tuple[dict[str, Tensor], float]:
 
 def _readings(run: Run | None) -> list[Reading]:
     """The evaluations of a run that goes on."""
-    lines = [] if run is None else [line for line in run.entries() if "held_out" in line]
+    lines = [] if run is None else [line for line in run.entries() if {"held_out", "smoothed", "lr"} <= line.keys()]
     return [
-        Reading(line["step"], line["smoothed"], min(line["held_out"], line.get("held_out_average", math.inf)))
+        Reading(
+            int(line["step"]),
+            line["smoothed"],
+            min(line["held_out"], line.get("held_out_average", math.inf)),
+            line["lr"],
+        )
         for line in lines
     ]
 
@@ -156,16 +201,20 @@ def _trained(
         diagnosis=diagnosis,
         sample=writer.prime + written if sampled else None,
         words=known_words(written, plan.head) if sampled else None,
+        opening=common_opening(plan.head),
         improved=improved,
         before=plan.before,
     )
 
 
 def _stopped(plan: TextPlan, scale: Scale, before: tuple[dict[str, Tensor], float] | None) -> TrainedText | None:
-    """What a stopped run would end with now; None where a model that went on is not better than it was."""
+    """What a stopped run would end with now; None where a model that went on is not better than it was, or where one
+    that begins is far from chance."""
     if plan.run is None:
         return None
     weights, counters = plan.run.kept()
+    if counters.best_held_out is not None and counters.best_held_out > FAR * scale.chance:
+        return None
     if before is not None and (counters.best_held_out is None or counters.best_held_out > before[1]):
         return None
     plan.model.load_state_dict(weights)

@@ -4,21 +4,54 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, final
 
 from pydantic import JsonValue
 from torch import Tensor
 
+from longhold.documents import LONGEST, parse_json, read_text
 from longhold.errors import InputError
-from longhold.models.file import atomic_write_bytes, read_model, write_model
+from longhold.files import TEMPORARY, Kind, StrPath, beginning, make_folder, require_folder, write_file
+from longhold.models.file import file_kind, read_document, read_model, write_model
 from longhold.training.checkpoint import Counters, counters_of
 from longhold.training.config import TrainConfig, digest
-from longhold.training.metrics import Entry, JsonLines, TensorBoard
+from longhold.training.metrics import Entry, JsonLines, TensorBoard, entry_of
 
 Saved: TypeAlias = tuple[dict[str, Tensor], dict[str, Any]]
 """A checkpoint as it is in its file: tensors by name and the document beside them."""
+
+Flat: TypeAlias = Mapping[str, Any]
+"""A plan as one table, with names such as `training.lr`."""
+
+_MODEL_SUFFIX = ".safetensors"
+
+
+def run_folder(output: StrPath) -> Path:
+    """Where the run of a model file lives, beside it and of no other: `NAME.run` for `NAME.safetensors`, `NAME-run` for
+    any other `NAME`."""
+    path = Path(output)
+    stem = path.name.removesuffix(_MODEL_SUFFIX)
+    return path.parent / (f"{stem}.run" if stem not in ("", path.name) else f"{path.name}-run")
+
+
+def _is_plan(file: BinaryIO) -> bool:
+    return _plan(file.read()) is not None
+
+
+def _is_lock(file: BinaryIO) -> bool:
+    number = file.read(_LONGEST_NUMBER + 1)
+    return number.isdigit() and len(number) <= _LONGEST_NUMBER
+
+
+_LONGEST_NUMBER = 20  # digits of a process id
+_KINDS = {
+    "checkpoint.safetensors": file_kind("checkpoint"),
+    "metrics.jsonl": beginning("metrics of a run of longhold", b'{"step": '),
+    "lock": Kind("the lock of a run of longhold", _is_lock),
+}
+_PLAN = Kind("the plan of a run of longhold", _is_plan)
 
 
 @final
@@ -35,7 +68,12 @@ class Run:
     """
 
     def __init__(
-        self, folder: str | Path, facts: Mapping[str, JsonValue] | None = None, *, tensorboard: bool = False
+        self,
+        folder: str | Path,
+        facts: Mapping[str, JsonValue] | None = None,
+        *,
+        tensorboard: bool = False,
+        refusal: Callable[[Path, Flat, Flat], str] | None = None,
     ) -> None:
         """Name a folder that exists or will.
 
@@ -43,10 +81,13 @@ class Run:
             folder: where the run lives.
             facts: what else decides the numbers and must be the same on resume: data digest, model configuration ...
             tensorboard: also write event files.
+            refusal: gives the line for a folder with another plan, from the plan there and the one here; None: one
+                that names what differs.
         """
         self.folder = Path(folder)
         self.facts = dict(facts or {})
         self.tensorboard = tensorboard
+        self._refusal = refusal or _other_plan
         self._metrics: JsonLines | None = None
         self._board: TensorBoard | None = None
         self._plan_digest = ""
@@ -72,17 +113,24 @@ class Run:
         Raises:
             InputError: the file cannot be read or is not a plan.
         """
-        try:
-            plan = json.loads(self.plan_path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not os.path.lexists(self.plan_path):
             return None
-        except OSError as error:
-            raise InputError(f"cannot read {self.plan_path}: {error.strerror or error}") from None
-        except ValueError:
-            plan = None
-        if not isinstance(plan, dict) or not all(isinstance(plan.get(key), dict) for key in ("facts", "training")):
+        plan = _plan(read_text(self.plan_path, LONGEST))
+        if plan is None:
             raise InputError(f"{self.plan_path} is not a plan: it was edited; start over in another folder")
         return plan
+
+    def require_ours(self) -> None:
+        """Refuse a folder that a run could not be written in, or whose files are not those of a run.
+
+        Raises:
+            InputError: one line with the reason.
+        """
+        require_folder(self.folder, {self.plan_path.name: _PLAN}, overwrite=True)
+        self.stored_plan()
+        require_folder(self.folder, _KINDS)
+        if self.tensorboard and self.folder.is_dir():
+            require_folder(self.folder / "tensorboard", {})
 
     @contextlib.contextmanager
     def opened(self, config: TrainConfig) -> Iterator[Saved | None]:
@@ -91,13 +139,12 @@ class Run:
         Raises:
             InputError: another process works here, the folder holds a run with another plan, or a file is damaged.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the run folder {self.folder}: {error.strerror or error}") from None
+        self.require_ours()
+        make_folder(self.folder)
         with _locked(self.folder / "lock"):
-            for left in self.folder.glob(".longhold-*.tmp"):  # of a process killed while it was writing
-                left.unlink()
+            for left in self.folder.glob(TEMPORARY):  # of a process killed while it was writing
+                if left.is_file():
+                    left.unlink()
             self._agree(config)
             saved = read_model(self.checkpoint_path) if self.checkpoint_path.exists() else None
             if saved is not None:
@@ -113,13 +160,23 @@ class Run:
                 yield saved
         self._metrics = self._board = None
 
-    def entries(self) -> list[dict[str, Any]]:
-        """What was measured so far, a line of the metrics each; a last line that was not written whole is left out."""
+    def entries(self) -> list[dict[str, float]]:
+        """What was measured up to the checkpoint, a line of the metrics each.
+
+        What was written after it, or by half, is cut off when the run goes on, and a line that is no entry tells
+        nothing: the run depends on none of them.
+        """
+        if not self.checkpoint_path.exists():
+            return []
+        position = read_document(self.checkpoint_path).get("metrics_bytes")
+        if type(position) is not int or position < 0:
+            return []
         try:
-            lines = self.metrics_path.read_text(encoding="utf-8").splitlines(keepends=True)
+            with open(self.metrics_path, "rb") as file:
+                kept = file.read(min(position, os.fstat(file.fileno()).st_size))
+            return list(filter(None, map(entry_of, kept.splitlines())))
         except OSError:
             return []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def unfinished(self) -> bool:
         """Whether the folder has a checkpoint of a run that is not over.
@@ -154,6 +211,10 @@ class Run:
             for path in (self.checkpoint_path, self.metrics_path, self.plan_path):
                 path.unlink(missing_ok=True)
 
+    def forget(self) -> None:
+        """Take the checkpoint away, so that nothing binds the next run in the folder; the run must be open."""
+        self.checkpoint_path.unlink(missing_ok=True)
+
     def log(self, entry: Entry) -> None:
         """Append one log event to the metrics; the run must be open."""
         if self._metrics is None:
@@ -181,13 +242,17 @@ class Run:
         stored = self.stored_plan()
         if stored is None and self.checkpoint_path.exists():
             raise InputError(f"{self.folder} has a checkpoint but no plan.json: start over in another folder")
+        other = stored is not None and digest(stored) != self._plan_digest
+        if other and self._diverged():
+            self.forget()
         if stored is None or not self.checkpoint_path.exists():  # a plan that nothing was saved for binds no one
-            atomic_write_bytes(self.plan_path, (json.dumps(plan, indent=2, ensure_ascii=False) + "\n").encode())
-        elif digest(stored) != self._plan_digest:
-            raise InputError(
-                f"{self.folder} holds a run with another plan: {_differences(stored, plan)}; "
-                "give the same settings to go on, or start over in another folder (or delete this one)"
-            )
+            written = (json.dumps(plan, indent=2, ensure_ascii=False) + "\n").encode()
+            write_file(self.plan_path, written, _PLAN)
+        elif other:
+            raise InputError(self._refusal(self.folder, _flat(stored), _flat(plan)))
+
+    def _diverged(self) -> bool:
+        return self.checkpoint_path.exists() and counters_of(read_model(self.checkpoint_path)[1]).diverged
 
     def _check(self, saved: Saved) -> None:
         document = saved[1]
@@ -198,14 +263,27 @@ class Run:
             raise InputError(f"{self.checkpoint_path} was edited: metrics_bytes is {position!r:.40}")
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    before, now = _flat(there), _flat(here)
-    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    told = [f"{name} is {_show(before, name)} there and {_show(now, name)} here" for name in names[:4]]
-    return ", ".join(told) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+def _plan(text: bytes | str) -> dict[str, Any] | None:
+    """A stored plan; None for what is none."""
+    try:
+        plan = parse_json(text, "no plan", digits=1000)
+    except InputError:
+        return None
+    whole = isinstance(plan, dict) and all(isinstance(plan.get(key), dict) for key in ("facts", "training"))
+    return plan if whole else None
 
 
-def _show(plan: Mapping[str, Any], name: str) -> str:
+def _other_plan(folder: Path, there: Flat, here: Flat) -> str:
+    names = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
+    shown = [f"{name} is {_show(there, name)} there and {_show(here, name)} here" for name in names[:4]]
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return (
+        f"{folder} holds a run with another plan: {', '.join(shown)}{more}; "
+        "give the same settings to go on, or start over in another folder (or delete this one)"
+    )
+
+
+def _show(plan: Flat, name: str) -> str:
     text = json.dumps(plan[name], ensure_ascii=True) if name in plan else "absent"
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -255,5 +333,5 @@ else:
 
 
 def _holder(path: Path) -> str:
-    text = path.read_bytes()[:20].decode("ascii", "replace")
+    text = path.read_bytes()[:_LONGEST_NUMBER].decode("ascii", "replace")
     return f" (process {text})" if text.isdigit() else ""

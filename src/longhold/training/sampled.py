@@ -1,6 +1,5 @@
 """What a model writes while it trains and when it is done, and how many of its words are words of the text."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -10,13 +9,12 @@ import torch
 
 from longhold.data.held_text import HeldText, seamed
 from longhold.data.tokenizers import Tokenizer
+from longhold.data.words import WORD, is_spaced
 from longhold.models.contract import SequenceModel, device_of
 from longhold.sampling import SamplingConfig, generate
 
 _PRIME = 24
 _PRIME_WITHOUT_SPACES = 8
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-_SPACED = 20  # letters to a space at most, in text that is written in words
 _JUDGED = 16  # pieces of a quarter of a million characters in which letters and spaces are counted
 
 
@@ -43,12 +41,12 @@ class Writer:
     """See `SamplingConfig`."""
 
     def pieces(self, length: int) -> Iterator[str]:
-        """The text after the prime, in pieces of whole characters."""
+        """The text after the prime, in pieces of whole characters; one that is unfinished at the end is left out."""
         prompt = torch.from_numpy(self.tokenizer.encode(self.prime)).to(device_of(self.model))
         stream = self.tokenizer.stream()
-        for token in generate(self.model, prompt, length, SamplingConfig(temperature=self.temperature), seed=0):
+        config, rule = SamplingConfig(temperature=self.temperature), self.tokenizer.continuations
+        for token in generate(self.model, prompt, length, config, seed=0, continuations=rule):
             yield stream.push(token)
-        yield stream.flush()
 
     def text(self, length: int) -> str:
         """The prime and `length` tokens after it."""
@@ -75,14 +73,10 @@ class KnownWords:
 def known_words(sample: str, text: str | HeldText) -> KnownWords:
     """Count the words of `sample` and those of them that occur in `text`, whatever their case.
 
-    A word is letters of any script, with apostrophes between them. In a text with fewer than one space to 20 letters,
-    as Chinese or Thai, two neighbouring characters take its place.
+    A word is letters of any script, with apostrophes between them. In a text without spaces between its
+    words, as Chinese or Thai, two neighbouring characters take its place.
     """
-    letters = spaces = 0
-    for part in islice(seamed(text), _JUDGED):
-        letters += sum(map(len, _WORD.findall(part)))
-        spaces += sum(map(part.count, " \n"))
-    unit = "words" if letters <= _SPACED * spaces else "pairs of characters"
+    unit = "words" if is_spaced(islice(seamed(text), _JUDGED)) else "pairs of characters"
     split = _words if unit == "words" else _pairs
     written = split(sample)[:-1]
     unseen = set(written)
@@ -94,7 +88,7 @@ def known_words(sample: str, text: str | HeldText) -> KnownWords:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
+    return WORD.findall(text.casefold())
 
 
 def _pairs(text: str) -> list[str]:

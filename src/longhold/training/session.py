@@ -18,11 +18,14 @@ from longhold.models.contract import (
     map_state,
     state_leaves,
 )
+from longhold.models.inputs import NOT_ASKED
+from longhold.sampling.sampler import NOT_FINITE
 from longhold.training.average import in_place, take_into
 from longhold.training.batches import Batches
 from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers
+from longhold.training.divergence import EVALUATIONS, FAR, Diverged, divergence
 from longhold.training.evaluation import HeldOut, evaluate
 from longhold.training.optim import build_optimizer, clip_and_step, set_learning_rate
 from longhold.training.pace import fitted_steps
@@ -32,6 +35,7 @@ from longhold.training.schedule import learning_rate
 
 _SMOOTHING = 0.95
 _REPORT_SECONDS = 0.25
+_LARGE = 1e6  # bits, which are no longer written out
 
 
 class _Taken(NamedTuple):
@@ -86,14 +90,16 @@ class Session:
         *,
         held_out: HeldOut | None = None,
         run: Run | None = None,
+        chance: float | None = None,
         workers: Workers | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         sample: Callable[[], str] | None = None,
     ) -> None:
-        self.model, self.config, self.held_out, self.run = model, config, held_out, run
+        self.model, self.config, self.held_out, self.run, self.chance = model, config, held_out, run, chance
         self.workers = workers or Workers()
         self.device = device_of(model)
         require_precision(config.precision, self.device)
+        _require_trainable(model)
         self.batches = batches.shard(self.workers.rank, self.workers.world) if self.workers.world > 1 else batches
         learned = any(leaf.requires_grad for leaf in state_leaves(model.initial_state(1)))
         self.objective = self.workers.wrap(_Objective(model), some_unused=learned)
@@ -146,8 +152,8 @@ class Session:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             loss, self.position.state = self.objective(
-                batch.inputs.to(self.device),
-                batch.targets.to(self.device),
+                torch.as_tensor(batch.inputs, device=self.device),
+                torch.as_tensor(batch.targets, device=self.device),
                 None if batch.fresh else self.position.state,
             )
         loss.backward()
@@ -155,7 +161,7 @@ class Session:
         self._pending.append(_Taken(lr, loss.detach(), norm))
         counters.step += 1
         self._take_into_average()
-        counters.tokens += batch.targets.numel() * self.workers.world
+        counters.tokens += torch.as_tensor(batch.targets).numel() * self.workers.world
         counters.step_seconds += time.perf_counter() - began
 
     def _take_into_average(self) -> None:
@@ -168,7 +174,7 @@ class Session:
         """Bring in the losses of the steps since the last call.
 
         Raises:
-            InputError: a loss or a gradient is not finite; the line names the first step where that happened.
+            Diverged: a loss or a gradient is not finite; the line names the first step where that happened.
         """
         if not self._pending:
             return
@@ -178,8 +184,9 @@ class Session:
         first = counters.step - len(losses) + 1
         for step, (loss, norm, taken) in enumerate(zip(losses, norms, self._pending, strict=True), start=first):
             if not math.isfinite(loss) or not math.isfinite(norm):
+                self._require_asked(step)
                 name, value = ("training loss", loss) if not math.isfinite(loss) else ("gradient norm", norm)
-                raise InputError(self._broken(f"the {name} became {value} at step {step}", taken.lr))
+                raise self._diverged(f"the {name} became {value} at step {step}")
             before = counters.smoothed if counters.smoothed is not None else loss
             counters.smoothed = _SMOOTHING * before + (1 - _SMOOTHING) * loss
             counters.window_loss += loss
@@ -187,6 +194,11 @@ class Session:
             self._last = loss, taken.lr, norm
         self._pending.clear()
         counters.step_seconds += time.perf_counter() - began
+
+    def _require_asked(self, step: int) -> None:
+        """InputError where it is the batch that makes the loss of a step no number."""
+        if bool((torch.as_tensor(self.batches.at(step - 1).targets) == NOT_ASKED).all()):
+            raise InputError(f"the batch of step {step} asks for nothing: all its targets are {NOT_ASKED}")
 
     def follow_up(self, signal: int | None) -> int:
         """Do what is due after a step: evaluate, log, report, save. Gives the signal that any worker received, or 0."""
@@ -234,7 +246,23 @@ class Session:
         counters.last_held_out = own if averaged is None else min(own, averaged)
         patience = self.config.patience
         counters.stopped_early = patience is not None and counters.evaluations_since_best >= patience
+        self._require_above_chance()
         return _Evaluated(own, averaged)
+
+    def _require_above_chance(self) -> None:
+        """`Diverged` where training and held-out loss stay far above chance, or no evaluation was anywhere near it."""
+        counters, chance = self.counters, self.chance
+        if chance is None or counters.last_held_out is None or counters.smoothed is None:
+            return
+        worse = min(counters.last_held_out, counters.smoothed) > FAR * chance
+        counters.evaluations_lost = counters.evaluations_lost + 1 if worse else 0
+        never = counters.step == self.config.steps and (counters.best_held_out or 0.0) > FAR * chance
+        if never or counters.evaluations_lost >= EVALUATIONS:
+            bits, guess = (nats / math.log(2) for nats in (counters.last_held_out, chance))
+            figure = f"{bits:,.1f}" if bits < _LARGE else f"{bits:.2g}"
+            raise self._diverged(
+                f"held-out loss is {figure} bits per token at step {counters.step}, a uniform guess has {guess:.1f}"
+            )
 
     def _keep_to_time(self) -> None:
         self._tick()
@@ -250,7 +278,7 @@ class Session:
         columns = self.config.evaluate_columns
         nats = self.workers.from_main(lambda: evaluate(self.model, held_out, columns=columns))
         if not math.isfinite(nats):
-            raise InputError(self._broken(f"the held-out loss became {nats} at step {counters.step}", self._last[1]))
+            raise self._diverged(f"the held-out loss became {nats} at step {counters.step}")
         if counters.best_held_out is None or nats < counters.best_held_out:
             counters.best_held_out, counters.best_step, counters.evaluations_since_best = nats, counters.step, 0
             if self.config.keep_best:
@@ -309,20 +337,26 @@ class Session:
     def _written(self) -> str | None:
         if self._sample is None:
             return None
-        with generators_kept(self.device), evaluation_mode(self.model), torch.no_grad():
-            return self._sample()
+        try:
+            with generators_kept(self.device), evaluation_mode(self.model), torch.no_grad():
+                return self._sample()
+        except InputError as error:
+            if str(error) != NOT_FINITE:
+                raise
+            return None  # all workers see it in the loss of the next step
 
     def save(self) -> None:
         """Write the checkpoint, if there is a folder for it.
 
         Raises:
-            InputError: it cannot be written, or the weights are not finite; the checkpoint before stays.
+            Diverged: the weights are not finite.
+            InputError: it cannot be written. In both cases the checkpoint before stays.
         """
         if self.run is None:
             return
         self.settle()
         if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
-            raise InputError(self._broken(f"weights are not finite after step {self.counters.step}", self._last[1]))
+            raise self._diverged(f"weights are not finite after step {self.counters.step}")
         self._tick()
         state = self.position.state
         shares = self.workers.gather(
@@ -345,13 +379,42 @@ class Session:
         self.counters.seconds += now - self._ticked
         self._ticked = now
 
-    def _broken(self, what: str, lr: float) -> str:
-        advice = f"{what} (learning rate {lr:g}): try a lower lr such as {lr / 10:g}, or a smaller clip_norm"
-        if self.run is None:
-            return advice
+    def _diverged(self, what: str) -> Diverged:
+        line = divergence(what, self.config)
+        if self.run is None or self.held_out is not None:
+            return Diverged(line)
         if self._saved_step is None:
-            return f"{advice}; no checkpoint was written yet"
-        return f"{advice}; the checkpoint of step {self._saved_step} stays in {self.run.folder}"
+            return Diverged(f"{line}; no checkpoint was written yet")
+        return Diverged(f"{line}; the checkpoint of step {self._saved_step} stays in {self.run.folder}")
+
+    def end_diverged(self) -> bool:
+        """End with the weights of the best evaluation, if they are better than chance.
+
+        Whether it did. If not, nothing is left in the folder to go on from, where held-out data has shown that nothing
+        there is of use.
+        """
+        counters, best = self.counters, self.position.best
+        useful = best is not None and (self.chance is None or (counters.best_held_out or 0.0) <= self.chance)
+        if best is None or not useful:
+            if self.run is not None and self.held_out is not None:
+                self.workers.from_main(self.run.forget)
+            return False
+        self._pending.clear()
+        self.model.load_state_dict(best)
+        counters.diverged = counters.finished = True
+        self.save()
+        return True
+
+
+def _require_trainable(model: SequenceModel) -> None:
+    """Refuse a model that autograd cannot reach; InputError says why."""
+    name, parameters = type(model).__name__, list(model.parameters())
+    if not any(parameter.requires_grad for parameter in parameters):
+        raise InputError(f"{name} has no parameter to train: expected one with requires_grad=True at least")
+    if any(parameter.is_inference() for parameter in parameters):
+        raise InputError(f"{name} was made under torch.inference_mode(), so it cannot be trained: make it outside")
+    if any(parameter.is_meta for parameter in parameters):
+        raise InputError(f"{name} is on the meta device, which holds no numbers to train")
 
 
 def generators_kept(device: torch.device) -> contextlib.AbstractContextManager[None]:

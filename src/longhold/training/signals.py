@@ -1,11 +1,13 @@
-"""Ctrl-C and SIGTERM as a flag that the loop reads between two steps."""
+"""Ctrl-C, SIGTERM and SIGHUP as a flag that the loop reads between two steps."""
 
 import signal
 import threading
 from types import FrameType
 from typing import Any, Self, final
 
-_CAUGHT = (signal.SIGINT, signal.SIGTERM)
+from longhold.hangup import HANGUP, is_unwanted, leave_terminal
+
+_CAUGHT = (signal.SIGINT, signal.SIGTERM)  # and that of a closed terminal
 
 
 @final
@@ -17,15 +19,16 @@ class Interrupted(KeyboardInterrupt):
         self.signal_number = signal_number
         """The signal that stopped it."""
         self.exit_code = 128 + signal_number
-        """What a shell expects: 130 after Ctrl-C, 143 after SIGTERM."""
+        """What a shell expects: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
 
 
 @final
 class Interrupts:
-    """While the block runs, the first SIGINT or SIGTERM is remembered and the step under way is finished.
+    """While the block runs, the first SIGINT, SIGTERM or SIGHUP is remembered and the step under way is finished.
 
-    After that one the handlers are as before, so a second Ctrl-C stops at once. Outside the main thread, where Python
-    delivers no signals, nothing is caught.
+    After that one the handlers are as before, so a second Ctrl-C stops at once; but after a SIGHUP no other one counts.
+    Where SIGHUP is ignored (`nohup`), it stays so. Outside the main thread, where Python delivers no signals, nothing
+    is caught.
     """
 
     def __init__(self) -> None:
@@ -35,7 +38,8 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._remember) for number in _CAUGHT}
+            caught = _CAUGHT if HANGUP is None or is_unwanted() else (*_CAUGHT, HANGUP)
+            self._before = {number: signal.signal(number, self._remember) for number in caught}
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -44,6 +48,8 @@ class Interrupts:
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.received = number
         self._restore()
+        if number == HANGUP:
+            leave_terminal()
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

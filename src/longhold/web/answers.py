@@ -5,21 +5,31 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, final
 
+from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from longhold.documents import parse_json
 from longhold.errors import InputError
 from longhold.models.config import Config
-from longhold.web.desk import Stopped
+from longhold.web.desk import Busy, Stopped
 
 Answer = dict[str, Any]
-AskedT = TypeVar("AskedT", bound=Config)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+class Asked(Config):
+    """What a request says. A number is a number and a text is a text: nothing is read out of the one for the other."""
+
+    model_config = ConfigDict(strict=True)
+
+
+AskedT = TypeVar("AskedT", bound=Asked)
+
+
 @final
-class Nothing(Config):
+class Nothing(Asked):
     """A request that says nothing."""
 
 
@@ -39,7 +49,7 @@ def guarded(name: str, handler: Handler) -> Handler:
         try:
             return await handler(request)
         except InputError as error:
-            return as_json({"error": str(error)}, status=422)
+            return as_json({"error": str(error)}, status=503 if isinstance(error, Busy) else 422)
         except Stopped:
             return as_json({"error": "stopped", "stopped": True}, status=409)
         except Exception:
@@ -50,10 +60,7 @@ def guarded(name: str, handler: Handler) -> Handler:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise InputError("the request is not JSON") from None
+    found = parse_json(body, "the request is not JSON")
     if not isinstance(found, dict):
         raise InputError("the request is not a JSON object")
     return found

@@ -11,8 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from longhold.models.config import Config
-from longhold.web.answers import Answer, Handler, Nothing, as_json, posted
+from longhold.web.answers import Answer, Asked, Handler, Nothing, as_json, posted
 from longhold.web.desk import Desk, Job
 from longhold.web.guard import Bucket, Guard, Keys
 from longhold.web.studio import Studio
@@ -54,7 +53,7 @@ _Index = Field(ge=0, le=2**31)
 
 
 @final
-class Text(Config):
+class Text(Asked):
     """A model and a text."""
 
     model: int = _Index
@@ -64,7 +63,7 @@ class Text(Config):
 
 
 @final
-class Place(Config):
+class Place(Asked):
     """A token of a trace."""
 
     trace: str
@@ -74,7 +73,7 @@ class Place(Config):
 
 
 @final
-class Unit(Config):
+class Unit(Asked):
     """A unit of a trace, and which of its numbers."""
 
     trace: str
@@ -88,7 +87,7 @@ class Unit(Config):
 
 
 @final
-class UnitAtPlace(Config):
+class UnitAtPlace(Asked):
     """A unit at a token of a trace."""
 
     trace: str
@@ -102,7 +101,7 @@ class UnitAtPlace(Config):
 
 
 @final
-class Trace(Config):
+class Trace(Asked):
     """A trace."""
 
     trace: str
@@ -110,7 +109,7 @@ class Trace(Config):
 
 
 @final
-class Writing(Config):
+class Writing(Asked):
     """A text to go on from."""
 
     model: int = _Index

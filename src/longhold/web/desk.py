@@ -10,10 +10,15 @@ from longhold.errors import InputError
 
 T = TypeVar("T")
 
-LONGEST_QUEUE = 8
+LONGEST_QUEUE = 64
 """Questions that may wait for the desk."""
 
 JobState = Literal["running", "done", "stopped", "failed"]
+
+
+@final
+class Busy(InputError):
+    """Too many questions wait for the desk."""
 
 
 @final
@@ -69,11 +74,11 @@ class Desk:
         """What `work` returns, once it had its turn.
 
         Raises:
-            InputError: too many are waiting.
+            Busy: too many are waiting.
             Stopped: it was told to stop.
         """
         if self._waiting >= LONGEST_QUEUE:
-            raise InputError(f"{self._waiting} questions are waiting: try again in a moment")
+            raise Busy(f"{self._waiting} questions are waiting: try again in a moment")
         self._waiting += 1
         try:
             async with self._turn:

@@ -9,14 +9,17 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import final
+from typing import Any, final
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MOST_INSIDE = 256
+"""Requests of the page that are being answered, or wait for it, at a time."""
 
 LARGEST_BODY = 256 * 1024
 """Bytes of a request's body."""
@@ -38,6 +41,8 @@ HEADERS = {
     "cache-control": "no-store",
 }
 """What every answer carries."""
+
+_ADMITTED = "longhold.admitted"
 
 
 @final
@@ -108,8 +113,9 @@ class Refused(Exception):
 class Guard:
     """ASGI middleware that lets a request through or refuses it with one line.
 
-    Checked in this order: the Host is one of `hosts`, to the letter; the rate; the method is GET, HEAD or POST; the
-    cookie; for POST, sockets and event streams that Origin is the page's own; that a POST is JSON of at most
+    Checked in this order: the Host is one of `hosts`, to the letter; the method is GET, HEAD or POST; the cookie; for
+    POST, sockets and event streams that Origin is the page's own; only then, since strangers must not use up what is
+    there for the page, the rate and that at most `MOST_INSIDE` requests are inside; that a POST is JSON of at most
     `LARGEST_BODY` bytes, which arrive within `patience` seconds. There are no sockets here: they are always refused.
     At `UPLOAD` a POST is bytes, of which `LARGEST_UPLOAD` may take six times as long; one arrives at a time.
     """
@@ -126,10 +132,11 @@ class Guard:
         self._app = app
         self._hosts = frozenset(hosts)
         self._keys = keys
-        self._bucket = Bucket(rate=60, burst=240) if bucket is None else bucket
+        self._bucket = Bucket(rate=250, burst=1000) if bucket is None else bucket
         self._uploads = Bucket(rate=0.5, burst=20) if uploads is None else uploads
         self._patience = patience
         self._arriving = False
+        self._inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -143,8 +150,6 @@ class Guard:
         headers = Headers(scope=scope)
         try:
             host = self._checked_host(headers)
-            if not self._bucket.take():
-                raise Refused(429, "too many requests: wait a second")
             if scope["method"] not in ("GET", "HEAD", "POST"):
                 raise Refused(405, f"method {scope['method']!r:.20}: expected GET or POST")
             token = _token(scope)
@@ -153,6 +158,22 @@ class Guard:
                 return
             self._check_cookie(headers)
             self._check_sender(scope, headers, host)
+            if not self._bucket.take():
+                raise Refused(429, "too many requests: wait a second")
+            if self._inside >= MOST_INSIDE:
+                raise Refused(503, f"{MOST_INSIDE} requests are being answered: wait a second")
+        except Refused as refused:
+            await _refuse(send, scope, refused)
+            return
+        scope.setdefault("state", {})[_ADMITTED] = True
+        self._inside += 1
+        try:
+            await self._let_in(scope, headers, receive, send)
+        finally:
+            self._inside -= 1
+
+    async def _let_in(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        try:
             if scope["method"] == "POST":
                 receive = await self._body(scope["path"], headers, receive)
         except Refused as refused:
@@ -208,6 +229,11 @@ class Guard:
             return await _read(receive, LARGEST_UPLOAD, 6 * self._patience)
         finally:
             self._arriving = False
+
+
+def is_admitted(scope: Mapping[str, Any]) -> bool:
+    """Whether the guard let this request in."""
+    return bool(scope.get("state", {}).get(_ADMITTED))
 
 
 def _check_body(headers: Headers, kind: str, most: int) -> None:

@@ -2,10 +2,16 @@
 
 import asyncio
 import ipaddress
+import math
 import os
+import signal
 import socket
+import threading
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import final
@@ -14,9 +20,12 @@ import uvicorn
 from pydantic import Field
 
 from longhold.errors import InputError
+from longhold.files import make_folder, require_folder
+from longhold.hangup import HANGUP, is_unwanted, leave_terminal
 from longhold.models.config import Config
 from longhold.text import TextModel
 from longhold.web.app import application
+from longhold.web.connection import BACKLOG, Connection, Door, Limits
 from longhold.web.guard import Keys
 from longhold.web.studio import Studio
 from longhold.web.trainer import Trainer
@@ -65,8 +74,10 @@ def serve(models: Sequence[tuple[str, TextModel]], config: ServeConfig, say: Cal
         if config.browser and not os.environ.get("SSH_CONNECTION"):
             webbrowser.open(url)
         trainer = Trainer(studio, folder, config.device)
+        server = Server(uvicorn_config(application(studio, trainer, names, keys)), trainer)
         try:
-            Server(uvicorn_config(application(studio, trainer, names, keys)), trainer).run(sockets=[bound])
+            with _ended_with_the_terminal(server):
+                server.run(sockets=[bound])
         finally:
             trainer.close()
 
@@ -88,26 +99,66 @@ class Server(uvicorn.Server):
         self._trainer.leave()
         super().handle_exit(sig, frame)
 
+    def handle_hangup(self) -> None:
+        """The terminal is gone."""
+        self._trainer.leave()
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """After the last request."""
         await super().shutdown(sockets)
         await asyncio.to_thread(self._trainer.close)
 
 
-def uvicorn_config(app: object) -> uvicorn.Config:
-    """uvicorn without sockets, proxies, logs of requests, or a name in its answers."""
+@contextmanager
+def _ended_with_the_terminal(server: Server) -> Iterator[None]:
+    """A terminal that is closed ends the server as Ctrl-C does; uvicorn knows no such signal."""
+    if HANGUP is None or is_unwanted() or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    hung_up: list[int] = []
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        hung_up.append(number)
+        leave_terminal()
+        server.handle_hangup()
+
+    before = signal.signal(HANGUP, hang_up)
+    try:
+        yield
+    finally:
+        signal.signal(HANGUP, before)
+        if hung_up:
+            signal.raise_signal(HANGUP)
+
+
+def uvicorn_config(app: object, limits: Limits | None = None) -> uvicorn.Config:
+    """uvicorn without sockets, proxies, logs of requests, or a name in its answers; with clocks on its connections."""
+    limits = _affordable(limits or Limits())
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=partial(Connection, Door(limits)),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
-        log_level="warning",
+        log_level="error",  # strangers could fill the terminal with warnings
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=64,
-        timeout_keep_alive=30,
+        backlog=BACKLOG,
+        timeout_keep_alive=math.ceil(limits.idle_seconds),
         timeout_graceful_shutdown=1,
     )
+
+
+def _affordable(limits: Limits) -> Limits:
+    """With at most half as many connections as the process may open files."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # there is none on Windows
+        return limits
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = limits.connections if files == resource.RLIM_INFINITY else min(limits.connections, files // 2)
+    return replace(limits, connections=max(1, most))
 
 
 def hosts(address: str, port: int) -> tuple[str, ...]:
@@ -137,7 +188,7 @@ def bind(address: str, port: int) -> socket.socket:
         if os.name == "posix":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((address, port))
-        bound.listen(64)
+        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         raise InputError(
@@ -149,12 +200,10 @@ def bind(address: str, port: int) -> socket.socket:
 
 def _writable(folder: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot keep models in {folder}: {(error.strerror or str(error)).lower()}") from None
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"cannot keep models in {folder}: it may not be written to")
-    return folder.resolve()
+        require_folder(folder, {})
+        return make_folder(folder).resolve()
+    except InputError as error:
+        raise InputError(f"cannot keep models in {folder}: {error}") from None
 
 
 def _address(config: ServeConfig) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from longhold._version import __version__
+from longhold.data.lines import as_read
 from longhold.errors import InputError
 from longhold.inspection import (
     TextTrace,
@@ -42,6 +43,15 @@ KEPT = 4
 OWN_WRITING = 4000
 """Tokens on which units are scored: the model's own writing, where the text has fewer than half as many."""
 
+SAMPLES = {
+    "en": 'The Time Traveller smiled. "Are you sure we can move freely in Space?" (so he said)',
+    "zh-Hans": "学而时习之，不亦说乎？有朋自远方来，不亦乐乎？",
+}
+"""What the page opens with, by its language."""
+
+OWN_SAMPLE = 80
+"""Tokens that a model writes to be opened with where it can spell none of those."""
+
 FARTHEST = 200
 """Steps back to which the gradient is followed."""
 
@@ -68,6 +78,7 @@ class Studio:
             InputError: there is one that holds no recurrent layer.
         """
         self._models: list[tuple[str, TextModel]] = []
+        self._described: list[Answer] = []
         for name, model in models:
             self.add(name, model)
         self._kept: OrderedDict[str, Kept] = OrderedDict()
@@ -81,6 +92,7 @@ class Studio:
         """Take in one more model; its number is returned. Raises InputError where it holds no recurrent layer."""
         recurrent_layer(model.model)
         self._models.append((name, model))
+        self._described.append(_about(name, model))
         return len(self._models) - 1
 
     def about(self) -> Answer:
@@ -88,7 +100,7 @@ class Studio:
         return {
             "version": __version__,
             "longest_text": LONGEST_TEXT,
-            "models": [_about(name, model) for name, model in self._models],
+            "models": list(self._described),
         }
 
     def trace(self, stop: Stop, model: int, text: str) -> Answer:
@@ -97,7 +109,7 @@ class Studio:
         Raises:
             InputError: no such model, or a text that is empty, too long or not of its vocabulary.
         """
-        chosen = self._model(model)
+        chosen, text = self._model(model), as_read(text)
         _check_length(chosen, text)
         trace = chosen.trace(text, on_step=lambda done, total: stop.check())
         name = secrets.token_urlsafe(9)
@@ -150,6 +162,7 @@ class Studio:
         own = len(text) < OWN_WRITING // 2
         if own:
             text = "".join(_checked(stop, chosen.write(length=OWN_WRITING, temperature=0.8, seed=0)))[:OWN_WRITING]
+        text = as_read(text)
         _check_length(chosen, text)
         trace = chosen.trace(text, likeliest=1, on_step=lambda done, total: stop.check())
         ends = [piece.stop - 1 for piece in trace.pieces]
@@ -210,7 +223,7 @@ class Studio:
         chosen = self._model(model)
         # Reading hooks into the model's layer, and may go on meanwhile
         writer = TextModel(copy.deepcopy(chosen.model), chosen.tokenizer)
-        for piece in writer.write(text[-LONGEST_TEXT:], length=length, temperature=temperature):
+        for piece in writer.write(as_read(text)[-LONGEST_TEXT:], length=length, temperature=temperature):
             job.stop.check()
             job.text += piece
 
@@ -271,7 +284,26 @@ def _about(name: str, model: TextModel) -> Answer:
         "parameters": sum(parameter.numel() for parameter in model.model.parameters()),
         "corpus": model.facts.corpus,
         "held_out": model.facts.held_out_bits_per_character,
+        "samples": _samples(model),
     }
+
+
+def _samples(model: TextModel) -> dict[str, str]:
+    """For each language of the page a text to open with: the language's own, else one that the model can spell."""
+    known = {language: sample for language, sample in SAMPLES.items() if _spells(model, sample)}
+    if not known:
+        written = "".join(model.write(length=OWN_SAMPLE, seed=0)) or SAMPLES["en"]
+        return dict.fromkeys(SAMPLES, written)
+    return {language: known.get(language, next(iter(known.values()))) for language in SAMPLES}
+
+
+def _spells(model: TextModel, text: str) -> bool:
+    """Whether the model can read the text, and has met at least four in five of its characters."""
+    try:
+        model.tokenizer.encode(text)
+    except InputError:
+        return False
+    return 5 * len("".join(model.unknown(text))) <= len(set(text))
 
 
 def _stacks(trace: TextTrace) -> dict[str, Tensor]:

@@ -1,19 +1,19 @@
 """What the page asks about training: a text that arrives, what training on it would be, the one training, its file."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final, final, get_args
 
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.training.presets import Cell
 from longhold.training.recipe import SHORTEST_TEXT
-from longhold.web.answers import Answer, Nothing, as_json, compact, guarded, posted
+from longhold.web.answers import Answer, Asked, Nothing, as_json, compact, guarded, posted
 from longhold.web.desk import Desk
 from longhold.web.guard import LARGEST_UPLOAD, UPLOAD
 from longhold.web.texts import Encoding, Texts
@@ -30,7 +30,7 @@ _EVERY: Final = 0.25  # seconds between two looks for news
 _STILL_HERE: Final = 40  # looks without news before a line says that the stream lives
 
 
-class Planned(Config):
+class Planned(Asked):
     """What a training would be."""
 
     text: str
@@ -103,20 +103,16 @@ class Watchers:
         self._count = 0
 
     def stream(self) -> Response:
-        """One more stream; InputError where there are too many, or nothing to watch."""
+        """One more stream, whose place is taken now; InputError where there is none left, or nothing to watch."""
         if self._trainer.training is None:
             raise InputError("no training to watch")
         if self._count >= MOST_WATCHERS:
             raise InputError(f"{MOST_WATCHERS} pages are watching: close one")
-        return StreamingResponse(self._events(), media_type="text/event-stream")
-
-    async def _events(self) -> AsyncIterator[str]:
         self._count += 1
-        try:
-            async for event in self._news():
-                yield event
-        finally:
-            self._count -= 1
+        return _Watching(self._news(), self._leave)
+
+    def _leave(self) -> None:
+        self._count -= 1
 
     async def _news(self) -> AsyncIterator[str]:
         training = self._trainer.training
@@ -133,6 +129,21 @@ class Watchers:
             elif (quiet := quiet + 1) % _STILL_HERE == 0:
                 yield ":\n\n"
             await asyncio.sleep(_EVERY)
+
+
+@final
+class _Watching(StreamingResponse):
+    """A stream that gives its place back however it ends, even where nothing of it was ever sent."""
+
+    def __init__(self, events: AsyncIterator[str], leave: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
 
 
 def title(given: str) -> str:

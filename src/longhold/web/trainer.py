@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ _COMMAND = (sys.executable, "-P", "-m", "longhold.web.trainee")
 _STOP = b"stop\n"
 _PATIENCE = 10.0  # seconds for a training to keep its best when the server ends
 
+_ENDING = ("diagnosis", "best", "words", "words_unit", "early")
 TrainingState = Literal["starting", "running", "stopping", "done", "stopped", "failed"]
 Answer = dict[str, Any]
 
@@ -46,7 +48,7 @@ class Training:
     version: int = 0
     """grows with every change"""
     now: Answer = field(default_factory=dict)
-    """the last report: step, steps, seconds, left, rate, diagnosis, and at the end best, words, early"""
+    """the last report: step, steps, seconds, left, rate, diagnosis, and at the end best, words and their unit, early"""
     training: list[tuple[int, float | None]] = field(default_factory=list)
     """step and smoothed training bits"""
     held_out: list[tuple[int, float | None]] = field(default_factory=list)
@@ -96,7 +98,7 @@ class Training:
         """Take what the process said last."""
         if told.get("sample"):
             self.samples.append((None, told["sample"]))
-        self.now |= {name: told[name] for name in ("diagnosis", "best", "words", "early") if name in told}
+        self.now |= {name: told[name] for name in _ENDING if name in told}
         self.error, self.state = told.get("error", ""), told["state"]
         self.version += 1
 
@@ -237,7 +239,7 @@ class Trainer:
 
 def _unused(folder: Path) -> Path:
     """A model file that is not there yet; its name is ours, whatever the text is called."""
-    return next(path for n in count(1) if not (path := folder / f"trained-{n}.safetensors").exists())
+    return next(path for n in count(1) if not os.path.lexists(path := folder / f"trained-{n}.safetensors"))
 
 
 @final
@@ -270,7 +272,7 @@ class _Process:
 
     def events(self) -> Iterator[Answer]:
         assert self._process.stdout is not None
-        return map(json.loads, self._process.stdout)
+        return (json.loads(line) for line in self._process.stdout if line.endswith(b"\n"))
 
     def kill(self) -> None:
         self._process.kill()

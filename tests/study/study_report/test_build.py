@@ -146,7 +146,7 @@ def test_what_longhold_has_and_the_rows_have_not_is_listed(page):
 def test_without_rows_the_page_says_so(plan):
     words = shown([], plan).words()
     assert "There are no rows yet" in words
-    assert "Nothing is compared here" in words
+    assert "No run has ended yet." in words
     assert "runs of the plan not there" in words
     assert "What each seed came to" not in words
     assert "There are no rows yet" in markdown_page(render_markdown(study_document([], None, ""))).words()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import codecs
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any, ClassVar, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from longhold.data.held_text import HeldText, pieces
+from longhold.data.tokenizers.utf8 import Continuations, continuations
 from longhold.errors import InputError
 
 _Found = TypeVar("_Found")
@@ -23,7 +25,7 @@ class Tokenizer(ABC):
 
     Each id stands for a fixed string of UTF-8 bytes, so `decode(encode(text)) == text` holds for every text that is
     valid Unicode. Text with a lone surrogate has no UTF-8 form and raises `InputError`. Ids that do not add up to whole
-    characters (a model may write any) decode to U+FFFD.
+    characters decode to U+FFFD; `continuations` says which ids may come next where there are to be none.
     """
 
     kind: ClassVar[str]
@@ -76,6 +78,11 @@ class Tokenizer(ABC):
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`."""
         return b"".join(map(self.token_bytes, integers(ids))).decode("utf-8", errors="replace")
+
+    @cached_property
+    def continuations(self) -> Continuations | None:
+        """Which ids may come next so that what is written is UTF-8; None where any may follow any other."""
+        return continuations([self.token_bytes(token) for token in range(self.vocab_size)])
 
     def stream(self) -> StreamDecoder:
         """A decoder that is fed one id at a time."""

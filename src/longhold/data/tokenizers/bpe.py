@@ -13,6 +13,7 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from longhold.data.held_text import HeldText, seamed
 from longhold.data.tokenizers.base import Ids, Tokenizer, require_id, require_keys, unicode_pieces, utf8
+from longhold.documents import parse_json
 from longhold.errors import InputError
 
 _CHUNK = 1 << 16
@@ -114,10 +115,7 @@ def _form(vocabulary: object, merges: object) -> dict[str, Any]:
 
 def _tables(model: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """The vocabulary and the merges of a stored model, if it is one that `train` could have written."""
-    try:
-        form = json.loads(model, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError):
-        raise InputError(f"model of a bpe tokenizer cannot be read: {model!r:.40} is no JSON") from None
+    form = parse_json(model, f"model of a bpe tokenizer cannot be read: {model!r:.40} is no JSON")
     tables = form.get("model") if isinstance(form, dict) else None
     if not isinstance(tables, dict) or not {"vocab", "merges"} <= tables.keys():
         raise InputError(f"model of a bpe tokenizer cannot be read: {model!r:.40} has no vocabulary and merges")
@@ -148,13 +146,6 @@ def _merges(table: Any, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
 
 def _is_pair(entry: Any) -> bool:
     return isinstance(entry, list) and len(entry) == 2 and all(isinstance(part, str) for part in entry)
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
 
 
 def _byte_names() -> dict[str, int]:

@@ -19,15 +19,16 @@ template <class Real> struct Call {
   const Real* c0;
   const Real* h_initial;   // (B, H), what a reset restores; null for zeros
   const Real* c_initial;
-  const int64_t* lengths;  // (B), or null
+  const int64_t* lengths;  // (B), 0 to T, or null
   const uint8_t* reset;    // (T, B), or null
   const Real* mask;        // (B, H), recurrent dropout, or null
   Real* gates;             // (T, B, G*H): the gates after their activations, or null
   Real* extra;             // (T, B, H): what a cell keeps besides (GRU's q), or null
-  Real* h;                 // (T, B, H)
+  Real* h;                 // (T, B, H); null in an LSTM's backward pass where gates and c are all kept
   Real* c;                 // (T, B, H), or (T / every, B, H): the state before every so many steps; or null
   Real* h_n;               // (B, H)
   Real* c_n;
+  Real* h_out = nullptr;   // (T, B, H): h once more, to be handed out while `h` is kept, or null
 };
 
 template <class Real> struct Gradients {

@@ -20,6 +20,7 @@ template <class Real> struct Row {
   Real* extra;          // null if not kept
   Real* h;
   Real* c;
+  Real* h_out;          // h once more, or null
   Real* masked;         // h * mask for the next step, or null
   const Real* mask;
   bool keep;            // whether gates and extra are left for the backward pass
@@ -52,7 +53,7 @@ template <class Cell, class Real> struct Engine {
     std::fill(zeros.get(), zeros.get() + H, Real(0));
   }
 
-  int64_t length(int64_t b) const { return p.lengths ? std::clamp<int64_t>(p.lengths[b], 1, p.T) : p.T; }
+  int64_t length(int64_t b) const { return p.lengths ? std::clamp<int64_t>(p.lengths[b], 0, p.T) : p.T; }
   int64_t time(int64_t step) const { return p.reverse ? p.T - 1 - step : step; }
 
   Before before(int64_t t, int64_t b) const {
@@ -67,6 +68,22 @@ template <class Cell, class Real> struct Engine {
       case Before::initial: return state_row(p.h_initial, b);
       default: return p.h + ((p.reverse ? t + 1 : t - 1) * p.B + b) * H;
     }
+  }
+
+  // Some units of h before a step. Where an LSTM's h is not kept it is o * tanh(c), as it was.
+  void copy_h_before(int64_t t, int64_t b, int64_t from, int64_t count, Real* out) const {
+    if constexpr (Cell::has_c) {
+      if (!p.h && before(t, b) == Before::step) {
+        const int64_t at = previous(t) * p.B + b;
+        const Real *o = p.gates + at * width + (G - 1) * H + from, *c = p.c + at * H + from;
+        for (int64_t i = 0; i < count; i += W) {
+          const int n = static_cast<int>(std::min<int64_t>(count - i, W));
+          store(out + i, Cell::template visible<Real>(load(o + i, n), load(c + i, n)), n);
+        }
+        return;
+      }
+    }
+    std::copy_n(h_before(t, b) + from, count, out);
   }
 
   // What one thread works on: its rows, the longest first, of which `units` are its own.
@@ -158,6 +175,7 @@ template <class Cell, class Real> struct Engine {
       for (int m = 0; m < rows; ++m) {
         const Vector<Real> h = Cell::template forward<Real>(&acc[m][u * G], row[m], H, unit, n);
         store(row[m].h + unit, h, n);
+        if (row[m].h_out) store(row[m].h_out + unit, h, n);
         if (row[m].masked) store(row[m].masked + unit, h * load(row[m].mask + unit, n), n);
       }
     }
@@ -166,8 +184,10 @@ template <class Cell, class Real> struct Engine {
   // A step of a row but for the places of gates, extra and c, which depend on what is kept.
   Row<Real> row_at(int64_t t, int64_t b, Before from) const {
     Row<Real> row{};
-    row.h = p.h + (t * p.B + b) * H;
-    row.h_old = row.operand = h_before(t, b);
+    if (p.h) {
+      row.h = p.h + (t * p.B + b) * H;
+      row.h_old = row.operand = h_before(t, b);
+    }
     if (Cell::has_c && from != Before::step) row.c_old = state_row(from == Before::given ? p.c0 : p.c_initial, b);
     return row;
   }
@@ -186,6 +206,7 @@ template <class Cell, class Real> struct Engine {
     row.gates = p.gates ? p.gates + at * width : scratch.gates.get() + (step_in_chunk * p.B + b) * width;
     row.extra = p.extra ? p.extra + at * H : nullptr;
     row.keep = p.gates;
+    row.h_out = p.h_out ? p.h_out + at * H : nullptr;
     if (Cell::has_c) {
       row.c = scratch.c ? scratch.c.get() + b * H : p.c + at * H;
       if (from == Before::step) row.c_old = scratch.c ? row.c : p.c + (previous(t) * p.B + b) * H;
@@ -313,17 +334,18 @@ template <class Cell, class Real> struct Engine {
   void checkpoint(const Share& mine, int64_t step, const Scratch& scratch) const {
     Real* to = p.c + step / p.every * p.B * H;
     for (int64_t b : mine.rows)
-      if (step == 0) std::fill(to + b * H + mine.units.begin, to + b * H + mine.units.end, Real(0));  // the states given stand there
+      if (step == 0 || length(b) == 0) std::fill(to + b * H + mine.units.begin, to + b * H + mine.units.end, Real(0));  // the states given stand there
       else std::copy(&scratch.c[b * H + mine.units.begin], &scratch.c[b * H + mine.units.end], to + b * H + mine.units.begin);
   }
 
-  // The final states of a share.
+  // The final states of a share; a row without a step ends as it began.
   void finish(const Share& mine, const Scratch& scratch) const {
     const int64_t from = mine.units.begin, count = mine.units.end - from;
     for (int64_t b : mine.rows) {
-      const int64_t last = ((p.reverse ? 0 : length(b) - 1) * p.B + b) * H;
-      std::copy_n(p.h + last + from, count, p.h_n + b * H + from);
-      if (Cell::has_c) std::copy_n((scratch.c ? scratch.c.get() + b * H : p.c + last) + from, count, p.c_n + b * H + from);
+      const bool none = length(b) == 0;
+      const int64_t last = none ? 0 : ((p.reverse ? 0 : length(b) - 1) * p.B + b) * H;
+      std::copy_n((none ? state_row(p.h0, b) : p.h + last) + from, count, p.h_n + b * H + from);
+      if (Cell::has_c) std::copy_n((none ? state_row(p.c0, b) : scratch.c ? scratch.c.get() + b * H : p.c + last) + from, count, p.c_n + b * H + from);
     }
   }
 
@@ -333,6 +355,7 @@ template <class Cell, class Real> struct Engine {
 
   void zero_beyond_length(int64_t b, Range units) const {
     zero_beyond(p.h, H, b, units);
+    if (p.h_out) zero_beyond(p.h_out, H, b, units);
     if (p.c && p.every == 1) zero_beyond(p.c, H, b, units);
     if (p.extra) zero_beyond(p.extra, H, b, units);
     for (int g = 0; p.gates && g < G; ++g) zero_beyond(p.gates, width, b, {g * H + units.begin, g * H + units.end});
@@ -419,6 +442,7 @@ template <class Cell, class Real> struct Engine {
         barrier.wait(team);
         end = begin;
       }
+      if (rounds == 0) zero_weight_gradients(g, gates);
       if (back.d_table) empty_table(g, back, gates);
     });
     if (!plan.by_rows) company.note(barrier, p.T);
@@ -438,6 +462,11 @@ template <class Cell, class Real> struct Engine {
       begin(nullptr, g.d_c_initial, b);
       if (g.d_x && mine.units.begin == 0) zero_beyond(g.d_x, p.I, b, {0, p.I});
     }
+  }
+  // Where no row has a step, no round has set them.
+  void zero_weight_gradients(const Gradients<Real>& g, Range gates) const {
+    auto zero = [gates](Real* of, int64_t columns) { if (of) std::fill(of + gates.begin * columns, of + gates.end * columns, Real(0)); };
+    zero(g.d_weight_ih, p.I), zero(g.d_weight_hh, H), zero(g.d_bias_ih, 1), zero(g.d_bias_hh, 1);
   }
   void begin_table(const Back& back, const Gradients<Real>& g, Range gates) const {
     if (!p.ids) return;
@@ -564,8 +593,8 @@ template <class Cell, class Real> struct Engine {
     const int64_t n = std::min<int64_t>(columns<Real>, (is_x ? p.I : H) - from);
     for (int64_t k = 0; k < K; ++k, out += columns<Real>) {
       const int64_t t = time(at[k] / p.B), b = at[k] % p.B;
-      const Real* row = is_x ? p.x + (t * p.B + b) * p.I : h_before(t, b);
-      std::copy_n(row + from, n, out);
+      if (is_x) std::copy_n(p.x + (t * p.B + b) * p.I + from, n, out);
+      else copy_h_before(t, b, from, n, out);
       std::fill(out + n, out + columns<Real>, Real(0));
       if (!is_x && p.mask)
         for (int64_t i = 0; i < n; ++i) out[i] *= p.mask[b * H + from + i];

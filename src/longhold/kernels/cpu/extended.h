@@ -32,7 +32,7 @@ template <class Real> struct ExtendedCall {
   const Real* c0;            // (B, H)
   const Real* h_initial;     // (B, P): what a reset restores
   const Real* c_initial;     // (B, H)
-  const int64_t* lengths;    // (B), or null
+  const int64_t* lengths;    // (B), 0 to T, or null
   const uint8_t* reset;      // (T, B), or null
   const Real* mask;          // (B, P): recurrent dropout, or null
   const uint8_t* keep_h;     // (T, B, P): zoneout, true keeps the old value, or null

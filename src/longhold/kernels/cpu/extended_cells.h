@@ -51,7 +51,7 @@ template <bool relu> struct ExtendedRnn {
   template <class Real> static void backward(const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>&) {
     over<Real>(p.H, [&](int64_t at, auto n) {
       const Vector<Real> h = load(s.gates + at, n), v = load(d.d_h + at, n);
-      if constexpr (relu) store(d.d_gates + at, h > 0 ? v : Vector<Real>{}, n);
+      if constexpr (relu) store(d.d_gates + at, h <= 0 ? Vector<Real>{} : v, n);
       else store(d.d_gates + at, v * (1 - h * h), n);
       store(d.d_h + at, Vector<Real>{}, n);
     });

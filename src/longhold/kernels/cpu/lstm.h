@@ -16,8 +16,9 @@ struct LstmCell {
     row.leave(2 * H + unit, g, n);
     row.leave(3 * H + unit, o, n);
     store(row.c + unit, c, n);
-    return o * tangent(c);
+    return visible<Real>(o, c);
   }
+  template <class Real> static Vector<Real> visible(Vector<Real> o, Vector<Real> c) { return o * tangent(c); }
   template <class Real> static void backward(const Row<Real>& row, Vector<Real> d, Real*, Real* d_c, Real* d_gates, Real*, int64_t H, int64_t unit, int n) {
     const Vector<Real> i = load(row.gates + unit, n), f = load(row.gates + H + unit, n), g = load(row.gates + 2 * H + unit, n), o = load(row.gates + 3 * H + unit, n);
     const Vector<Real> shown = tangent(load(row.c + unit, n));

@@ -28,7 +28,7 @@ template <class Real> Call<Real> make_call(const Sizes& n, bool reverse, const s
   auto in = [&](int i) { return reinterpret_cast<const Real*>(a.at(i)); };
   auto out = [&](int i) { return reinterpret_cast<Real*>(a.at(i)); };
   auto whole = [&](int i) { return reinterpret_cast<const int64_t*>(a.at(i)); };
-  return {n.at(0), n.at(1), n.at(2), n.at(3), n.at(4), n.at(5), reverse, in(0), whole(1), in(2), in(3), in(4), in(5), in(6), in(7), in(8), in(9), whole(10), reinterpret_cast<const uint8_t*>(a.at(11)), in(12), out(13), out(14), out(15), out(16), out(17), out(18)};
+  return {n.at(0), n.at(1), n.at(2), n.at(3), n.at(4), n.at(5), reverse, in(0), whole(1), in(2), in(3), in(4), in(5), in(6), in(7), in(8), in(9), whole(10), reinterpret_cast<const uint8_t*>(a.at(11)), in(12), out(13), out(14), out(15), out(16), out(17), out(18), out(19)};
 }
 template <class Real> Gradients<Real> make_gradients(const std::vector<Address>& a) {
   auto in = [&](int i) { return reinterpret_cast<const Real*>(a.at(i)); };

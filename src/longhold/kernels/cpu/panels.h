@@ -96,6 +96,13 @@ template <class Real> class Panels {
     }
   }
 
+  Panels copy() const {
+    Panels made;
+    made.values = copy_of(values), made.packed = copy_of(packed), made.scale = copy_of(scale);
+    made.in_lane = in_lane, made.K = K, made.vectors = vectors;
+    return made;
+  }
+
   // out[m] = bias + W a[m], rows of this thread; bias may be null.
   void multiply(int64_t rows, const Real* a, int64_t a_stride, const Real* bias, Real* out, int64_t out_stride, int me, int team) const {
     const int64_t panels = (vectors + N - 1) / N, from = panels * me / team, to = panels * (me + 1) / team;

@@ -1,6 +1,7 @@
 // Products: packed panels, the register tile, and the gradient of a weight.
 #pragma once
 #include <algorithm>
+#include <limits>
 
 #include "memory.h"
 #include "team.h"
@@ -68,6 +69,14 @@ template <class Real> void pack_columns(const Real* from, int64_t K, int64_t N, 
       std::fill(o + n, o + columns<Real>, Real(0));
     }
   }
+}
+
+// Layer norm's 1 / std of n numbers, with torch's answer where the variance is too large for the type: 0, so that the
+// numbers are normalised to 0, or NaN where torch loses it as it merges the moments of its vectors of 32 bytes.
+template <class Real> inline Real norm_scale(Real mean, Real variance, int64_t n) {
+  constexpr int64_t lanes = 32 / sizeof(Real);
+  if (std::isinf(variance) && std::isinf(mean * mean) && (n < lanes || n % lanes == 0)) return std::numeric_limits<Real>::quiet_NaN();
+  return 1 / std::sqrt(variance + static_cast<Real>(1e-5));
 }
 
 inline int64_t valid_lanes(int64_t end, int64_t begin, int64_t W) { return std::clamp<int64_t>(end - begin, 0, W); }

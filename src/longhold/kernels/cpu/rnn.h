@@ -14,7 +14,7 @@ template <bool relu> struct RnnCell {
   }
   template <class Real> static void backward(const Row<Real>& row, Vector<Real> d, Real*, Real*, Real* d_gates, Real*, int64_t, int64_t unit, int n) {
     const Vector<Real> h = load(row.h + unit, n);
-    if constexpr (relu) store(d_gates + unit, h > 0 ? d : Vector<Real>{}, n);
+    if constexpr (relu) store(d_gates + unit, h <= 0 ? Vector<Real>{} : d, n);
     else store(d_gates + unit, d * (1 - h * h), n);
   }
 };

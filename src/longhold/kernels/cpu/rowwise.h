@@ -35,8 +35,6 @@ template <class Real> inline void add(Real* to, Vector<Real> v, int64_t at, int 
 
 template <class Real> inline void fill(Real* to, int64_t n, Real value) { std::fill(to, to + n, value); }
 
-constexpr double norm_eps = 1e-5;
-
 template <class Real> struct Moments {
   Real mean, scale;  // scale is 1 / std
 };
@@ -49,7 +47,7 @@ template <class Real> inline Moments<Real> moments(const Real* x, int64_t n) {
     const Vector<Real> v = only<Real>(load(x + at, k) - mean, k);
     squares += v * v;
   });
-  return {mean, 1 / std::sqrt(total<Real>(squares) / n + static_cast<Real>(norm_eps))};
+  return {mean, norm_scale(mean, total<Real>(squares) / n, n)};
 }
 
 // y = (x - mean x) / std x, in place too; returns 1 / std.

@@ -28,17 +28,24 @@ template <class Real> class Sampler {
  public:
   Sampler() = default;
   explicit Sampler(int64_t V) : V(V), weights(allocate<Real>(V + W)), order(allocate<int32_t>(V)) {}
+  Sampler alike() const { return V ? Sampler(V) : Sampler(); }
 
-  // The id, or -1 where no finite logit is the largest. The logits, room for whole vectors, are written over.
-  int64_t draw(Real* logits, const Rules& rules, double uniform) const {
+  // The id, or -1 where no finite logit is the largest or no id may come. The logits, room for whole vectors, are written
+  // over. `barred`, as long as they are, is 0 for the ids that may come and -inf for all others; null: any may.
+  int64_t draw(Real* logits, const Rules& rules, const Real* barred, double uniform) const {
     int64_t best = 0;
     for (int64_t v = 0; v < V; ++v) {
       if (logits[v] != logits[v]) return -1;
       if (logits[v] > logits[best]) best = v;
     }
-    const Real largest = logits[best];
-    if (!(largest - largest == 0)) return -1;
-    if (rules.temperature == 0) return best;
+    if (!(logits[best] - logits[best] == 0)) return -1;
+    const Real largest = barred ? keep_allowed(logits, barred) : logits[best];
+    if (largest == out) return -1;
+    if (rules.temperature == 0) {
+      if (barred) best = 0;
+      while (logits[best] != largest) ++best;
+      return best;
+    }
     const Real temperature = static_cast<Real>(rules.temperature);
     for (int64_t v = 0; v < V; ++v) logits[v] = (logits[v] - largest) / temperature;
     if (rules.top_k > 0 && rules.top_k < V) keep_top_k(logits, rules.top_k);
@@ -53,6 +60,23 @@ template <class Real> class Sampler {
   }
 
  private:
+  // Returns the largest that is left, -inf where nothing is. Where all that may come is impossible, it becomes equally
+  // likely.
+  Real keep_allowed(Real* logits, const Real* barred) const {
+    Vector<Real> found = splat(out);
+    for (int64_t v = 0; v < V; v += W) {
+      const Vector<Real> x = load(logits + v) + load(barred + v);
+      found = larger(found, x);
+      store(logits + v, x);
+    }
+    Real largest = out;
+    for (int i = 0; i < W; ++i) largest = found[i] > largest ? found[i] : largest;
+    if (largest != out) return largest;
+    for (int64_t v = 0; v < V; ++v)
+      if (barred[v] == 0) logits[v] = largest = 0;
+    return largest;
+  }
+
   void keep_top_k(Real* logits, int64_t k) const {
     std::memcpy(weights.get(), logits, V * sizeof(Real));
     std::nth_element(weights.get(), weights.get() + k - 1, weights.get() + V, Larger{});

@@ -20,16 +20,25 @@ template <class Real> class Stack final : public Stepper {
     Panels<Real> ih, hh, hn, hr;           // hn: the candidate's product where the reset gate comes before it
     Buffer<Real> bias_x, bias_h, bias_n, peephole, norm_ih, norm_hh, norm_c, bias_norm_c;
     Buffer<Real> h_initial, c_initial, h, c;
+
+    Layer copy() const {
+      return {
+          I, ih.copy(), hh.copy(), hn.copy(), hr.copy(),
+          copy_of(bias_x), copy_of(bias_h), copy_of(bias_n), copy_of(peephole), copy_of(norm_ih), copy_of(norm_hh), copy_of(norm_c), copy_of(bias_norm_c),
+          copy_of(h_initial), copy_of(c_initial), copy_of(h), copy_of(c)};
+    }
   };
 
   const StreamCell cell;
-  const int64_t H, P, Hp, Pp, G, R, count, chunk;
+  const int64_t H, P, Hp, Pp, G, R, count, chunk, outputs;
   const Real zoneout_h, zoneout_c;
   bool norm = false;
   std::unique_ptr<Layer[]> layers;
   Buffer<Real> gates_x, gates_h, shown, projected, between[2], embedding, embedded, output_bias, logits;
   Panels<Real> output;
   Sampler<Real> sampler;
+  Buffer<int8_t> next, places;             // null: any id may follow any other
+  Buffer<Real> barred;                     // for each state of `next` 0 or -inf, one row as long as the logits
   int64_t multiplied = 0;
   mutable Barrier barrier;
 
@@ -76,7 +85,7 @@ template <class Real> class Stack final : public Stepper {
 
  public:
   explicit Stack(const StackView& view)
-      : Stepper(view.B, view.layers[0].I, view.V, sizeof(Real)), cell(view.cell), H(view.H), P(view.P), Hp(padded<Real>(H)), Pp(padded<Real>(P)), G(gates_of(cell)), R(G * Hp), count(view.count), chunk(std::max<int64_t>(1, 24 / B)), zoneout_h(static_cast<Real>(view.zoneout_h)), zoneout_c(static_cast<Real>(view.zoneout_c)), layers(new Layer[view.count]) {
+      : Stepper(view.B, view.layers[0].I, view.V, sizeof(Real)), cell(view.cell), H(view.H), P(view.P), Hp(padded<Real>(H)), Pp(padded<Real>(P)), G(gates_of(cell)), R(G * Hp), count(view.count), chunk(std::max<int64_t>(1, 24 / B)), outputs(view.outputs), zoneout_h(static_cast<Real>(view.zoneout_h)), zoneout_c(static_cast<Real>(view.zoneout_c)), layers(new Layer[view.count]) {
     norm = view.layers[0].norm_hh != nullptr;
     for (int64_t l = 0; l < count; ++l) {
       const LayerView& from = view.layers[l];
@@ -118,6 +127,12 @@ template <class Real> class Stack final : public Stepper {
     for (int64_t b = 0; b < B; ++b) reset(b);
   }
 
+  Stack(const Stack& from)
+      : Stepper(from.B, from.I, from.V, from.width), cell(from.cell), H(from.H), P(from.P), Hp(from.Hp), Pp(from.Pp), G(from.G), R(from.R), count(from.count), chunk(from.chunk), outputs(from.outputs), zoneout_h(from.zoneout_h), zoneout_c(from.zoneout_c), norm(from.norm), layers(new Layer[from.count]), gates_x(copy_of(from.gates_x)), gates_h(copy_of(from.gates_h)), shown(copy_of(from.shown)), projected(copy_of(from.projected)), between{copy_of(from.between[0]), copy_of(from.between[1])}, embedding(copy_of(from.embedding)), embedded(copy_of(from.embedded)), output_bias(copy_of(from.output_bias)), logits(copy_of(from.logits)), output(from.output.copy()), sampler(from.sampler.alike()), next(copy_of(from.next)), places(copy_of(from.places)), barred(copy_of(from.barred)), multiplied(from.multiplied) {
+    for (int64_t l = 0; l < count; ++l) layers[l] = from.layers[l].copy();
+  }
+
+  Stepper* copy() const override { return new Stack(*this); }
   int64_t products() const override { return multiplied; }
 
   void reset(int64_t row) override {
@@ -150,6 +165,19 @@ template <class Real> class Stack final : public Stepper {
     });
   }
 
+  void follow(int64_t states, const int8_t* table, const int8_t* at) override {
+    next = allocate<int8_t>(states * outputs);
+    places = allocate<int8_t>(B);
+    std::memcpy(next.get(), table, states * outputs);
+    std::memcpy(places.get(), at, B);
+    barred = allocate<Real>(states * output.rows());
+    for (int64_t s = 0; s < states; ++s)
+      for (int64_t v = 0; v < output.rows(); ++v) {
+        const bool may = v < outputs && table[s * outputs + v] >= 0;
+        barred[s * output.rows() + v] = may ? 0 : -std::numeric_limits<Real>::infinity();
+      }
+  }
+
   int64_t draw(int64_t wanted, int64_t* ids, const double* uniforms, const Rules& rules, int threads) override {
     const bool is_shared = output.rows() * P >= 65536;  // a smaller output layer takes less time than a barrier
     int64_t taken = 0;
@@ -161,9 +189,11 @@ template <class Real> class Stack final : public Stepper {
         if (is_shared) barrier.wait(team);
         if (me == 0) {
           for (int64_t b = 0; b < B; ++b) {
-            const int64_t id = sampler.draw(logits.get() + b * output.rows(), rules, uniforms[t * B + b]);
+            const Real* const bar = next ? barred.get() + places[b] * output.rows() : nullptr;
+            const int64_t id = sampler.draw(logits.get() + b * output.rows(), rules, bar, uniforms[t * B + b]);
             ids[(t + 1) * B + b] = id;
             finite = finite && id >= 0;
+            if (finite && bar) places[b] = std::max<int64_t>(0, next[places[b] * outputs + id]);
           }
           taken += finite;
         }
@@ -239,7 +269,7 @@ template <class Real> class Stack final : public Stepper {
       const V_ d = first<Real>(load(v + i) - mean, H - i % Hp);
       squares += d * d;
     }
-    const Real scale = 1 / std::sqrt(total(squares) / (gates * H) + Real(1e-5));
+    const Real scale = norm_scale(mean, total(squares) / (gates * H), gates * H);
     for (int64_t i = 0; i < gates * Hp; i += W) {
       const V_ d = (load(v + i) - mean) * scale * load(gain + i);
       store(v + i, bias ? d + load(bias + i) : d);

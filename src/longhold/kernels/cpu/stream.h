@@ -57,10 +57,14 @@ class Stepper {
   // ids (count + 1, B): row 0 goes in, a row is written for each step taken. Returns the steps taken: fewer than count
   // where a row's logits have no finite maximum. uniforms (count, B).
   virtual int64_t draw(int64_t count, int64_t* ids, const double* uniforms, const Rules& rules, int threads) = 0;
+  // What is drawn from now on: next (states, outputs), the state after each id, negative where the id may not come;
+  // places (B), the state of each row. Both are copied.
+  virtual void follow(int64_t states, const int8_t* next, const int8_t* places) = 0;
   // h (L, B, P), c (L, B, H) or null.
   virtual void read_state(void* h, void* c) const = 0;
   virtual void write_state(const void* h, const void* c) = 0;
   virtual void reset(int64_t row) = 0;
+  virtual Stepper* copy() const = 0;                // another in the same state; the caller owns it
   virtual int64_t products() const = 0;             // multiplications in a step's matrix products
 
   const int64_t B, I, V, width;                     // width: bytes of a number

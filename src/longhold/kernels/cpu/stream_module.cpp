@@ -97,6 +97,11 @@ int64_t draw(Stepper& s, int64_t count, Address ids, Address uniforms, double te
   return s.draw(count, at<int64_t>(ids), at<const double>(uniforms), {temperature, top_k, top_p, min_p}, threads);
 }
 
+void follow(Stepper& s, int64_t states, Address next, Address places) {
+  const Turn turn(s);
+  s.follow(states, at<const int8_t>(next), at<const int8_t>(places));
+}
+
 }  // namespace
 
 void bind_stream(nb::module_& m) {
@@ -106,9 +111,11 @@ void bind_stream(nb::module_& m) {
       .def("step", &step)
       .def("step_arrays", &step_arrays)
       .def("draw", &draw, released)
+      .def("follow", &follow)
       .def("read_state", [](Stepper& s, Address h, Address c) { const Turn turn(s); s.read_state(at<void>(h), at<void>(c)); })
       .def("write_state", [](Stepper& s, Address h, Address c) { const Turn turn(s); s.write_state(at<const void>(h), at<const void>(c)); })
       .def("reset", [](Stepper& s, int64_t row) { const Turn turn(s); s.reset(row); })
+      .def("copy", [](Stepper& s) { const Turn turn(s); return std::unique_ptr<Stepper>(s.copy()); })
       .def("products", &Stepper::products);
   m.def("make_stepper", &make_stepper, "layers stepped with carried state");
 }

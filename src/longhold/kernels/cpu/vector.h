@@ -52,9 +52,11 @@ typedef Lanes<float>::vector vfloat;
 typedef Lanes<double>::vector vdouble;
 typedef int32_t vint __attribute__((vector_size(LONGHOLD_BYTES)));
 
-// e^x: x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial of degree 6 in r, and 2^n by its bits. NaN stays NaN.
+// e^x: x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial of degree 6 in r, and 2^n by its bits, of which half is taken, so
+// that what is too large becomes infinite; what is below 2^-126 becomes 0. A gate far from 0 is then 0 or 1, and its
+// gradient 0, as torch has it: what is almost 0 would show again next to a number of 1e38. NaN stays NaN.
 inline vfloat exponential(vfloat x) {
-  const vfloat bounded = smaller(larger(x, splat(-87.3f)), splat(88.0f));
+  const vfloat bounded = smaller(larger(x, splat(-87.3f)), splat(89.0f));
   const vfloat n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
   const vfloat r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
   vfloat p = splat(1.3981999507e-3f) + r * 1.9875691500e-4f;
@@ -63,10 +65,10 @@ inline vfloat exponential(vfloat x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   const vfloat y = p * (r * r) + r + 1.0f;
-  const vint bits = (__builtin_convertvector(n, vint) + 127) << 23;
+  const vint bits = (__builtin_convertvector(n, vint) + 126) << 23;
   vfloat power;
   std::memcpy(&power, &bits, sizeof power);
-  return x == x ? y * power : x;
+  return x == x ? (y + y) * power : x;
 }
 inline vfloat sigmoid(vfloat x) { return 1.0f / (1.0f + exponential(-x)); }
 inline vfloat tangent(vfloat x) {

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from longhold.documents import parse_json
 from longhold.errors import InputError
 
 Scalar = bool | int | float | str
@@ -96,7 +97,7 @@ def _run(row: Mapping[str, Any]) -> Run:
     missing = [name for name in _NEEDED if name not in row]
     if missing:
         raise InputError(f"a row without {missing[0]!r}: expected the columns {', '.join(_NEEDED)}")
-    fields = json.loads(row["task"]) if isinstance(row["task"], str) else dict(row["task"])
+    fields = parse_json(row["task"], "a row's task is not JSON") if isinstance(row["task"], str) else dict(row["task"])
     vary = str(row.get("vary") or "lag")
     level = row.get("level") if row.get("vary") else row.get("lag")
     failed = row.get("error") is not None

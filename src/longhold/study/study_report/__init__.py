@@ -6,5 +6,6 @@ from longhold.study.study_report.markdown import render_markdown as render_markd
 from longhold.study.study_report.page import render_page as render_page
 from longhold.study.study_report.reproduce import rows_digest as rows_digest
 from longhold.study.study_report.write import Files as Files
+from longhold.study.study_report.write import report_kinds as report_kinds
 from longhold.study.study_report.write import report_of as report_of
 from longhold.study.study_report.write import write_study_report as write_study_report

@@ -18,7 +18,8 @@ from longhold.study.study_report.document import (
 )
 from longhold.study.study_report.groups import Group
 from longhold.study.study_report.horizons import arm_horizons, name_of
-from longhold.study.study_report.said import Said, two_digits
+from longhold.study.study_report.said import Said, counted, two_digits
+from longhold.study.study_report.seen import seen
 from longhold.study.study_report.writing import RIVALS, bits_of, writers
 
 _PREDICTIONS = {
@@ -49,21 +50,28 @@ def answer(known: Sequence[Group], judgement: Judgement | None) -> Section:
         blocks += [Subheading(Said("Compared, as the plan declares", "按计划声明的比较"))]
         blocks += [Statements(tuple(map(_comparison, compared)))]
     if not claims:
-        blocks.append(Paragraph(_NOTHING_CLAIMED))
-    if known and not claims and (fewest := min(_seeds_of(group) for group in known)) < LEAST_SEEDS:
-        blocks.append(Paragraph(_INDICATIVE.format(fewest)))
+        blocks += [Paragraph(seen(known)), Paragraph(_why_indicative(known))]
     told = [block for group in known for block in _told(group)]
     if told:
         blocks += [Subheading(Said("What each arm came to", "各对象的结果")), *told]
     return Section(Said("The answer", "答案"), (*blocks, Paragraph(_RULES, quiet=True)))
 
 
-_NOTHING_CLAIMED = Said("Nothing is compared here, so nothing is claimed.", "这里没有可判断的比较，因此不作任何断言。")
+def _why_indicative(known: Sequence[Group]) -> Said:
+    """Why what was seen is no claim."""
+    fewest = min((_seeds_of(group) for group in known), default=0)
+    return _NO_COMPARISON if fewest >= LEAST_SEEDS else _FEW_SEEDS.format(counted(fewest, "seed", "seeds", "个种子"))
 
-_INDICATIVE = Said(
-    f"Indicative: with as few seeds as {{}} for an arm, and a claim needs {LEAST_SEEDS}, another seed may change the "
-    "order of any two arms.",
-    f"仅供参考：有的对象只有 {{}} 个种子，而断言需要 {LEAST_SEEDS} 个；换一个种子，任何两个对象的先后都可能改变。",
+
+_NO_COMPARISON = Said(
+    "This is indicative: the plan declares no comparison, so no difference was tested.",
+    "以上仅供参考：计划没有声明任何比较，因此没有检验任何差别。",
+)
+
+_FEW_SEEDS = Said(
+    f"This is indicative: some arms have only {{}}, a claim needs {LEAST_SEEDS}, and another seed may change the order "
+    "of any two arms.",
+    f"以上仅供参考：有的对象只有 {{}}，而断言需要 {LEAST_SEEDS} 个；换一个种子，任何两个对象的先后都可能改变。",
 )
 
 

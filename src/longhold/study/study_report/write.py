@@ -1,13 +1,12 @@
 """The report's files."""
 
-import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from longhold.errors import InputError
-from longhold.models.file import atomic_write_bytes
+from longhold.files import Kind, Source, argument, beginning, make_folder, require_folder, write_file
 from longhold.study.plan import Plan, load_plan, shipped
 from longhold.study.row import Row
 from longhold.study.store import Store, to_csv, to_jsonl
@@ -31,8 +30,29 @@ class Files:
     """rows.jsonl, the same as `longhold study import` reads them."""
 
 
+_HEAD = (b"<!doctype html>", b"default-src 'none'; style-src 'sha256-", b"<title>longhold: ")
+_PAGE = beginning("a report of longhold", *_HEAD)
+_BESIDE = {
+    "report.md": beginning("a report of longhold", b"# ", b"\n\nlonghold memory study: ", within=4096),
+    "rows.csv": beginning("rows of a study", b"digest,plan,experiment,"),
+    "rows.jsonl": beginning("rows of a study", b'{"digest": "', b'"plan": "'),
+}
+
+
+def report_kinds(page: str = "report.html") -> dict[str, Kind]:
+    """The files of a report, and what each is known by."""
+    return {page: _PAGE, **_BESIDE}
+
+
 def write_study_report(
-    rows: Sequence[Row], plan: Plan | None, folder: str | Path, command: str = "", page: str = "report.html"
+    rows: Sequence[Row],
+    plan: Plan | None,
+    folder: str | Path,
+    command: str = "",
+    page: str = "report.html",
+    *,
+    inputs: Iterable[Source] = (),
+    overwrite: bool = False,
 ) -> Files:
     """Write the page, report.md, rows.csv and rows.jsonl into a folder, which is made where it is missing.
 
@@ -42,27 +62,26 @@ def write_study_report(
         folder: where they go.
         command: what makes the rows and the report again; default: the commands for this plan.
         page: the page's name.
+        inputs: what the rows were read from.
+        overwrite: whether files by these names that longhold did not write are replaced.
 
     Raises:
-        InputError: a file cannot be written, or the rows make no report.
+        InputError: a file cannot be written or is somebody else's, or the rows make no report.
     """
+    kinds = report_kinds(page)
+    require_folder(folder, kinds, inputs=inputs, overwrite=overwrite)
     known = [row for row in rows if plan is None or row.plan == plan.name]
     name = plan.name if plan is not None else next((row.plan for row in known), "")
-    again = command or f"longhold study run {shlex.quote(name)}\nlonghold study report {shlex.quote(name)}"
+    again = command or f"longhold study run {argument(name)}\nlonghold study report {argument(name)}"
     document = study_document([row.to_json() for row in known], plan, again)
-    files = Files(*(Path(folder) / part for part in (page, "report.md", "rows.csv", "rows.jsonl")))
-    try:
-        files.page.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder} for the report: {error.strerror or error}") from None
-    atomic_write_bytes(files.page, render_page(document).encode())
-    atomic_write_bytes(files.markdown, render_markdown(document).encode())
-    for path, written in ((files.rows, to_csv(known)), (files.lines, to_jsonl(known))):
-        atomic_write_bytes(path, "".join(written).encode())
-    return files
+    place = make_folder(folder)
+    texts = (render_page(document), render_markdown(document), "".join(to_csv(known)), "".join(to_jsonl(known)))
+    for (part, kind), text in zip(kinds.items(), texts, strict=True):
+        write_file(place / part, text.encode(), kind, overwrite=overwrite)
+    return Files(*(Path(folder) / part for part in kinds))
 
 
-def report_of(name: str, store: Path, folder: str | Path) -> Files:
+def report_of(name: str, store: Path, folder: str | Path, *, overwrite: bool = False) -> Files:
     """Write the report of a plan by its name or its .toml file, or of the only plan in a store given in its place.
 
     Raises:
@@ -79,9 +98,9 @@ def report_of(name: str, store: Path, folder: str | Path) -> Files:
     if not rows:
         there = f"plans there: {', '.join(others)}" if others else "the store is empty or missing"
         raise InputError(f"no rows of plan {wanted!r} in {store}: expected a study that was run ({there})")
-    told = f"{shlex.quote(Path(name).name)} --store {shlex.quote(store.name)}"  # no folder of this machine
+    told = f"{argument(Path(name).name)} --store {argument(store.name)}"  # no folder of this machine
     command = f"longhold study run {told}\nlonghold study report {told}"
-    return write_study_report(rows, plan, folder, command)
+    return write_study_report(rows, plan, folder, command, inputs=[store, source], overwrite=overwrite)
 
 
 def _only_plan(store: Path) -> str:

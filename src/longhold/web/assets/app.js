@@ -24,6 +24,7 @@ function showWords() {
   $("views").setAttribute("aria-label", say("view"));
   for (const button of $("languages").children) button.setAttribute("aria-pressed", String(button.lang === say.language));
   $("temperature-value").textContent = say.number(Number($("temperature").value), 1);
+  $("temperature-field").title = say("temperature_hint");
   $("beside").firstElementChild.textContent = say("nothing");
   showTitle();
   showNames();
@@ -51,6 +52,7 @@ function factsOf(info) {
 function speak(language) {
   state.say = speaker(language);
   showWords();
+  if (showSample()) read();
   speakTraining();
   showReadings();
   speakUnits();
@@ -71,6 +73,17 @@ function show(view) {
   if (!look) redrawTraining();
 }
 
+let typed = false; // whether the text is a person's
+
+/** Unless a person has typed, show the sample that suits the first model; whether the text is another now. */
+function showSample() {
+  const [pane] = state.panes;
+  if (typed || !pane) return false;
+  const before = $("text").value;
+  $("text").value = pane.info.samples[state.say.language];
+  return $("text").value !== before;
+}
+
 function choosePanes() {
   const [model, beside] = [Number($("model").value), $("beside").value];
   const { models } = state.about;
@@ -79,6 +92,7 @@ function choosePanes() {
   document.body.classList.toggle("two-models", state.panes.length > 1);
   $("scores").replaceChildren();
   showNames();
+  showSample();
   read();
 }
 
@@ -119,7 +133,6 @@ function begin() {
   $("beside").append(element("option", { value: "" }));
   offerModels();
   if (state.about.models.length > 1) $("beside").value = "1";
-  $("text").value = state.say("sample");
   listen();
   beginTraining({ joined, look });
   const { models, training } = state.about;
@@ -137,6 +150,7 @@ function listen() {
     textChanged();
   });
   $("text").addEventListener("input", () => {
+    typed = true;
     if (!composing) textChanged();
   });
   $("to-look").addEventListener("click", () => show("look"));

@@ -11,11 +11,21 @@ const TOP = 281474976710656;
 const BOTTOM = 1099511627776;
 const DIGEST = 16;
 const SHA256 = 32;
+const MOST_SEGMENTS = 64;
+const WINDOW = 6;
+const BEYOND = 8;
+const DAMAGED = "the archive is truncated or damaged";
 
-/** The data of an archive, made with the model that `packed` holds; an Error in one line where that cannot be. */
-export async function decompress(packed, archive) {
+/**
+ * The data of an archive, made with the model that `packed` holds; an Error in one line where that cannot be, or where
+ * the archive says that it holds more than `limit` bytes. The model is stepped only while the archive's bytes last.
+ */
+export async function decompress(packed, archive, limit = Math.max(2 ** 18, 1000 * archive.length)) {
   const header = headerOf(archive);
   if (header.model !== packed.sha256.slice(0, 2 * DIGEST)) throw new Error("the archive was made with another model");
+  if (header.segments > 0 && header.length > limit) {
+    throw new Error(`the archive says that it holds ${header.length} bytes, expected at most ${limit}`);
+  }
   const data = header.segments === 0 ? header.payload : decoded(packed, header);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
   if (data.length !== header.length || hex(digest) !== header.sha256) throw new Error("the archive is damaged");
@@ -33,7 +43,7 @@ function headerOf(archive) {
   const numbers = [0, 0, 0].map(() => {
     let [value, unit, byte] = [0, 1, 0];
     do {
-      if (at >= archive.length || unit > BOTTOM * 512) throw new Error("the archive is truncated or damaged");
+      if (at >= archive.length || unit > BOTTOM * 512) throw new Error(DAMAGED);
       byte = archive[at];
       value += (byte % 128) * unit;
       unit *= 128;
@@ -42,8 +52,16 @@ function headerOf(archive) {
     return value;
   });
   const [length, symbols, segments] = numbers;
+  if (at + SHA256 + 4 > archive.length || !isPossible(length, symbols, segments)) throw new Error(DAMAGED);
   const sha256 = hex(archive.subarray(at, at + SHA256));
   return { model, length, symbols, segments, sha256, payload: archive.subarray(at + SHA256 + 4) };
+}
+
+function isPossible(length, symbols, segments) {
+  if (length > Number.MAX_SAFE_INTEGER) return false;
+  if (segments === 0) return symbols === 0;
+  const fits = (segments - 1) * Math.ceil(symbols / segments) < symbols;
+  return segments <= MOST_SEGMENTS && symbols <= length && fits;
 }
 
 function decoded(packed, { payload, symbols, segments }) {
@@ -59,8 +77,13 @@ function decoded(packed, { payload, symbols, segments }) {
   }));
   const length = Math.ceil(symbols / segments);
   for (let step = 0; step < length; step += 1) {
+    const over = decoder.onlyFirstSymbols;
     rows.forEach((row, index) => {
       if (index * length + step >= symbols) return;
+      if (over) {
+        row.parts.push(tokens[0]);
+        return;
+      }
       const symbol = decoder.next(row.stepper.step(row.read), total);
       row.parts.push(symbol < tokens.length ? tokens[symbol] : Uint8Array.of(symbol - tokens.length));
       row.read = symbol < tokens.length ? symbol : packed.start;
@@ -72,7 +95,7 @@ function decoded(packed, { payload, symbols, segments }) {
 /** See longhold.compression.coder. */
 class RangeDecoder {
   #coded;
-  #at = 6;
+  #at = WINDOW;
   #code = 0;
   #range = TOP;
 
@@ -81,8 +104,15 @@ class RangeDecoder {
     for (let k = 0; k < this.#at; k += 1) this.#code = this.#code * 256 + (coded[k] ?? 0);
   }
 
+  /** Whether every further symbol is the first one, whatever the frequencies. */
+  get onlyFirstSymbols() {
+    return this.#code === 0 && this.#at >= this.#coded.length + WINDOW;
+  }
+
   /** The next symbol: a token, or the number of tokens plus a byte. */
   next(frequencies, total) {
+    const over = this.#code > 0 && this.#at >= this.#coded.length + WINDOW + BEYOND;
+    if (over || this.#code >= this.#range) throw new Error("the archive is damaged");
     const unit = Math.floor(this.#range / total);
     const target = Math.min(Math.floor(this.#code / unit), total - 1);
     let [symbol, begin, width] = [0, 0, frequencies[0]];

@@ -49,10 +49,19 @@ export function showLegend() {
   const ends = surprise ? SURPRISE.map((bits) => state.say.short(bits)) : SHARES.map((share) => state.say.percent(share));
   const first = state.say("below", { n: ends[0] });
   $("legend").replaceChildren(
-    element("span", { text: state.say(surprise ? "scale_surprise" : "scale_gradient") }),
+    element("span", { text: surprise ? state.say("scale_surprise") : gradientTitle() }),
     ...[first, ...ends.map((n) => state.say("from", { n }))].map((label, level) => swatch("s", level, label)),
   );
   return undefined;
+}
+
+/** What the marks by gradient are shares of: each model has a largest gradient of its own, and they may lie far apart. */
+function gradientTitle() {
+  const ends = state.panes.filter((pane) => pane.lag).map((pane) => {
+    const values = { model: pane.info.name, largest: state.say.short(pane.largestGradient) };
+    return state.say(state.panes.length > 1 ? "scale_gradient_of_pane" : "scale_gradient_of", values);
+  });
+  return `${state.say("scale_gradient")} (${ends.join("; ")})`;
 }
 
 /** Fetch the chosen unit's values along the text. */

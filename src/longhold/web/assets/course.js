@@ -57,10 +57,10 @@ function sentences(say, ...said) {
 }
 
 function doneWords(course, say) {
-  const { best, words, early, seconds } = course;
+  const { best, words, words_unit: unit, early, seconds } = course;
   const time = say.time(seconds);
   const figures = { time, best: say.number(best, 2), words: say.percent(words ?? 0) };
-  const said = best === null || words === null ? say("course_done_plain", { time }) : say("course_done", figures);
+  const said = best === null || words === null ? say("course_done_plain", { time }) : say(unit === "words" ? "course_done" : "course_done_pairs", figures);
   return sentences(say, said, early ? say("course_early") : "");
 }
 
@@ -73,9 +73,12 @@ function diagnosisWords(course, say) {
   const { diagnosis, lowest } = course;
   if (diagnosis === "learnt little") return say("diagnosis_little");
   if (diagnosis === "improving") return say("diagnosis_improving");
+  if (diagnosis === "annealed") return say("diagnosis_annealed");
   if (diagnosis === "level") return say("diagnosis_level");
-  if (diagnosis !== "memorising" || !lowest) return "";
-  return say("diagnosis_memorising", {
+  if (diagnosis === "short") return say("diagnosis_short");
+  if (diagnosis === "diverged") return say("diagnosis_diverged");
+  if (diagnosis !== "overfitting" || !lowest) return "";
+  return say("diagnosis_overfitting", {
     step: say.count(lowest[0]),
     best: say.number(lowest[1], 2),
     last: say.number(course.held_out.at(-1)[1], 2),

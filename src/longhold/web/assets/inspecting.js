@@ -1,7 +1,7 @@
 /** Choosing a character and a unit, and the panels of what is inside there. */
 
 import { colourAgain, loadUnit } from "./colours.js";
-import { inspector, readout } from "./panels.js";
+import { inspector, readout, scalesOf } from "./panels.js";
 import { later, loadLags } from "./sections.js";
 import { $, attempt, paneName, ready, state } from "./state.js";
 import { element } from "./views.js";
@@ -9,6 +9,7 @@ import { element } from "./views.js";
 /** Choose the character that ends at `end`, in every pane. */
 export function choose(end) {
   state.offset = end;
+  state.chosen = true;
   for (const pane of state.panes) if (pane.view) pane.view.choose(pane.at(state.offset));
   chosenChanged();
 }
@@ -44,11 +45,13 @@ async function showInspectors(end) {
   );
   if (!steps || mine !== inspecting) return;
   const focused = focusKept();
+  const scales = scalesOf(shown.map((pane, at) => steps[at].layers[pane.layer]));
   const parts = shown.map((pane, at) => {
     const made = inspector(steps[at], {
       model: pane.info,
       layer: pane.layer,
       unit: pane.unit,
+      scales,
       say: state.say,
       onUnit: (layer, unit) => chooseUnit(pane, layer, unit),
       onLayer: (layer) => chooseUnit(pane, layer, pane.unit, true),

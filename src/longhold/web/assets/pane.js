@@ -39,11 +39,16 @@ export class Pane {
     return found < 0 ? this.marks.length - 1 : found;
   }
 
+  /** The largest gradient of the chosen character's surprise by any input. */
+  get largestGradient() {
+    return Math.max(...this.lag.by_input);
+  }
+
   /** For each mark the largest gradient of the chosen character's surprise by one of its tokens, as a share. */
   get gradientShares() {
     const shares = new Map();
     if (!this.lag) return shares;
-    const largest = Math.max(...this.lag.by_input);
+    const largest = this.largestGradient;
     this.marks.forEach((mark, at) => {
       for (let place = mark.first; place <= mark.last; place++) {
         const value = this.lag.by_input[this.lag.place - 1 - place];

@@ -10,8 +10,23 @@ export function named(text) {
   return `“${quoted(text)}”`;
 }
 
-/** Odds, states and gates at one step. `unit` is the chosen one; `onUnit(layer, unit)` chooses another. */
-export function inspector(step, { model, layer, unit, say, onUnit, onLayer }) {
+/** Where the scale of each of a layer's states and gates ends, the same for every model that is shown. */
+export function scalesOf(layers) {
+  const scales = {};
+  for (const numbers of layers) {
+    for (const [letter, values] of Object.entries(numbers)) {
+      const largest = SIGNED.has(letter) ? Math.max(...values.map((value) => Math.abs(value ?? 0))) : 1;
+      scales[letter] = Math.max(1, scales[letter] ?? 0, largest);
+    }
+  }
+  return scales;
+}
+
+/**
+ * Odds, states and gates at one step. `unit` is the chosen one; `onUnit(layer, unit)` chooses another; `scales` is where
+ * each strip ends.
+ */
+export function inspector(step, { model, layer, unit, scales, say, onUnit, onLayer }) {
   const numbers = step.layers[layer];
   const odds = element(
     "div",
@@ -25,6 +40,7 @@ export function inspector(step, { model, layer, unit, say, onUnit, onLayer }) {
       letter,
       values,
       signed: SIGNED.has(letter),
+      largest: scales[letter],
       describe: (at, value) => say("unit_value", { unit: at, value: say.number(value, 3) }),
       onChoose: (at) => onUnit(layer, at),
       say,
@@ -85,9 +101,14 @@ function layerChoice(layers, layer, unit, say, onLayer, onUnit, units) {
   );
 }
 
-/** The cell's equations for one unit and one character, phase by phase. */
-export function equations(found, { phase, onPhase, say, shown }) {
-  const phases = { lstm: lstmPhases, gru: gruPhases, rnn: rnnPhases }[found.cell](found, say);
+function phasesOf(found, say) {
+  return { lstm: lstmPhases, gru: gruPhases, rnn: rnnPhases }[found.cell](found, say);
+}
+
+/** The cell's equations for one unit and one character, phase by phase; the bars of `all` have one scale. */
+export function equations(found, { all, phase, onPhase, say, shown }) {
+  const phases = phasesOf(found, say);
+  const numbers = all.flatMap((each) => phasesOf(each, say)).flatMap(({ flow: rows }) => rows.map(([, , value]) => Math.abs(value)));
   const at = Math.min(phase, phases.length - 1);
   const panel = element(
     "div",
@@ -110,14 +131,13 @@ export function equations(found, { phase, onPhase, say, shown }) {
       text: say("steps_lead", { unit: found.unit, layer: found.layer + 1, token: named(shown) }),
     }),
     element("div", { class: "phases", role: "group" }, ...buttons),
-    element("div", { class: "worked" }, panel, flow(phases, at, say)),
+    element("div", { class: "worked" }, panel, flow(phases, at, Math.max(1e-9, ...numbers), say)),
   );
 }
 
 /** The numbers that run through the cell, as bars from a middle; those of the phase that is shown stand out. */
-function flow(phases, at, say) {
+function flow(phases, at, largest, say) {
   const rows = phases.flatMap((each, index) => each.flow.map((row) => [...row, index]));
-  const largest = Math.max(1e-9, ...rows.map(([, , value]) => Math.abs(value)));
   const body = rows.map(([name, symbol, value, index]) => {
     const bar = element("span", { class: value < 0 ? "swing down" : "swing", "aria-hidden": "true" });
     bar.style.setProperty("--share", String(Math.abs(value) / largest));
@@ -239,18 +259,23 @@ function rnnPhases(found, say) {
   ];
 }
 
-/** The gradient by lag as a plot and its table; `token(lag)` is what stands that far back. */
-export function lags(found, { say, shown, width, token }) {
+function lagSeries(found, say) {
   const points = (values) => found.lags.map((lag, at) => [lag, values[at]]);
+  return [
+    { name: say("by_input"), className: "first", points: points(found.by_input) },
+    { name: say("by_state"), className: "second", points: points(found.by_state) },
+  ];
+}
+
+/** The gradient by lag as a plot on the axes of `all`, and its table; `token(lag)` is what stands that far back. */
+export function lags(found, { all, say, shown, width, token }) {
   return element(
     "div",
     { class: "card" },
     element("p", { class: "note", text: say("lag_lead", { token: named(shown) }) + (found.tau ? ` ${say("tau", { n: say.short(found.tau) })}` : "") }),
     logPlot({
-      series: [
-        { name: say("by_input"), className: "first", points: points(found.by_input) },
-        { name: say("by_state"), className: "second", points: points(found.by_state) },
-      ],
+      series: lagSeries(found, say),
+      beside: all.flatMap((each) => lagSeries(each, say)),
       xLabel: say("lag_axis"),
       yLabel: "",
       width,
@@ -321,20 +346,26 @@ function scoreTable(found, property, say, onMark) {
   );
 }
 
-/** Time constants of each layer's units, sorted, and the table of all. */
-export function constants(found, { say, width }) {
+function constantSeries(layer, say) {
+  const sorted = (values) => values.map((value) => value ?? Infinity).sort((a, b) => a - b).map((value, at) => [at + 1, Number.isFinite(value) ? value : null]);
+  return [
+    { name: say("by_bias"), className: "second", points: sorted(layer.by_bias) },
+    { name: say("along_text"), className: "first", points: sorted(layer.along_text) },
+  ];
+}
+
+/** Time constants of each layer's units, sorted, on the axes of `all`, and the table of all units. */
+export function constants(found, { all, say, width }) {
+  const beside = all.flatMap(({ layers }) => layers).flatMap((layer) => constantSeries(layer, say));
   const parts = found.layers.map((layer, index) => {
-    const sorted = (values) => values.map((value) => value ?? Infinity).sort((a, b) => a - b).map((value, at) => [at + 1, Number.isFinite(value) ? value : null]);
     const title = found.layers.length > 1 ? `${say("layer")} ${index + 1}` : "";
     return element(
       "div",
       {},
       title ? element("h3", { text: title }) : null,
       logPlot({
-        series: [
-          { name: say("by_bias"), className: "second", points: sorted(layer.by_bias) },
-          { name: say("along_text"), className: "first", points: sorted(layer.along_text) },
-        ],
+        series: constantSeries(layer, say),
+        beside,
         xLabel: say("units_axis"),
         yLabel: say("steps_axis"),
         width,

@@ -7,7 +7,8 @@ const MARGIN = { left: 52, right: 12, top: 10, bottom: 34 };
 
 /**
  * A plot with a logarithmic y axis. `series` are { name, className, points: [[x, y] ...] }; values that are null or not
- * above 0 are left out. The series differ by their dashes too, not by colour alone.
+ * above 0 are left out. The series differ by their dashes too, not by colour alone. `beside` are the series of the plots
+ * that stand beside this one: they are not drawn, but all of them get the same axes.
  */
 export function logPlot(options) {
   return plot(options, {
@@ -28,10 +29,11 @@ export function linePlot(options) {
   });
 }
 
-function plot({ series, xLabel, yLabel, width, say, label }, scale) {
-  const placed = series.map((each) => each.points.map(([x, y]) => [x, y === null ? null : scale.of(y)]).filter(([, y]) => y !== null));
-  const points = placed.flat();
-  if (!points.length) return element("p", { class: "note", text: "–" });
+function plot({ series, beside = [], xLabel, yLabel, width, say, label }, scale) {
+  const place = (each) => each.points.map(([x, y]) => [x, y === null ? null : scale.of(y)]).filter(([, y]) => y !== null);
+  const placed = series.map(place);
+  const points = [...placed, ...beside.map(place)].flat();
+  if (!placed.flat().length) return element("p", { class: "note", text: "–" });
   const [x0, x1] = ends(points.map(([x]) => x));
   const [low, high] = scale.range(...ends(points.map(([, y]) => y)));
   const across = (x) => MARGIN.left + ((x - x0) / (x1 - x0 || 1)) * (width - MARGIN.left - MARGIN.right);

@@ -6,15 +6,16 @@ import { everyCharacter } from "./panels.js";
 import { later } from "./sections.js";
 import { ask } from "./server.js";
 import { $, paneName, ready, setStatus, state, told } from "./state.js";
-import { Marks, element, graphemes, quoted } from "./views.js";
+import { Marks, element, quoted } from "./views.js";
 
 const PAUSE = 250; // milliseconds without typing before the text is read
 
 let timer = null;
 
-/** The text is another: read it when the typing pauses. */
+/** The text is another: what is being read is out of date, and it is read when the typing pauses. */
 export function textChanged() {
   clearTimeout(timer);
+  state.reading++;
   $("readings").setAttribute("aria-busy", "true");
   timer = setTimeout(read, PAUSE);
 }
@@ -53,7 +54,7 @@ async function readNow(mine) {
     else pane.trace = null;
   }
   setStatus("");
-  state.offset = Math.min(state.offset || graphemes(text)[0], text.length);
+  state.offset = state.chosen ? Math.min(state.offset, text.length) : text.length;
   if (state.colour === "unit") await Promise.all(ready().map(loadUnit));
   if (mine !== state.reading) return;
   showReadings();
@@ -107,6 +108,7 @@ export function showReadings() {
     );
   });
   $("readings").replaceChildren(...parts);
+  for (const pane of ready()) pane.view.reveal();
   if (!ready().length) for (const id of ["inspectors", "equations", "lags", "times"]) $(id).replaceChildren();
   showLegend();
 }

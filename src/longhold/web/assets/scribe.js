@@ -1,6 +1,7 @@
 /** The model of the exported file as it reads and writes. */
 
 import { Encoder, IntegerGenerator, Stepper, StreamDecoder, TOTAL, bytesOf, draw } from "./stepper.js";
+import { Continuations, GROUND } from "./utf8.js";
 import { quoted } from "./views.js";
 
 const SHORTEST_TURN = 16; // tokens: a short prime is read at once, however busy the machine is
@@ -12,6 +13,7 @@ export class Scribe {
     this.stepper = new Stepper(packed);
     this.encoder = new Encoder(packed);
     this.decoder = new StreamDecoder(packed);
+    this.continuations = new Continuations(packed.tokens.map(bytesOf));
     this.begin("", 0);
     this.read(0);
   }
@@ -23,6 +25,7 @@ export class Scribe {
     this.decoder.flush();
     this.stepper.reset();
     this.count = 0;
+    this.place = GROUND;
     const { ids, unknown } = this.encoder.encode(prime);
     this.prime = ids.length ? ids : [this.packed.start];
     this.done = 0;
@@ -33,21 +36,32 @@ export class Scribe {
   read(milliseconds) {
     const [least, end] = [this.done + SHORTEST_TURN, performance.now() + milliseconds];
     while (this.done < this.prime.length && (this.done < least || performance.now() < end)) {
-      this.expected = this.stepper.step(this.prime[this.done]);
+      this.take(this.prime[this.done]);
       this.done += 1;
     }
     return this.done === this.prime.length;
   }
 
+  take(token) {
+    this.expected = this.stepper.step(token);
+    this.place = this.continuations.after(this.place, token);
+  }
+
+  /** Whether text that goes on with this token is UTF-8. */
+  allows(token) {
+    return this.continuations.allowed(this.place)?.[token] ?? true;
+  }
+
+  /** What is drawn from: the frequencies of the tokens that may come, 1 for all others. */
   odds(temperature) {
-    return this.stepper.frequencies(temperature);
+    return this.stepper.frequencies(temperature, this.continuations.allowed(this.place));
   }
 
   /** Write one token, drawn or as chosen: the characters that it completes, and the model's surprise at it in bits. */
   write(temperature, chosen = null) {
     const token = chosen ?? draw(this.odds(temperature), this.generator);
     const bits = -Math.log2(this.expected[token] / TOTAL);
-    this.expected = this.stepper.step(token);
+    this.take(token);
     this.count += 1;
     return [this.decoder.push(token), bits];
   }

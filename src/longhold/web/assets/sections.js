@@ -37,20 +37,22 @@ const observer = new IntersectionObserver(
   { rootMargin: "200px" },
 );
 
-/** The panes' panels side by side, made by `make(pane)`; what is out of date by then (`now` has changed) is dropped. */
-export async function fill(id, now, make) {
+/**
+ * The panes' panels side by side. First `load(pane)` gives what each of them shows, then `draw(pane, found, all)` draws
+ * it, `all` being what was found for any pane, so that all panels have one scale. What is out of date by then (`now` has
+ * changed) is dropped.
+ */
+export async function fill(id, now, load, draw) {
   const from = now();
-  const parts = [];
+  const loaded = [];
   for (const pane of ready()) {
-    let made;
-    try {
-      made = await make(pane);
-    } catch (error) {
-      made = element("p", { class: "note", text: told(error) });
-    }
+    loaded.push(await load(pane).then((found) => ({ pane, found }), (error) => ({ pane, error })));
     if (from !== now()) return;
-    parts.push(element("div", {}, paneName(pane), made));
   }
+  const all = loaded.filter(({ found }) => found).map(({ found }) => found);
+  const parts = loaded.map(({ pane, found, error }) =>
+    element("div", {}, paneName(pane), error ? element("p", { class: "note", text: told(error) }) : draw(pane, found, all)),
+  );
   $(id).replaceChildren(...parts);
 }
 
@@ -58,24 +60,24 @@ const atPlace = () => `${state.reading} ${state.offset}`;
 const unitAtPlace = () => `${atPlace()} ${state.panes.map((pane) => `${pane.layer} ${pane.unit}`)}`;
 
 function showEquations() {
-  return fill("equations", unitAtPlace, async (pane) => {
-    const mark = pane.marks[pane.at(state.offset)];
-    const asked = { trace: pane.trace.trace, place: mark.last, layer: pane.layer, unit: pane.unit };
+  const load = async (pane) => {
     pane.worked = null;
-    pane.found = await ask("equations", asked);
-    return (pane.worked = equationsOf(pane, mark.text));
-  });
+    const place = pane.marks[pane.at(state.offset)].last;
+    return (pane.found = await ask("equations", { trace: pane.trace.trace, place, layer: pane.layer, unit: pane.unit }));
+  };
+  return fill("equations", unitAtPlace, load, (pane, _, all) => (pane.worked = equationsOf(pane, all)));
 }
 
-function equationsOf(pane, shown) {
+function equationsOf(pane, all) {
   return equations(pane.found, {
+    all,
     phase: state.phase,
     say: state.say,
-    shown,
+    shown: pane.marks[pane.at(state.offset)].text,
     onPhase: (index) => {
       state.phase = index;
       for (const each of ready().filter(({ worked }) => worked)) {
-        const made = equationsOf(each, each.marks[each.at(state.offset)].text);
+        const made = equationsOf(each, all);
         each.worked.replaceWith(made);
         each.worked = made;
         if (each === pane) made.querySelectorAll(".phases button")[index].focus();
@@ -87,35 +89,37 @@ function equationsOf(pane, shown) {
 /** Fetch the gradient of the chosen character's surprise, where it isn't there. */
 export async function loadLags() {
   for (const pane of ready()) {
-    const place = pane.marks[pane.at(state.offset)].first;
-    if (pane.lag?.place === place) continue;
-    pane.lag = null;
-    if (place < 1) continue;
-    const found = await ask("lag", { trace: pane.trace.trace, place }).catch(() => null);
-    if (found) pane.lag = { ...found, place };
+    if (pane.lag?.place !== pane.marks[pane.at(state.offset)].first) pane.lag = null;
+    await lagOf(pane).catch(() => null);
   }
 }
 
+async function lagOf(pane) {
+  const place = pane.marks[pane.at(state.offset)].first;
+  if (place < 1) return null;
+  if (pane.lag?.place !== place) pane.lag = { ...(await ask("lag", { trace: pane.trace.trace, place })), place };
+  return pane.lag;
+}
+
 function showLags() {
-  return fill("lags", atPlace, async (pane) => {
-    const mark = pane.marks[pane.at(state.offset)];
-    const place = mark.first;
-    if (place < 1) return element("p", { class: "note", text: state.say("scale_gradient_none") });
-    if (pane.lag?.place !== place) pane.lag = { ...(await ask("lag", { trace: pane.trace.trace, place })), place };
-    return lags(pane.lag, {
+  return fill("lags", atPlace, lagOf, (pane, found, all) => {
+    if (!found) return element("p", { class: "note", text: state.say("scale_gradient_none") });
+    const start = found.place - 1;
+    return lags(found, {
+      all,
       say: state.say,
-      shown: mark.text,
+      shown: pane.marks[pane.at(state.offset)].text,
       width: widthOf("lags"),
-      token: (lag) => pane.marks.find((each) => each.last >= place - 1 - lag && place - 1 - lag >= 0)?.text ?? "⊢",
+      token: (lag) => pane.marks.find((each) => each.last >= start - lag && start - lag >= 0)?.text ?? "⊢",
     });
   });
 }
 
 function showConstants() {
-  return fill("times", () => state.reading, async (pane) => {
-    if (pane.info.cell === "RNN") return element("p", { class: "note", text: state.say("no_gates") });
-    const found = await ask("constants", { trace: pane.trace.trace });
-    return constants(found, { say: state.say, width: widthOf("times") });
+  const load = async (pane) => (pane.info.cell === "RNN" ? null : ask("constants", { trace: pane.trace.trace }));
+  return fill("times", () => state.reading, load, (pane, found, all) => {
+    if (!found) return element("p", { class: "note", text: state.say("no_gates") });
+    return constants(found, { all, say: state.say, width: widthOf("times") });
   });
 }
 

@@ -9,6 +9,7 @@ export const state = {
   about: null,
   panes: [],
   offset: 0, // UTF-16 units before the end of the chosen character
+  chosen: false, // whether a person chose it; if not, it is the last one
   colour: "surprise",
   phase: 0,
   reading: 0, // number of the newest reading; older answers are dropped

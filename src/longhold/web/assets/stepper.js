@@ -242,19 +242,24 @@ export class Stepper {
     return this.frequencies();
   }
 
-  /** The last step's frequencies at another temperature, in whole hundredths; 0 leaves the likeliest token alone. */
-  frequencies(temperature = 100) {
+  /**
+   * The last step's frequencies at another temperature, in whole hundredths; 0 leaves the likeliest token alone. Where
+   * `allowed` says which tokens may come, all others have frequency 1, which `draw` never draws.
+   */
+  frequencies(temperature = 100, allowed = null) {
     if (!this.#stepped) throw new Error("there are no frequencies before the first step");
     if (!Number.isInteger(temperature) || temperature < 0 || temperature > LARGEST_TEMPERATURE) {
       throw new RangeError(`temperature ${temperature}: expected whole hundredths from 0 to ${LARGEST_TEMPERATURE}`);
     }
     const logits = this.#logits;
-    const best = likeliest(logits);
+    const best = likeliest(logits, allowed);
     const found = new Float64Array(logits.length);
+    if (best < 0) throw new Error("no token is allowed, expected at least one");
     if (temperature === 0) {
       found[best] = 1;
     } else {
       for (let v = 0; v < found.length; v += 1) {
+        if (allowed && !allowed[v]) continue;
         const below = logits[best] - logits[v];
         found[v] = this.#weights.tables.exp(temperature === 100 ? below : Math.floor((below * 100) / temperature));
       }
@@ -314,10 +319,12 @@ export class Stepper {
   }
 }
 
-/** Index of the first of the largest. */
-function likeliest(numbers) {
-  let best = 0;
-  for (let v = 1; v < numbers.length; v += 1) if (numbers[v] > numbers[best]) best = v;
+/** Index of the first of the largest, among the allowed where some are not; -1 where none is. */
+function likeliest(numbers, allowed) {
+  let best = -1;
+  for (let v = 0; v < numbers.length; v += 1) {
+    if ((!allowed || allowed[v]) && (best < 0 || numbers[v] > numbers[best])) best = v;
+  }
   return best;
 }
 

@@ -10,10 +10,8 @@ import { $, setStatus, state } from "./state.js";
 export async function findUnits() {
   setStatus(state.say("searching"));
   $("find").disabled = true;
-  await fill("scores", () => state.panes, async (pane) => {
-    pane.scored = await ask("units", { model: pane.model, text: $("text").value });
-    return (pane.scores = scoresOf(pane));
-  });
+  const load = async (pane) => (pane.scored = await ask("units", { model: pane.model, text: $("text").value }));
+  await fill("scores", () => state.panes, load, (pane) => (pane.scores = scoresOf(pane)));
   $("find").disabled = false;
   setStatus("");
 }

@@ -4,7 +4,7 @@
  * Plain DOM without a framework. Whatever comes from a model or a person enters the document as text only. A view takes
  * its words from a `say(key, values)` function (messages.js) and its looks from style.css.
  *
- *   new Marks({ label, describe, onChoose, onPeek })   text to walk through; .element, .show(marks), .choose(index)
+ *   new Marks({ label, describe, onChoose, onPeek })   text to walk through; .element, .show(marks), .choose(index), .reveal()
  *   surpriseLevel(bits), unitLevel(value, largest)     which of the scales' steps a number is on
  *   graphemes(text)                                    offsets where a character as people see it ends
  *   visible(text)                                      one line in which control characters can be seen
@@ -118,6 +118,14 @@ export class Marks {
     this.choose(Math.min(this.chosen, Math.max(0, marks.length - 1)));
   }
 
+  /** Scroll the text, and nothing around it, to the chosen mark. */
+  reveal() {
+    const part = this.spans[this.chosen];
+    if (!part) return;
+    const [box, around] = [part.getBoundingClientRect(), this.element.getBoundingClientRect()];
+    if (box.bottom > around.bottom || box.top < around.top) this.element.scrollTop += box.bottom - around.bottom + box.height;
+  }
+
   /** Give the marks that are shown other steps of a scale. */
   level(levels, kind) {
     this.spans.forEach((part, index) => (part.className = className(kind, levels[index])));
@@ -217,11 +225,10 @@ export function oddsList(odds, { actual = null, label, say }) {
 }
 
 /**
- * One number per unit as bars: from the foot where they run from 0 to 1, from the middle where they have a sign. Arrow
- * keys and the pointer choose the unit; `describe(unit, value)` says it.
+ * One number per unit as bars: from the foot where they run from 0 to 1, from the middle where they have a sign and end
+ * at `largest`. Arrow keys and the pointer choose the unit; `describe(unit, value)` says it.
  */
-export function strip({ name, letter, values, signed, describe, onChoose, say }) {
-  const largest = signed ? Math.max(1, ...values.map((value) => Math.abs(value ?? 0))) : 1;
+export function strip({ name, letter, values, signed, largest, describe, onChoose, say }) {
   const middle = signed ? 50 : 100;
   const path = values
     .map((value, unit) => `M${unit + 0.5} ${middle}V${middle - ((value ?? 0) / largest) * (signed ? 48 : 98)}`)

@@ -277,6 +277,7 @@ class Page {
   }
 
   write(chosen) {
+    if (chosen !== null && !this.writer.allows(chosen)) return; // the button was painted earlier in the text
     if (this.text.length >= MOST_TEXT) {
       this.stop();
       this.status("full", { count: MOST_TEXT.toLocaleString(language) });
@@ -309,6 +310,7 @@ class Page {
     const order = largest(found, this.buttons.length);
     this.buttons.forEach(({ button, bar, name, share }, rank) => {
       const token = order[rank];
+      button.style.visibility = this.writer.allows(token) ? "" : "hidden";
       const part = found[token] / TOTAL;
       button.value = token;
       name.textContent = this.labels[token];

@@ -1,0 +1,29 @@
+"""When a training has diverged, and what is said of it."""
+
+from typing import Final, final
+
+from longhold.errors import InputError
+from longhold.training.config import TrainConfig
+
+EVALUATIONS: Final = 2
+"""Evaluations in a row that are far above chance, after which a training has diverged."""
+
+FAR: Final = 1.5
+"""Times the loss of a guess from which on a loss is far above it; a network that has learnt nothing has about that."""
+
+_USUAL_LR = TrainConfig().lr
+_USUAL_DECAY = 0.01
+
+
+@final
+class Diverged(InputError):
+    """The loss or the weights of a training are past use; the text says since when, and which setting to change."""
+
+
+def divergence(what: str, config: TrainConfig) -> str:
+    """A line on a training that diverged: what was seen, the setting that is likely to blame, and what to try."""
+    seen = f"diverged: {what} (learning rate {config.lr:g}"
+    if config.weight_decay > max(config.lr, 1 / config.lr):  # then a step turns each weight round and makes it larger
+        return f"{seen}, weight_decay {config.weight_decay:g}): try a smaller weight_decay such as {_USUAL_DECAY:g}"
+    lower = min(config.lr / 10, _USUAL_LR) if config.optimizer == "adamw" else config.lr / 10
+    return f"{seen}): try a lower lr such as {lower:g}, or a smaller clip_norm"
