@@ -27,6 +27,12 @@ def test_a_text_is_read_as_what_it_looks_like(texts: Texts, encoding: str) -> No
     assert told["guessed"] == (encoding != "utf-8")
 
 
+def test_a_guess_is_shown_where_it_can_be_judged(texts: Texts) -> None:
+    told = texts.take(("plain words " * 50 + "naïve café " + "plain words " * 50).encode("cp1252"), None)
+    assert "naïve café" in told["preview"]
+    assert (told["encoding"], len(told["preview"])) == ("cp1252", 243)
+
+
 def test_an_encoding_that_is_named_is_obeyed_or_refused(texts: Texts) -> None:
     assert texts.take("naïve".encode("cp1252"), "cp1251")["preview"] == "naпve"
     with pytest.raises(InputError, match="it is not utf-8: byte 0xef at position 2"):

@@ -242,7 +242,7 @@ def _notes(texts: list[Decoded], skipped: list[Path], hidden: int, encoding: str
 
 def _shown(decoded: Decoded) -> str:
     begins = f'; it reads "{decoded.preview}"' if decoded.preview else ""
-    return begins + (f"; {' or '.join(decoded.others)} would fit too" if decoded.others else "")
+    return begins + (f"; it could also be {' or '.join(decoded.others)}" if decoded.others else "")
 
 
 def _files(count: int) -> str:

@@ -145,8 +145,7 @@ def _read_as(raw: bytes, encoding: str) -> Decoded | None:
 
 def _preview(held: HeldText) -> str:
     """The first characters from the first that is not ASCII on, with a little before it: plain ones tell nothing."""
-    first = re.search(rb"[\x80-\xff]", held.utf8)
-    start = max(0, first.start() - _PREVIEW // 3) if first else 0
+    start = max(0, held.first_beyond_ascii() - _PREVIEW // 3)
     shown = " ".join(str(held[start : start + _PREVIEW]).split())
     return ("..." if start else "") + shown
 

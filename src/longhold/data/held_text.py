@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 _BLOCK = 1 << 16
 _PIECE = 1 << 18  # bytes
 
+_BEYOND = re.compile(rb"[\x80-\xff]")
 _SEAM = re.compile(r"(?<=\S\n)(?=\S)|(?<=\S)(?= \S)|(?<=[、。，！？；])(?=[\u4e00-\u9fff])")
 
 
@@ -71,6 +72,11 @@ class HeldText:
         return len(self) - sum(
             int(np.count_nonzero(data[start : start + _BLOCK] < 0x80)) for start in range(0, len(data), _BLOCK)
         )
+
+    def first_beyond_ascii(self) -> int:
+        """Where the first character stands that is not ASCII; 0 where there is none."""
+        found = _BEYOND.search(self.utf8)
+        return found.start() if found else 0
 
     def pieces(self) -> Iterator[str]:
         """All of it, in pieces of a quarter of a million characters or fewer."""

@@ -13,7 +13,20 @@ from longhold.training.presets import Cell, available_cores
 
 Answer = dict[str, Any]
 
-Encoding = Literal["utf-8", "utf-16", "gb18030", "big5", "shift_jis", "euc_kr", "cp1251", "cp1252"]
+Encoding = Literal[
+    "utf-8",
+    "utf-16",
+    "gb18030",
+    "big5",
+    "shift_jis",
+    "euc_jp",
+    "euc_kr",
+    "cp1250",
+    "cp1251",
+    "koi8_r",
+    "cp1252",
+    "mac_roman",
+]
 """Encodings that a person may name where the guess is wrong."""
 
 _KEPT: Final = 2  # texts
@@ -43,6 +56,8 @@ class Texts:
         self._kept[name] = Corpus("text", held, decoded.encoding, 1, ())
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
+        # A guess shows where it is not ASCII.
+        start = max(0, held.first_beyond_ascii() - _PREVIEW // 3) if decoded.note else 0
         repeated, shared = repetition(*split(held)) if len(held) > 1 else (None, None)
         return {
             "text": name,
@@ -51,7 +66,7 @@ class Texts:
             "encoding": decoded.encoding,
             "guessed": decoded.note is not None,
             "others": list(decoded.others),
-            "preview": str(held[:_PREVIEW]),
+            "preview": ("..." if start else "") + str(held[start : start + _PREVIEW]),
             "repeated": repeated,
             "shared": shared,
         }

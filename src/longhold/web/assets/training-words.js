@@ -25,7 +25,7 @@ export const ENGLISH = {
   train_unreadable: "This cannot be read as text: {line}",
   train_facts: "{count} characters, {encoding}",
   train_guessed: "The encoding was guessed; see below whether it reads right.",
-  train_others: "Would fit too: {others}.",
+  train_others: "It could also be {others}.",
   train_preview: "It begins so:",
   train_small: "That is little to learn from: expect imitation of style, not sense.",
   train_repeated: "{share} of the text repeats, word for word, what stood before: the model learns that by heart.",
