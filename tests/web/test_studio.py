@@ -257,7 +257,19 @@ def test_places_and_units_that_are_not_there(client: TestClient, name: str, aske
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"null", b"{", b"\xff\xfe", b"[" * 100_000, b'{"model": NaN}', b"1" * 5000]
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{",
+        b"\xff\xfe",
+        b'{"text":' + b"[" * 900 + b"]" * 900 + b"}",
+        b"9" * 5000,
+        b"[" * 100_000,
+        b'{"model": NaN}',
+        b"1" * 5000,
+    ],
 )
 def test_a_body_that_is_no_object_is_refused(client: TestClient, body: bytes) -> None:
     answer = client.post("/api/trace", content=body, headers={**OWN, "content-type": "application/json"})

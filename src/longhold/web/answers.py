@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from longhold.documents import parse_json
+from longhold.documents import DEEPEST, deeper_than
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.web.desk import Busy, Stopped
@@ -51,7 +51,12 @@ def guarded(name: str, handler: Handler) -> Handler:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    found = parse_json(body, "the request is not JSON")
+    try:
+        found = json.loads(body)  # with NaN and its like, which are complained of by the name of their field
+    except (ValueError, RecursionError):
+        raise InputError("the request is not JSON") from None
+    if deeper_than(found, DEEPEST):
+        raise InputError(f"the request has more than {DEEPEST} levels")
     if not isinstance(found, dict):
         raise InputError("the request is not a JSON object")
     return found
