@@ -1,4 +1,4 @@
-"""JSON and TOML from files and requests, held to limits before anything is made of them.
+"""JSON and TOML from files, held to limits before anything is made of them.
 
 Whatever a file holds (nothing, bytes that are no text, brackets without an end, a number with a million digits), it is
 read in bounded time and memory, and gives a value or one line.

@@ -27,10 +27,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transcoding, "_BLOCK", 3)
 
 
-@given(text=st.text(st.sampled_from("ab\r\né中あ"), max_size=30), encoding=st.sampled_from(ENCODINGS))
+@given(text=st.text(st.sampled_from("ab\r\n\ufeffé中あ"), max_size=30), encoding=st.sampled_from(ENCODINGS))
 def test_all_that_can_be_written_is_read(text: str, encoding: str) -> None:
     raw = text.encode(encoding, "ignore")
-    expected = raw.decode(encoding).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    expected = raw.decode(encoding).lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     assert str(transcoded(raw, encoding)) == expected
 
 
@@ -47,7 +47,7 @@ def failure(raw: bytes, encoding: str) -> tuple[int, str] | None:
 def test_what_cannot_be_read_is_refused_at_the_same_place(raw: bytes, encoding: str) -> None:
     expected = failure(raw, encoding)
     if expected is None:
-        plain = raw.decode(encoding).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        plain = raw.decode(encoding).lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
         assert str(transcoded(raw, encoding)) == plain
         return
     with pytest.raises(UnicodeDecodeError) as caught:
@@ -63,7 +63,7 @@ def test_the_first_error(raw: bytes) -> None:
 
 @given(raw=st.binary(max_size=30))
 def test_replaced(raw: bytes) -> None:
-    expected = raw.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    expected = raw.decode("utf-8", "replace").lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     assert str(transcoded(raw, "utf-8", "replace")) == expected
 
 

@@ -267,7 +267,7 @@ def test_traces_that_are_too_old_are_forgotten(client: TestClient) -> None:
         ("step", {"trace": "nobody", "place": 0}, "read the text again"),
         ("write", {"model": 0, "length": 10**9}, "length=1000000000"),
         ("write", {"model": 7}, "model 7"),
-        ("write", {"model": 0, "temperature": 1e999}, "not JSON"),
+        ("write", {"model": 0, "temperature": 1e999}, "temperature"),
         ("units", {"model": 0, "text": "b" * (LONGEST_TEXT + 1)}, f"at most {LONGEST_TEXT}"),
     ],
 )
@@ -296,7 +296,19 @@ def test_places_and_units_that_are_not_there(client: TestClient, name: str, aske
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"null", b"{", b"\xff\xfe", b"[" * 100_000, b'{"model": NaN}', b"1" * 5000]
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{",
+        b"\xff\xfe",
+        b'{"text":' + b"[" * 900 + b"]" * 900 + b"}",
+        b"9" * 5000,
+        b"[" * 100_000,
+        b'{"model": NaN}',
+        b"1" * 5000,
+    ],
 )
 def test_a_body_that_is_no_object_is_refused(client: TestClient, body: bytes) -> None:
     answer = client.post("/api/trace", content=body, headers={**OWN, "content-type": "application/json"})

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from longhold.documents import parse_json
+from longhold.documents import DEEPEST, deeper_than
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.web.desk import Busy, Stopped
@@ -60,9 +60,25 @@ def guarded(name: str, handler: Handler) -> Handler:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    found = parse_json(body, "the request is not JSON")
+    try:
+        # NaN and its like come in, and are complained of by the name of their field
+        found = json.loads(body, object_pairs_hook=_object_of)
+    except InputError:
+        raise
+    except (ValueError, RecursionError):
+        raise InputError("the request is not JSON") from None
+    if deeper_than(found, DEEPEST):
+        raise InputError(f"the request has more than {DEEPEST} levels")
     if not isinstance(found, dict):
         raise InputError("the request is not a JSON object")
+    return found
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
+        raise InputError(f"the request says {name!r:.60} twice")
     return found
 
 
