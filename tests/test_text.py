@@ -376,7 +376,7 @@ def test_a_changed_value_in_the_document_loads_or_is_one_line(tmp_path: Path, to
         for key in place[:-1]:
             target = target[key]
         target[place[-1]] = chance.choice([None, -1, 10**30, "x", [1], {"a": 2}, True])
-        write_model(path, tensors, changed, overwrite=True)
+        write_model(path, tensors, changed)
         try:
             load(path)
         except InputError as error:

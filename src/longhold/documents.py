@@ -9,10 +9,10 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 from longhold.errors import InputError
+from longhold.files import StrPath
 
 LONGEST: Final = 16 * 2**20
 """Bytes of a JSON document, or of a line where each is one."""
@@ -24,18 +24,20 @@ DEEPEST: Final = 32
 """Objects and lists inside one another."""
 
 DIGITS: Final = 20
-"""Of a whole number: 64 bits and a sign."""
+"""Of an integer: 64 bits and a sign."""
+
+LONG_DIGITS: Final = 1000
+"""Of an integer in what longhold wrote itself, so that a number which is too large is complained of by its name."""
 
 _LONG_KEY: Final = re.compile(
     rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{DEEPEST}}}""",
 )
 T = TypeVar("T")
-StrPath: TypeAlias = str | Path
 
 
 def parse_json(text: bytes | str, complaint: str, digits: int = DIGITS) -> Any:
     """JSON as the standard has it, and stricter: no name twice, no NaN or infinity, no more than `DEEPEST` levels, no
-    whole number of more than `digits` digits. Bytes are UTF-8.
+    integer of more than `digits` digits. Bytes are UTF-8.
 
     Raises:
         InputError: `complaint`, for anything else.
@@ -226,4 +228,4 @@ def _require_modest(value: Any) -> None:
         elif isinstance(part, float) and not math.isfinite(part):
             raise ValueError(f"the number {part} is not finite")
         elif isinstance(part, int) and abs(part) >= 10**DIGITS:
-            raise ValueError("a whole number of more than 20 digits")
+            raise ValueError(f"an integer of more than {DIGITS} digits")

@@ -130,8 +130,8 @@ def _of_the_system(error: OSError) -> str:
 
 def _is_of_memory(error: MemoryError | RuntimeError) -> bool:
     """Whether memory ran out; torch says so in a RuntimeError, of each device in other words."""
-    told = str(error)
-    return isinstance(error, MemoryError) or "can't allocate memory" in told or "out of memory" in told
+    reason = str(error)
+    return isinstance(error, MemoryError) or "can't allocate memory" in reason or "out of memory" in reason
 
 
 for _command in (

@@ -80,9 +80,9 @@ def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
         note = f"read as utf-8, with NUL bytes in it: {raw.count(0):,}" if padded else None
         return Decoded(transcoded(raw, "utf-8"), "utf-8", note)
     if not _is_hopeless(raw, error.start):
-        mended, broken, beyond = _mended(raw, "utf-8", error.start)
+        replaced, broken, beyond = _with_replacements(raw, "utf-8", error.start)
         if broken <= _MOST_BROKEN * beyond:
-            return mended
+            return replaced
     complaint = f"{name} is neither UTF-8 nor in an encoding that can be told from its bytes; give --encoding"
     return _detected(raw, candidates(raw), complaint)
 
@@ -93,9 +93,9 @@ def _marked(raw: bytes, name: str, encoding: str) -> Decoded:
         note = None if encoding == "utf-8-sig" else f"read as {encoding} (byte order mark)"
         return Decoded(transcoded(raw, encoding), encoding, note)
     except UnicodeDecodeError as error:
-        mended, broken, beyond = _mended(raw, encoding, error.start)
+        replaced, broken, beyond = _with_replacements(raw, encoding, error.start)
         if broken <= _MOST_BROKEN * beyond or _is_cut(raw, error):
-            return mended
+            return replaced
         return Decoded(_strict(raw, name, encoding), encoding, None)
 
 
@@ -113,7 +113,7 @@ def _is_hopeless(raw: bytes, first: int) -> bool:
     return 2 * broken > len(text) - len(text.encode("ascii", "ignore"))
 
 
-def _mended(raw: bytes, encoding: str, first: int) -> tuple[Decoded, int, int]:
+def _with_replacements(raw: bytes, encoding: str, first: int) -> tuple[Decoded, int, int]:
     """With U+FFFD where `raw` is not in `encoding`; how often that is, and the characters beyond ASCII that are."""
     held = transcoded(raw, encoding, "replace")
     broken = sum(piece.count("\ufffd") for piece in held.pieces())
@@ -138,8 +138,8 @@ def _read_as(raw: bytes, encoding: str) -> Decoded | None:
     try:
         held = transcoded(raw, encoding)
     except UnicodeDecodeError as error:
-        mended, broken, beyond = _mended(raw, encoding, error.start)
-        return mended if is_bearable(encoding, broken, beyond, cut=_is_cut(raw, error)) else None
+        replaced, broken, beyond = _with_replacements(raw, encoding, error.start)
+        return replaced if is_bearable(encoding, broken, beyond, cut=_is_cut(raw, error)) else None
     return Decoded(held, encoding, f"read as {encoding} (detected); give --encoding if that is wrong")
 
 

@@ -115,18 +115,18 @@ def _walk(
     n: Shape,
     a: Arguments,
     results: Results,
-    told: list[Tensor | None] | None = None,
+    upstream: list[Tensor | None] | None = None,
     written: list[Tensor | None] | None = None,
 ) -> None:
-    """Forward writes `results`; backward reads them and `told`, and writes `written`."""
+    """Forward writes `results`; backward reads them and `upstream`, and writes `written`."""
     sizes = (list(EXTENDED).index(n.kind), n.T, n.B, n.H, n.P, a.reverse, a.rate_h, a.rate_c)
     function = getattr(loaded(), f"extended_{way}_{DTYPES[a.weight_hh.dtype]}")
     read, copies = lend(_arguments_read(n, a))
-    if told is None or written is None:
+    if upstream is None or written is None:
         function(*sizes, of_new(_in_order(results)) + read, torch.get_num_threads())
     else:
-        kept, more = lend([*_in_order(results), *told])
-        count = len(kept) - len(told)
+        kept, more = lend([*_in_order(results), *upstream])
+        count = len(kept) - len(upstream)
         function(*sizes, kept[:count] + read, kept[count:] + of_new(written), torch.get_num_threads())
         del more
     del copies  # held until C++ has read them

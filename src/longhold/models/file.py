@@ -25,7 +25,7 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from longhold.documents import DEEPEST, LONGEST, deeper_than, parse_json
+from longhold.documents import DEEPEST, LONG_DIGITS, LONGEST, deeper_than, parse_json
 from longhold.errors import InputError
 from longhold.files import Kind, StrPath, quoted, reason, write_file
 from longhold.kernels.addresses import memory_of
@@ -35,7 +35,6 @@ FORMAT_VERSION = 1
 """The newest format that this version reads, and the one it writes."""
 
 _KEY = "longhold"
-_DIGITS = 1000  # of a number in a document, so that whoever reads it complains of it by its name
 
 
 class _Envelope(BaseModel):
@@ -53,7 +52,7 @@ def file_kind(kind: str) -> Kind:
     """The files whose document names a kind, such as `language_model`; the rest of such a file may be damaged."""
 
     def is_one(file: BinaryIO) -> bool:
-        document = parse_json(read_metadata(file)[0].get(_KEY, "null"), "its document is damaged")
+        document = parse_json(read_metadata(file)[0].get(_KEY, "null"), "its document is damaged", LONG_DIGITS)
         return isinstance(document, dict) and document.get("kind") == kind
 
     return Kind(f"a {kind.replace('_', ' ')} that longhold wrote", is_one)
@@ -197,7 +196,7 @@ def _document(header: Header) -> dict[str, Any]:
     text = header.metadata.get(_KEY)
     if text is None:
         raise InputError("it is a safetensors file, but longhold did not write it")
-    whole = parse_json(text, "its document is damaged", _DIGITS)
+    whole = parse_json(text, "its document is damaged", LONG_DIGITS)
     version = whole.get("format_version") if isinstance(whole, dict) else None
     if type(version) is int and version > FORMAT_VERSION:
         raise InputError(

@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from longhold.documents import LONGEST, parse_json
+from longhold.documents import LONG_DIGITS, LONGEST, parse_json
 from longhold.errors import InputError
 
-_DIGITS = 1000  # of a number, so that one which is too large is complained of where it stands
 _MOST_DIMENSIONS = 16
 _LARGEST = 2**48  # entries of a tensor, dimensions of 0 counted as 1
 _BYTES = {
@@ -71,7 +70,7 @@ def _header(file: BinaryIO) -> tuple[dict[str, Any], int]:
         raise InputError("it is not a safetensors file, or it is truncated")
     if length > LONGEST:
         raise InputError(f"it is not a safetensors file, or its header is too long: {length:,} bytes of {LONGEST:,}")
-    header = parse_json(file.read(length), "it is not a safetensors file, or it is damaged", _DIGITS)
+    header = parse_json(file.read(length), "it is not a safetensors file, or it is damaged", LONG_DIGITS)
     if not isinstance(header, dict):
         raise InputError("it is not a safetensors file, or it is damaged")
     return header, size - 8 - length

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, TypeAlias, final
 from pydantic import JsonValue
 from torch import Tensor
 
-from longhold.documents import LONGEST, parse_json, read_text
+from longhold.documents import LONG_DIGITS, LONGEST, parse_json, read_text
 from longhold.errors import InputError
 from longhold.files import TEMPORARY, Kind, StrPath, beginning, make_folder, require_folder, write_file
 from longhold.models.file import file_kind, read_document, read_model, write_model
@@ -266,7 +266,7 @@ class Run:
 def _plan(text: bytes | str) -> dict[str, Any] | None:
     """A stored plan; None for what is none."""
     try:
-        plan = parse_json(text, "no plan", digits=1000)
+        plan = parse_json(text, "no plan", LONG_DIGITS)
     except InputError:
         return None
     whole = isinstance(plan, dict) and all(isinstance(plan.get(key), dict) for key in ("facts", "training"))
