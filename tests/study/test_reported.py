@@ -1,4 +1,4 @@
-"""What the README says of the plans that were run follows from the rows that lie in the repository."""
+"""What `docs/results.md` states about the plans that were run follows from the rows that lie in the repository."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ from longhold.study.rows.row import Row
 from longhold.study.rows.store import from_jsonl
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "README.zh-CN.md")
+PAGES = ("docs/results.md", "docs/zh/results.md")
 
 
 @cache
