@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,11 +93,14 @@ def test_the_documents_say_what_is_stored() -> None:
     runs = quality.stored(store.RESULTS)
     assert quality.table(runs) in (machine.ROOT / "docs" / "text-quality.md").read_text(encoding="utf-8")
     bits = {(run["quality"], run["arm"]): run["bits_per_character"] for run in runs}
-    for page in ("README.md", "README.zh-CN.md"):
+    for page in ("docs/results.md", "docs/zh/results.md"):
         told = (machine.ROOT / page).read_text(encoding="utf-8").replace("（", " (").replace("）", ")")
         for text in ("timemachine", "tinyshakespeare", "zh", "ptb"):
             for part, ours in bits[text, "longhold"].items():
                 assert f"{ours:.3f} ({bits[text, 'nn'][part]:.3f})" in told, (page, text, part)
+    ours, theirs = (f"{bits['tinyshakespeare', arm]['held_out']:.3f}" for arm in ("longhold", "nn"))
+    assert re.search(rf"\*\*{ours} bits.*recipe has {theirs} ", (machine.ROOT / "README.md").read_text("utf-8"))
+    assert re.search(rf"每字符 {ours} 比特.*配方为 {theirs} ", (machine.ROOT / "README.zh-CN.md").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "x"])

@@ -1,4 +1,4 @@
-"""What the README says of the plans that were run follows from the rows that lie in the repository."""
+"""What `docs/results.md` states about the plans that were run follows from the rows that lie in the repository."""
 
 import re
 from collections import Counter
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from longhold.study.claims.sentences import sentence
-from longhold.study.judged import judged
-from longhold.study.plan import load_plan
-from longhold.study.row import Row
-from longhold.study.store import from_jsonl
+from longhold.study.plan.plan import load_plan
+from longhold.study.report.judged import judged
+from longhold.study.rows.row import Row
+from longhold.study.rows.store import from_jsonl
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "README.zh-CN.md")
+PAGES = ("docs/results.md", "docs/zh/results.md")
 
 
 @cache

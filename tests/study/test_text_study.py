@@ -1,4 +1,4 @@
-"""What the README says of the plan `text` follows from the rows that lie in the repository."""
+"""What `docs/results.md` states about the plan `text` follows from the rows that lie in the repository."""
 
 import os
 import re
@@ -7,9 +7,9 @@ from statistics import fmean
 
 import pytest
 
-from longhold.study.judged import judged
-from longhold.study.plan import load_plan
-from longhold.study.store import from_jsonl
+from longhold.study.plan.plan import load_plan
+from longhold.study.report.judged import judged
+from longhold.study.rows.store import from_jsonl
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +19,7 @@ def rows():
     return from_jsonl(ROOT / "docs" / "studies" / "text" / "rows.jsonl")
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+@pytest.mark.parametrize("page", ["docs/results.md", "docs/zh/results.md"])
 def test_the_bits_are_those_of_the_rows(rows, page) -> None:
     told = re.sub(r"\s+", " ", (ROOT / page).read_text(encoding="utf-8"))
     for cell in ("rnn", "gru", "lstm"):
