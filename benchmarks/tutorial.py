@@ -19,11 +19,11 @@ from benchmarks.section import Bar, Section
 from benchmarks.store import Row
 from benchmarks.timing import medians
 from longhold.cells.lstm import LSTMState
-from longhold.cells.tutorial import TutorialLSTM, tutorial_lstm
 from longhold.data.batching import ContiguousBatches
 from longhold.data.timemachine import time_machine_tutorial
 from longhold.models.language_model import LanguageModelConfig
 from longhold.training import TrainConfig, TrainResult, train
+from longhold.tutorial.lstm import TutorialLSTM, tutorial_lstm
 
 VOCABULARY, BATCH, STEPS = 28, 32, 35
 

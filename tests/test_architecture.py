@@ -32,6 +32,7 @@ ARROWS: dict[str, set[str]] = {
     "text": {"models", "data", "sampling", "training", "inspection"},
     "web": {"text", "training", "models", "data", "inspection"},
     "study": {"text", "training", "models", "data", "tasks", "sampling", "layers", "inspection"},
+    "tutorial": {"cells", "training", "models", "data", "sampling"},
     "cli": {
         "text",
         "training",
@@ -41,6 +42,7 @@ ARROWS: dict[str, set[str]] = {
         "sampling",
         "layers",
         "study",
+        "tutorial",
         "inspection",
         "compression",
         "export",

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from longhold.cli.main import app
 from longhold.errors import InputError
-from longhold.study.plan_file import write_plan
-from longhold.study.workers import Job, Pool
+from longhold.study.execution.workers import Job, Pool
+from longhold.study.plan.file import write_plan
 from longhold.text import train
 from longhold.training import Progress
 
@@ -180,7 +180,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     text_model("gru", num_layers=1).save(tmp_path / "model.safetensors")
     write_plan(plan(), tmp_path / "small.toml")
     monkeypatch.setattr("longhold.cli.exporting._MOST_TOKENS", 40)
-    monkeypatch.setattr("longhold.study.executor.Workers", NoWorkers)
+    monkeypatch.setattr("longhold.study.execution.executor.Workers", NoWorkers)
     return tmp_path
 
 

@@ -23,7 +23,7 @@ from longhold.cli.main import app
 from longhold.compression import compress
 from longhold.data.tokenizers import CharTokenizer
 from longhold.models import LanguageModelConfig
-from longhold.study.store import Store, to_jsonl
+from longhold.study.rows.store import Store, to_jsonl
 
 TEXT = "The cat, which already ate a bunch of food, was full. The cats, which already ate it, were full.\n" * 30
 PLAN = """

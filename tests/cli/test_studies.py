@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from longhold.cli.main import app
 from longhold.errors import InputError
-from longhold.study import tutorial
+from longhold.tutorial import experiment as tutorial
 
 
 def longhold(*arguments: str | Path) -> Result:

@@ -9,7 +9,7 @@ from tests.study.tiny import row, spec
 from typer.testing import CliRunner
 
 from longhold.cli.main import app
-from longhold.study.store import Store, to_jsonl
+from longhold.study.rows.store import Store, to_jsonl
 
 PLAN = """
 name = "tiny"

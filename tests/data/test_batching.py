@@ -128,7 +128,6 @@ def test_a_batch_depends_on_its_address_alone(kind: str, plan: tuple[int, int, i
         assert torch.equal(again.inputs, forward[step].inputs)
         assert torch.equal(again.targets, forward[step].targets)
         assert again.fresh == forward[step].fresh
-        assert batches.epoch_of(step) == step // batches.per_epoch
 
 
 @KINDS
@@ -226,10 +225,9 @@ def test_tokens_that_are_no_row_of_integers_are_refused(tokens: object) -> None:
 @KINDS
 def test_wrong_addresses_are_refused(kind: str) -> None:
     batches = make(kind, (6, 3, 30, 0))
-    for use in (batches.at, batches.epoch_of):
-        for step in (-1, 1.5):
-            with pytest.raises(InputError, match=f"step .* got {step}"):
-                use(step)  # type: ignore[arg-type]
+    for step in (-1, 1.5):
+        with pytest.raises(InputError, match=f"step .* got {step}"):
+            batches.at(step)  # type: ignore[arg-type]
     for rank, world in ((2, 2), (-1, 2), (0, 0)):
         with pytest.raises(InputError, match=f"rank {rank} of world {world}"):
             batches.shard(rank, world)

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.inspection import context_use, gradient_by_lag, lyapunov_spectrum, readable_horizon, recall_by_lag
-from longhold.inspection.calibration import (
+from longhold.models import KneserNey, SequenceModel
+from longhold.models.contract import state_leaves
+from tests.inspection.calibration import (
     DelayLine,
     LinearRecurrence,
     MarkovSource,
@@ -18,8 +20,6 @@ from longhold.inspection.calibration import (
     chance_model,
     leaky_integrator,
 )
-from longhold.models import KneserNey, SequenceModel
-from longhold.models.contract import state_leaves
 from tests.inspection.questions import one_symbol
 
 IDS = torch.tensor([[0, 4], [5, 1], [2, 4], [4, 4], [1, 0], [4, 3], [3, 3]])

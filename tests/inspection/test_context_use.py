@@ -7,9 +7,9 @@ import torch
 
 from longhold.errors import InputError
 from longhold.inspection import context_use
-from longhold.inspection.calibration import MarkovSource
 from longhold.models import KneserNey, LanguageModelConfig
 from longhold.models.language_model import LanguageModel
+from tests.inspection.calibration import MarkovSource
 
 
 def language_model() -> LanguageModel:

@@ -8,8 +8,8 @@ from longhold.cells.gru import GRUWeights, gru_step
 from longhold.cells.lstm import LSTMWeights, lstm_step
 from longhold.errors import InputError
 from longhold.inspection import gates
-from longhold.inspection.calibration import DelayLine
 from longhold.models import ClassifierConfig, LanguageModelConfig
+from tests.inspection.calibration import DelayLine
 
 
 def test_an_lstms_gates_are_those_of_its_steps() -> None:

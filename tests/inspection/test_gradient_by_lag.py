@@ -9,9 +9,9 @@ from torch import Tensor, nn
 import longhold
 from longhold.errors import InputError
 from longhold.inspection import LEVELS, GradientByLag, gradient_by_lag, jacobian_by_lag, lyapunov_spectrum
-from longhold.inspection.calibration import DelayLine, LinearRecurrence, UnreliableLatch
 from longhold.models import KneserNey, LanguageModelConfig, SequenceModel, State
 from longhold.models.language_model import LanguageModel
+from tests.inspection.calibration import DelayLine, LinearRecurrence, UnreliableLatch
 
 
 def language_model(cell: str, embedding_size: int | None = 5, layers: int = 2) -> LanguageModel:

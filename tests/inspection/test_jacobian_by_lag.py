@@ -8,9 +8,9 @@ from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.inspection import jacobian_by_lag
-from longhold.inspection.calibration import DelayLine, LinearRecurrence
 from longhold.models import KneserNey, LanguageModelConfig
 from longhold.models.contract import map_state
+from tests.inspection.calibration import DelayLine, LinearRecurrence
 
 
 def test_of_a_linear_recurrence_they_are_those_of_a_power_of_its_matrix() -> None:

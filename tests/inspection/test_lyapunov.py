@@ -9,8 +9,8 @@ from torch import Tensor
 import longhold
 from longhold.errors import InputError
 from longhold.inspection import lyapunov_spectrum
-from longhold.inspection.calibration import DelayLine, LinearRecurrence
 from longhold.models import KneserNey, LanguageModelConfig, SequenceModel, State
+from tests.inspection.calibration import DelayLine, LinearRecurrence
 
 
 class OfFeatures(SequenceModel):

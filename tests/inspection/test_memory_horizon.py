@@ -5,8 +5,8 @@ import torch
 
 from longhold.errors import InputError
 from longhold.inspection import readable_horizon, recall_by_lag
-from longhold.inspection.calibration import DelayLine, LinearRecurrence, UnreliableLatch, chance_model
 from longhold.models import ClassifierConfig, KneserNey
+from tests.inspection.calibration import DelayLine, LinearRecurrence, UnreliableLatch, chance_model
 from tests.inspection.questions import Asked, one_symbol
 
 

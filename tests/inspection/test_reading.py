@@ -7,8 +7,8 @@ import torch
 
 from longhold.errors import InputError
 from longhold.inspection import gates, reading
-from longhold.inspection.calibration import DelayLine
 from longhold.models import LanguageModelConfig, SequenceModel
+from tests.inspection.calibration import DelayLine
 
 BEGIN = 2
 

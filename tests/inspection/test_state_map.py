@@ -8,9 +8,9 @@ from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.inspection import state_map
-from longhold.inspection.calibration import UnreliableLatch
 from longhold.inspection.state_map import StateMap, flat_state
 from longhold.models import LanguageModelConfig, SequenceModel, State
+from tests.inspection.calibration import UnreliableLatch
 from tests.inspection.test_gradient_by_lag import SmallAttention
 
 

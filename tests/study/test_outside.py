@@ -7,7 +7,7 @@ import pytest
 
 from longhold.errors import InputError
 from longhold.models.network import Architecture
-from longhold.study.trial import run_trial
+from longhold.study.trial.trial import run_trial
 from longhold.tasks import task_from_json
 from tests.study.tiny import spec
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from longhold.study.claims.sentences import sentence
-from longhold.study.judged import judged
-from longhold.study.plan import load_plan
-from longhold.study.row import Row
-from longhold.study.store import from_jsonl
+from longhold.study.plan.plan import load_plan
+from longhold.study.report.judged import judged
+from longhold.study.rows.row import Row
+from longhold.study.rows.store import from_jsonl
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("docs/results.md", "docs/zh/results.md")

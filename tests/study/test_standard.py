@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from longhold.study.horizon import outcomes, trained_horizon
-from longhold.study.judged import judged
-from longhold.study.plan import load_plan
+from longhold.study.plan.plan import load_plan
+from longhold.study.report.judged import judged
 from longhold.study.representable import representable
-from longhold.study.store import from_jsonl
+from longhold.study.rows.store import from_jsonl
 from longhold.tasks import Agreement, AnBn, Parity, Recall, Task
 
 ROOT = Path(__file__).parents[2]

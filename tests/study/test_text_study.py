@@ -7,9 +7,9 @@ from statistics import fmean
 
 import pytest
 
-from longhold.study.judged import judged
-from longhold.study.plan import load_plan
-from longhold.study.store import from_jsonl
+from longhold.study.plan.plan import load_plan
+from longhold.study.report.judged import judged
+from longhold.study.rows.store import from_jsonl
 
 ROOT = Path(__file__).parents[2]
 

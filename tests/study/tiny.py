@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from longhold.study.plan import Plan
-from longhold.study.row import Row, TrialSpec
-from longhold.study.worker import FUNCTIONS
-from longhold.study.workers import Job, Pool
+from longhold.study.execution.worker import FUNCTIONS
+from longhold.study.execution.workers import Job, Pool
+from longhold.study.plan.plan import Plan
+from longhold.study.rows.row import Row, TrialSpec
 from longhold.tasks import task_from_json
 
 RECALL = {"name": "recall", "symbols": 4, "distractors": 3}

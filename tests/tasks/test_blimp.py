@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from longhold.errors import InputError
-from longhold.tasks.blimp import CHANCE, PARADIGMS, MinimalPair, paradigm_path, read_pairs
+from longhold.tasks.blimp import PARADIGMS, MinimalPair, paradigm_path, read_pairs
 
 PAIR = {"sentence_good": "The cat sleeps.", "sentence_bad": "The cat sleep.", "UID": "made_up", "pairID": "0"}
 
@@ -25,7 +25,6 @@ def test_pairs_are_read_in_their_order(tmp_path):
         MinimalPair("Ç’est ça.", "The cat sleep.", "made_up", 12),
     )
     assert read_pairs(str(path)) == read_pairs(path)
-    assert CHANCE == 0.5
 
 
 @pytest.mark.parametrize(

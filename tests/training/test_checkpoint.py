@@ -11,7 +11,9 @@ import torch
 from longhold.errors import InputError
 from longhold.models.contract import State, state_leaves
 from longhold.models.language_model import LanguageModel
-from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
+from longhold.training.best import Best, copy_of
+from longhold.training.checkpoint import Counters, Position, pack, unpack
+from longhold.training.generators import generators_of
 from longhold.training.optim import build_optimizer
 from tests.training.program import config, model
 
@@ -88,14 +90,14 @@ def test_what_comes_out_shares_no_memory_with_what_was_read() -> None:
     trained = model()
     optimizer = build_optimizer(trained, config())
     state, parts = shares(trained, 2, 1)
-    position = Position(state=state, best=dict(trained.state_dict()))
+    position = Position(state=state, best=Best(weights=copy_of(trained)))
     tensors, document = pack(trained, optimizer, position, parts, [generators_of(CPU)])
     read = {name: tensor.clone() for name, tensor in tensors.items()}
     back = unpack(read, document, trained, optimizer)
     for tensor in read.values():
         tensor.zero_()
-    assert back.best is not None
-    assert back.best["output.weight"].abs().max() > 0
+    assert back.best.weights is not None
+    assert back.best.weights["output.weight"].abs().max() > 0
     assert all(leaf.abs().max() > 0 for leaf in state_leaves(back.state))
 
 

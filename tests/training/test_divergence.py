@@ -12,7 +12,8 @@ import torch
 from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State
 from longhold.training import Diverged, Run, TrainConfig, TrainResult, text_batches, train
-from longhold.training.divergence import FAR, divergence
+from longhold.training.divergence import divergence
+from longhold.training.stopping import FAR
 from tests.training.program import HELD_OUT, VOCABULARY, config, model, tokens
 
 CHANCE = math.log(VOCABULARY)

@@ -15,10 +15,10 @@ from longhold.data.lines import as_read
 from longhold.data.tokenizers import CharTokenizer
 from longhold.errors import InputError
 from longhold.inspection import text_properties, time_constants, unit_scores
-from longhold.inspection.calibration import DelayLine
 from longhold.models import LanguageModelConfig
 from longhold.text import TextModel
 from longhold.web.studio import KEPT, LONGEST_TEXT, OWN_SAMPLE, SAMPLES, Studio, numeral
+from tests.inspection.calibration import DelayLine
 from tests.web.small import OWN, TEXT, ask, client_of, refused, text_model
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from longhold.cli.output import say
 from longhold.cli.studying import study_progress
 from longhold.data.corpora import Corpus
-from longhold.study.compare import STORE, CompareConfig, compare, require_place
-from longhold.study.comparison_table import show_comparison
+from longhold.study.compare.run import STORE, CompareConfig, compare, require_place
+from longhold.study.compare.table import show_comparison
 
 
 def run_comparison(

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from longhold.sampling.scores import Place, Score, Surprises
-from longhold.study.tutorial import TutorialEpoch
 from longhold.training import Progress, ProgressDisplay, is_main, printable
+from longhold.tutorial.experiment import TutorialEpoch
 
 
 def say(line: str) -> None:

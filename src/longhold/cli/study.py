@@ -16,25 +16,25 @@ STORE = Path("longhold-study.sqlite")
 
 def show_plans() -> None:
     """The plans that come with longhold, and the question of each."""
-    from longhold.study.listing import show_shipped
+    from longhold.study.execution.listing import show_shipped
 
     show_shipped()
 
 
 def plan(name: PlanName) -> None:
     """What a plan runs and compares, and what it predicts."""
-    from longhold.study.listing import show_plan
-    from longhold.study.plan import load_plan
+    from longhold.study.execution.listing import show_plan
+    from longhold.study.plan.plan import load_plan
 
     show_plan(load_plan(name))
 
 
 def cost(name: PlanName, store: StorePath = STORE, workers: Workers = None, executor: On = "local") -> None:
     """What is left of a plan costs, in core-seconds, from a few timed steps of each kind of run."""
-    from longhold.study.executor import cost_of, pool_named
-    from longhold.study.listing import show_cost
-    from longhold.study.plan import load_plan
-    from longhold.study.store import Store
+    from longhold.study.execution.executor import cost_of, pool_named
+    from longhold.study.execution.listing import show_cost
+    from longhold.study.plan.plan import load_plan
+    from longhold.study.rows.store import Store
 
     chosen = load_plan(name)
     with Store(store) as rows, pool_named(executor, workers) as pool:
@@ -53,9 +53,9 @@ def run(
 ) -> None:
     """Run a plan, or what is left of it. Whatever ends it early, the same command goes on where it stopped."""
     from longhold.cli.studying import run_command, study_progress
-    from longhold.study.executor import pool_named, run_study
-    from longhold.study.plan import load_plan
-    from longhold.study.store import Store
+    from longhold.study.execution.executor import pool_named, run_study
+    from longhold.study.plan.plan import load_plan
+    from longhold.study.rows.store import Store
     from longhold.training import parse_duration
 
     chosen = load_plan(name).with_core_seconds(core_seconds)
@@ -73,8 +73,8 @@ def status(
     store: StorePath = STORE,
 ) -> None:
     """How far a study is, and how long it may still take."""
-    from longhold.study.listing import show_status
-    from longhold.study.store import Store
+    from longhold.study.execution.listing import show_status
+    from longhold.study.rows.store import Store
 
     with Store(store) as rows:
         show_status(name, rows)
@@ -87,7 +87,7 @@ def rows(
     tuning: Annotated[bool, typer.Option("--tuning", help="Also the runs that only chose a learning rate.")] = False,
 ) -> None:
     """Print the rows of a study."""
-    from longhold.study.store import Store, written
+    from longhold.study.rows.store import Store, written
 
     with Store(store) as kept:
         for line in written(form, kept.rows(name, stage=None if tuning else "result")):
@@ -100,7 +100,7 @@ def take(
 ) -> None:
     """Read rows from JSON lines into a store."""
     from longhold.cli.output import say
-    from longhold.study.store import Store, from_jsonl
+    from longhold.study.rows.store import Store, from_jsonl
 
     Store(store).require_writable(files)
     found = [row for file in files for row in from_jsonl(file)]
@@ -118,7 +118,7 @@ def report(
 ) -> None:
     """Write what the rows say: one HTML page, the same as Markdown, and the rows as CSV and JSON lines."""
     from longhold.cli.output import say
-    from longhold.study.study_report import report_of
+    from longhold.study.report import report_of
 
     files = report_of(name, store, output, overwrite=force)
     beside = f"{files.markdown.name}, {files.rows.name} and {files.lines.name}"

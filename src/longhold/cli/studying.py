@@ -9,8 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from longhold.cli.output import say
 from longhold.files import argument
-from longhold.study.executor import StudyProgress
-from longhold.study.listing import duration, outcome
+from longhold.study.execution.executor import StudyProgress
+from longhold.study.execution.listing import duration, outcome
 
 
 def run_command(name: str, store: Path, workers: int | None, core_seconds: float | None, executor: str) -> str:

@@ -21,8 +21,8 @@ def tutorial(
 
     from longhold.cli.output import epoch_progress, say
     from longhold.data.corpora import demo_corpus, load_corpus
-    from longhold.study.tutorial import run_tutorial
-    from longhold.study.tutorial_report import explanation, render
+    from longhold.tutorial.experiment import run_tutorial
+    from longhold.tutorial.report import explanation, render
 
     corpus = demo_corpus() if text is None else load_corpus(text)
     for note in corpus.notes:

@@ -60,11 +60,6 @@ class Batches(ABC):
         """Columns of a batch; in a shard its own columns only."""
         return len(self._columns)
 
-    def epoch_of(self, step: int) -> int:
-        """The epoch that `step` belongs to, from 0."""
-        _require_step(step)
-        return step // self.per_epoch
-
     def at(self, step: int) -> Batch:
         """The batch of `step`, counted from 0 over all epochs."""
         epoch, index = divmod(_require_step(step), self.per_epoch)

@@ -33,7 +33,6 @@ class ClassifierConfig(RecurrentConfig):
         return self
 
     def build(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Classifier":
-        """A freshly initialised classifier."""
         return Classifier(self, device=device, dtype=dtype)
 
 

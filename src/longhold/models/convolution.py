@@ -42,5 +42,4 @@ class ShortConvolution(nn.Module):
         return F.silu(mixed), last.clone()
 
     def initial_state(self, batch: int) -> Tensor:
-        """Zeros."""
         return self.bias.new_zeros(TAPS - 1, batch, self.bias.shape[0])

@@ -28,7 +28,6 @@ class DeltaNetConfig(StackConfig):
     """N, heads; each is H/N wide, rounded up"""
 
     def make_mixer(self, device: torch.device | str | None, dtype: torch.dtype | None) -> "GatedDeltaNet":
-        """The recurrence."""
         return GatedDeltaNet(self.hidden_size, self.num_heads, device=device, dtype=dtype)
 
 
@@ -100,6 +99,5 @@ class GatedDeltaNet(TimedMixer):
         return join_heads(read), left[..., -1:, :] * memory + last.mT @ corrections
 
     def initial_state(self, batch: int) -> State:
-        """An empty memory."""
         memory = self.output.weight.new_zeros(self.heads, batch, self.head_size, self.head_size)
         return DeltaState(memory, self.convolution.initial_state(batch))

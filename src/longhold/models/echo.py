@@ -77,7 +77,6 @@ class EchoStateNetwork(SequenceModel):
             self.reservoir.copy_(_draw_reservoir(width, config.density, config.spectral_radius))
 
     def forward(self, inputs: Tensor, state: State | None = None, reset: Tensor | None = None) -> tuple[Tensor, State]:
-        """Outputs after each step, and the state after the last."""
         features, state = self._features(inputs, state, reset)
         return self.output(features), state
 
@@ -97,7 +96,6 @@ class EchoStateNetwork(SequenceModel):
         return torch.cat([torch.stack(steps), u], -1), h.unsqueeze(0)
 
     def initial_state(self, batch: int) -> State:
-        """Zeros."""
         return self.output.weight.new_zeros(1, batch, self.config.hidden_size)
 
     @torch.no_grad()

@@ -33,7 +33,6 @@ class LanguageModelConfig(RecurrentConfig):
         return type(self)(**{**self.model_dump(), "hidden_size": hidden_size, **tied})
 
     def build(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "LanguageModel":
-        """A freshly initialised language model."""
         return LanguageModel(self, device=device, dtype=dtype)
 
     @model_validator(mode="after")

@@ -35,7 +35,6 @@ class LRUConfig(StackConfig):
         return self
 
     def make_mixer(self, device: torch.device | str | None, dtype: torch.dtype | None) -> "LRU":
-        """The recurrence."""
         return LRU(self, device=device, dtype=dtype)
 
 
@@ -101,5 +100,4 @@ class LRU(TimedMixer):
         return F.gelu(read), torch.stack([h[-1].real, h[-1].imag])
 
     def initial_state(self, batch: int) -> State:
-        """Zeros."""
         return self.skip.new_zeros(2, batch, self.time_scales)

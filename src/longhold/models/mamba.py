@@ -31,7 +31,6 @@ class MambaConfig(StackConfig):
     """S, numbers that each channel keeps"""
 
     def make_mixer(self, device: torch.device | str | None, dtype: torch.dtype | None) -> "Mamba2":
-        """The recurrence."""
         return Mamba2(self, device=device, dtype=dtype)
 
 
@@ -129,6 +128,5 @@ class Mamba2(TimedMixer):
         return join_heads(read), left[..., -1:, :] * memory + last.mT
 
     def initial_state(self, batch: int) -> State:
-        """Zeros."""
         memory = self.output.weight.new_zeros(self.heads, batch, self.state_size, self.head_size)
         return MambaState(memory, self.convolution.initial_state(batch))

@@ -26,7 +26,6 @@ class MinimalConfig(StackConfig):
     """which of the two"""
 
     def make_mixer(self, device: torch.device | str | None, dtype: torch.dtype | None) -> Mixer:
-        """The recurrence."""
         return {"mingru": MinGRU, "minlstm": MinLSTM}[self.cell](self.hidden_size, device=device, dtype=dtype)
 
 
@@ -46,7 +45,6 @@ class _Minimal(TimedMixer):
         return self.output.in_features
 
     def initial_state(self, batch: int) -> State:
-        """Zeros."""
         return self.output.weight.new_zeros(1, batch, self.time_scales)
 
 

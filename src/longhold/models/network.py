@@ -161,12 +161,3 @@ def _config_class(cell: str) -> type[NetworkConfig]:
     if not (isinstance(found, type) and issubclass(found, ModelConfig)):
         raise InputError(f"entry point {cell} of {GROUP} is {found!r:.60}: expected a subclass of ModelConfig")
     return found
-
-
-def network_from_json(values: Mapping[str, Any]) -> NetworkConfig:
-    """The configuration that `config.model_dump(mode="json")` wrote.
-
-    Raises:
-        InputError: an unknown cell, or fields that are not its own.
-    """
-    return _config_class(str(values.get("cell", "")))(**values)

@@ -85,7 +85,6 @@ class RecurrentConfig(ModelConfig):
 
     @property
     def smallest_hidden_size(self) -> int:
-        """The least `hidden_size` that goes with the other fields."""
         return self.proj_size + 1
 
     @model_validator(mode="after")

@@ -93,7 +93,6 @@ class StackConfig(ModelConfig):
         """The mixer of one block."""
 
     def build(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "StackModel":
-        """A freshly initialised model."""
         return StackModel(self, device=device, dtype=dtype)
 
     @model_validator(mode="after")
@@ -163,7 +162,6 @@ class StackModel(SequenceModel):
         return [block.mixer for block in self.blocks]  # type: ignore[misc]
 
     def forward(self, inputs: Tensor, state: State | None = None, reset: Tensor | None = None) -> tuple[Tensor, State]:
-        """Outputs after each step, and the state after the last."""
         config = self.config
         x = self.encoder(read_inputs(inputs, config.input_size, config.continuous, self.output.weight.dtype))
         x = F.dropout(x, config.dropout, self.training)

@@ -105,7 +105,6 @@ class Attention(Mixer):
         return kept if after is None else min(kept, int(after.max()))
 
     def initial_state(self, batch: int) -> State:
-        """Nothing stored, nothing seen."""
         weight = self.output.weight
         empty = weight.new_zeros(0, batch, weight.shape[1])
         return Cache(empty, empty, torch.zeros(1, batch, dtype=torch.long, device=weight.device))

@@ -29,7 +29,6 @@ class XLSTMConfig(StackConfig):
     """N, heads; each is H/N wide, rounded up"""
 
     def make_mixer(self, device: torch.device | str | None, dtype: torch.dtype | None) -> "MLSTM | SLSTM":
-        """The recurrence."""
         kind = MLSTM if self.cell == "mlstm" else SLSTM
         return kind(self.hidden_size, self.num_heads, device=device, dtype=dtype)
 
@@ -113,7 +112,6 @@ class MLSTM(TimedMixer):
         return join_heads(read), after
 
     def initial_state(self, batch: int) -> State:
-        """An empty memory."""
         like, size = self.output.weight, self.head_size
         return MLSTMState(
             like.new_zeros(self.heads, batch, size, size),
@@ -193,7 +191,6 @@ class SLSTM(TimedMixer):
         return torch.sigmoid(o) * c / n, c, n, m
 
     def initial_state(self, batch: int) -> SLSTMState:
-        """An empty memory."""
         like = self.output.weight
         zeros = like.new_zeros(1, batch, self.time_scales)
         return SLSTMState(zeros, zeros, zeros, torch.full_like(zeros, _nothing_yet(like)))

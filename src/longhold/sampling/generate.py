@@ -12,7 +12,7 @@ from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State, evaluation_mode
 from longhold.models.stepper import Stepper, stepper_of
 from longhold.sampling.following import Following
-from longhold.sampling.sampler import NOT_FINITE, SamplingConfig, draw_uniforms, sample
+from longhold.sampling.sampler import NotFinite, SamplingConfig, draw_uniforms, sample
 
 _WORTH_PACKING = 16  # tokens: a stepper packs the weights once, which takes as long as a few tokens
 _LARGEST_CHUNK = 64  # tokens drawn before the first of them is handed out
@@ -172,5 +172,5 @@ def _stepped(
             size = min(2 * size, _LARGEST_CHUNK)
         yield chunk
         if len(chunk) < asked:
-            raise InputError(NOT_FINITE)
+            raise NotFinite()
         ids, length = chunk[-1], length - asked

@@ -9,8 +9,13 @@ from torch import Tensor
 from longhold.errors import InputError
 from longhold.models.config import Config
 
-NOT_FINITE = "cannot sample: the model's output is not finite (did its training diverge?)"
-"""What is wrong where no token is the most probable one."""
+
+@final
+class NotFinite(InputError):
+    """A model's output is not finite, so that no token is the most probable one."""
+
+    def __init__(self) -> None:
+        super().__init__("cannot sample: the model's output is not finite (did its training diverge?)")
 
 
 @final
@@ -70,7 +75,7 @@ def filter_logits(
         `(..., V)` in float32, or float64 for that input: shifted so that the largest is 0, -inf where a token is out.
 
     Raises:
-        InputError: a row has no finite largest value (NaN, +inf, or every token impossible).
+        NotFinite: a row has no finite largest value (NaN, +inf, or every token impossible).
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
     if allowed is not None:
@@ -79,7 +84,7 @@ def filter_logits(
         logits = _penalised(logits, recent, config.repetition_penalty)
     largest = logits.amax(-1, keepdim=True)
     if not torch.isfinite(largest).all():
-        raise InputError(NOT_FINITE)
+        raise NotFinite
     shifted = logits - largest
     if config.takes_the_best:
         best = shifted.argmax(-1, keepdim=True)

@@ -12,7 +12,7 @@ from longhold.data.tokenizers.utf8 import GROUND
 from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State, device_of, evaluation_mode
 from longhold.sampling.generate import generator_from, read, recent_ids
-from longhold.sampling.sampler import NOT_FINITE, SamplingConfig, only_allowed, sample
+from longhold.sampling.sampler import NotFinite, SamplingConfig, only_allowed, sample
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Walk:
         logits, allowed = self._steps[-1].logits, self._allowed()
         probabilities = (logits if allowed is None else only_allowed(logits, allowed))[0].softmax(-1)
         if not torch.isfinite(probabilities).all():
-            raise InputError(NOT_FINITE)
+            raise NotFinite()
         if allowed is not None:
             count = min(count, int(allowed.sum()))
             probabilities = probabilities.masked_fill(~allowed[0], -1.0)  # behind those that are 0

@@ -19,9 +19,6 @@ PARADIGMS = (
 )
 """The sets about agreement in number, 1,000 pairs each. Two have a noun of the other number before the verb."""
 
-CHANCE = 1 / 2
-"""The share of pairs that a coin gets right."""
-
 
 @final
 @dataclass(frozen=True)

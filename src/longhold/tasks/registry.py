@@ -1,6 +1,6 @@
 """Every task by its name, and tasks from their JSON."""
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from longhold.errors import InputError
@@ -31,11 +31,11 @@ TASKS: dict[str, type[Task]] = {
 }
 """The tasks of this package by their names."""
 
-ADDED: dict[str, type[Task]] = {}
-"""Those that other rooms add, since they need what this room may not import: `text`, of the study."""
-
 GROUP = "longhold.tasks"
 """The entry points by which other packages add tasks: the name of each is its task's `name`, its object the class."""
+
+ELSEWHERE = {"text": EntryPoint("text", "longhold.study.text.task:TextTask", GROUP)}
+"""Tasks of other rooms, which need what this one may not import; each is imported when it is first looked up."""
 
 
 def task_class(name: str) -> type[Task]:
@@ -44,13 +44,13 @@ def task_class(name: str) -> type[Task]:
     Raises:
         InputError: there is none, or what another package offers under this name is no such task.
     """
-    own = {**TASKS, **ADDED}
-    if name in own:
-        return own[name]
+    if name in TASKS:
+        return TASKS[name]
     outside = entry_points(group=GROUP)
-    if name not in outside.names:
-        raise InputError(f"task name={name!r:.60}: expected one of {', '.join([*own, *sorted(outside.names)])}")
-    found = outside[name].load()
+    if name not in ELSEWHERE and name not in outside.names:
+        names = [*TASKS, *ELSEWHERE, *sorted(outside.names)]
+        raise InputError(f"task name={name!r:.60}: expected one of {', '.join(names)}")
+    found = (ELSEWHERE[name] if name in ELSEWHERE else outside[name]).load()
     if not (isinstance(found, type) and issubclass(found, Task) and found.name == name):
         raise InputError(f"entry point {name} of {GROUP} is {found!r:.60}: expected a Task whose name is {name!r}")
     return found

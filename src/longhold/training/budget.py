@@ -15,8 +15,9 @@ from longhold.training.batches import Batches
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers, join
 from longhold.training.evaluation import HeldOut, evaluate
+from longhold.training.generators import generators_kept
 from longhold.training.run import Run
-from longhold.training.session import Session, generators_kept
+from longhold.training.session import Session
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile(rf"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import chain
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -16,9 +16,8 @@ from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, State, map_state, state_leaves
-
-Generators: TypeAlias = dict[str, Tensor]
-"""States of torch's generators by device type, `uint8`."""
+from longhold.training.best import Best
+from longhold.training.generators import Generators
 
 
 @dataclass
@@ -84,8 +83,8 @@ class Position:
     """Numbers."""
     state: State | None = None
     """What the model carries to the next batch: the rows of this worker, detached; None before the first."""
-    best: dict[str, Tensor] | None = None
-    """Weights of the best evaluation."""
+    best: Best = field(default_factory=Best)
+    """The best evaluation and its weights."""
     average: dict[str, Tensor] = field(default_factory=dict)
     """Mean of the weights by parameter name; empty before the first that is averaged."""
 
@@ -107,7 +106,7 @@ def pack(
         generators: those of each worker, stored under `generator/<rank>/<device>`.
     """
     tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"best/{name}": tensor for name, tensor in (position.best or {}).items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in (position.best.weights or {}).items()}
     tensors |= {f"average/{name}": tensor for name, tensor in position.average.items()}
     for number, entries in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{key}": torch.as_tensor(v) for key, v in entries.items() if v is not None}
@@ -151,7 +150,8 @@ def unpack(
     model.load_state_dict(groups["model"])
     optimizer.load_state_dict({**optimizer.state_dict(), "state": numbered})
     _set_generators(groups["generator"], rank, generator)
-    return Position(counters, state, groups.get("best"), groups.get("average", {}))
+    best = Best(counters.best_held_out, counters.best_step, groups.get("best"))
+    return Position(counters, state, best, groups.get("average", {}))
 
 
 def counters_of(document: Mapping[str, Any]) -> Counters:
@@ -213,14 +213,6 @@ def _optimizer_state(stored: Mapping[str, Tensor], optimizer: torch.optim.Optimi
     if left:
         raise InputError(f"{_OTHER}: optimizer/{min(left)!r:.60} is on one side only")
     return state
-
-
-def generators_of(device: torch.device) -> Generators:
-    """The states of the generators that a model on `device` draws from."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
 
 
 def _generator(stored: Mapping[str, Tensor], rank: int) -> Tensor | None:

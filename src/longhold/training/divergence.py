@@ -1,15 +1,9 @@
-"""When a training has diverged, and what is said of it."""
+"""The error of a training that diverged, and its message; `stopping` decides when it has."""
 
-from typing import Final, final
+from typing import final
 
 from longhold.errors import InputError
 from longhold.training.config import TrainConfig
-
-EVALUATIONS: Final = 2
-"""Evaluations in a row that are far above chance, after which a training has diverged."""
-
-FAR: Final = 1.5
-"""Times the loss of a guess from which on a loss is far above it; a network that has learnt nothing has about that."""
 
 _USUAL_LR = TrainConfig().lr
 _USUAL_DECAY = 0.01

@@ -11,9 +11,10 @@ from longhold.training.config import TrainConfig
 from longhold.training.distributed import join
 from longhold.training.divergence import Diverged
 from longhold.training.evaluation import HeldOut
+from longhold.training.generators import generators_kept
 from longhold.training.report import Progress
 from longhold.training.run import Run
-from longhold.training.session import Session, generators_kept
+from longhold.training.session import Session
 from longhold.training.signals import Interrupted, Interrupts
 
 
@@ -140,15 +141,14 @@ def _require_arguments(model: object, batches: object, config: object) -> None:
 
 
 def _result(session: Session, diverged: str | None) -> TrainResult:
-    counters, best, average = session.counters, session.position.best, session.position.average
-    if best is not None:
-        session.model.load_state_dict(best)
-    elif average:
+    counters, average = session.counters, session.position.average
+    restored = session.position.best.restore(session.model)
+    if average and not restored:
         session.model.load_state_dict(average, strict=False)  # of tied weights it has one name
     return TrainResult(
         steps=counters.step,
         loss=counters.smoothed if counters.smoothed is not None else float("nan"),
-        held_out=counters.best_held_out if best is not None else counters.last_held_out,
+        held_out=counters.best_held_out if restored else counters.last_held_out,
         best_step=counters.best_step,
         stopped_early=counters.stopped_early,
         tokens=counters.tokens,

@@ -16,7 +16,7 @@ from longhold.models.language_model import LanguageModel
 from longhold.training.batches import Batches, text_batches
 from longhold.training.diagnosis import Diagnosis, Reading, Scale, Watch
 from longhold.training.distributed import local_device
-from longhold.training.divergence import FAR, Diverged
+from longhold.training.divergence import Diverged
 from longhold.training.evaluation import evaluate
 from longhold.training.loop import TrainResult, train
 from longhold.training.plan import Begun, Spent, TextOptions, TextPlan, plan_text, within_budget
@@ -24,6 +24,7 @@ from longhold.training.report import Progress
 from longhold.training.run import Run
 from longhold.training.sampled import KnownWords, known_words
 from longhold.training.signals import Interrupted
+from longhold.training.stopping import FAR
 
 SHORTEST_TEXT = 200
 """Characters below which there is nothing to learn from."""

@@ -1,13 +1,12 @@
 """One process's part in a run: a step, and what is due after it."""
 
-import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.models.contract import (
@@ -19,19 +18,23 @@ from longhold.models.contract import (
     state_leaves,
 )
 from longhold.models.inputs import NOT_ASKED
-from longhold.sampling.sampler import NOT_FINITE
+from longhold.sampling.sampler import NotFinite
 from longhold.training.average import in_place, take_into
-from longhold.training.batches import Batches
-from longhold.training.checkpoint import Counters, Position, generators_of, pack, unpack
+from longhold.training.batches import Batch, Batches
+from longhold.training.checkpoint import Counters, Position, pack, unpack
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import Workers
-from longhold.training.divergence import EVALUATIONS, FAR, Diverged, divergence
+from longhold.training.divergence import Diverged, divergence
 from longhold.training.evaluation import HeldOut, evaluate
-from longhold.training.optim import build_optimizer, clip_and_step, set_learning_rate
+from longhold.training.generators import Generators, generators_kept, generators_of
+from longhold.training.optim import build_optimizer
 from longhold.training.pace import fitted_steps
 from longhold.training.report import Progress
+from longhold.training.requirements import require_precision, require_trainable
 from longhold.training.run import Run, Saved
 from longhold.training.schedule import learning_rate
+from longhold.training.step import Objective, take_step
+from longhold.training.stopping import FarFromChance, Patience
 
 _SMOOTHING = 0.95
 _REPORT_SECONDS = 0.25
@@ -63,22 +66,6 @@ class _Due(NamedTuple):
 
 
 @final
-class _Objective(nn.Module):
-    """Loss and carried state in one forward, so that a data-parallel wrapper sees all that gradients depend on."""
-
-    def __init__(self, model: SequenceModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: Tensor, targets: Tensor, state: State | None) -> tuple[Tensor, State]:
-        began = self.model.initial_state(inputs.shape[1]) if state is None else state
-        nats, after = self.model.loss(inputs, targets, began)
-        dtypes = iter([leaf.dtype for leaf in state_leaves(began)])
-        # Autocast may narrow a state and a kernel may leave it strided; a resumed run reads it back plain.
-        return nats, map_state(lambda leaf: leaf.to(next(dtypes)).contiguous(), self.model.detach(after))
-
-
-@final
 class Session:
     """Model, optimizer, data and position of one worker, and the files and callbacks of the main one."""
 
@@ -99,12 +86,13 @@ class Session:
         self.workers = workers or Workers()
         self.device = device_of(model)
         require_precision(config.precision, self.device)
-        _require_trainable(model)
+        require_trainable(model)
         self.batches = batches.shard(self.workers.rank, self.workers.world) if self.workers.world > 1 else batches
         learned = any(leaf.requires_grad for leaf in state_leaves(model.initial_state(1)))
-        self.objective = self.workers.wrap(_Objective(model), some_unused=learned)
+        self.objective = self.workers.wrap(Objective(model), some_unused=learned)
         self.optimizer = build_optimizer(model, config)
         self.position = Position()
+        self._arm_stopping()
         self._on_progress, self._sample = on_progress, sample
         self._pending: list[_Taken] = []
         self._last: tuple[float, float, float] = (math.nan, math.nan, math.nan)  # loss, lr, norm
@@ -126,6 +114,7 @@ class Session:
             self._require_rows()
             if self.counters.steps is not None:
                 self.config = self.config.model_copy(update={"steps": self.counters.steps})
+            self._arm_stopping()
         self.model.train()
         self._begin_clocks()
 
@@ -136,6 +125,11 @@ class Session:
         columns = self.batches.at(self.counters.step).inputs.shape[1]
         if rows - {columns}:
             raise InputError(f"the checkpoint carries a state of {max(rows)} rows for batches of {columns}")
+
+    def _arm_stopping(self) -> None:
+        counters = self.counters
+        self._patience = Patience(self.config.patience, counters.best_held_out, counters.evaluations_since_best)
+        self._far_from_chance = FarFromChance(self.chance, counters.evaluations_lost)
 
     def _begin_clocks(self) -> None:
         self._began = self._ticked = self._reported_at = self._saved_at = time.perf_counter()
@@ -148,21 +142,22 @@ class Session:
         began, counters = time.perf_counter(), self.counters
         batch = self.batches.at(counters.step)
         lr = learning_rate(self.config, counters.step)
-        set_learning_rate(self.optimizer, lr)
-        self.optimizer.zero_grad(set_to_none=True)
+        step = take_step(self.optimizer, self._losses(batch), lr=lr, clip_norm=self.config.clip_norm)
+        self._pending.append(_Taken(lr, step.losses[0], step.grad_norm))
+        counters.step += 1
+        self._take_into_average()
+        counters.tokens += torch.as_tensor(batch.targets).numel() * self.workers.world
+        counters.step_seconds += time.perf_counter() - began
+
+    def _losses(self, batch: Batch) -> Iterator[Tensor]:
+        """Yields the loss of a batch, and carries the state on."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             loss, self.position.state = self.objective(
                 torch.as_tensor(batch.inputs, device=self.device),
                 torch.as_tensor(batch.targets, device=self.device),
                 None if batch.fresh else self.position.state,
             )
-        loss.backward()
-        norm = clip_and_step(self.optimizer, self.config.clip_norm)
-        self._pending.append(_Taken(lr, loss.detach(), norm))
-        counters.step += 1
-        self._take_into_average()
-        counters.tokens += torch.as_tensor(batch.targets).numel() * self.workers.world
-        counters.step_seconds += time.perf_counter() - began
+        yield loss
 
     def _take_into_average(self) -> None:
         starts, counters = self.config.averaging_starts, self.counters
@@ -238,27 +233,26 @@ class Session:
 
     def _evaluate(self) -> _Evaluated:
         counters, average = self.counters, self.position.average
-        counters.evaluations_since_best += 1
-        own, averaged = self._judge(), None
+        own, averaged = self._measure(), None
         if average:
             with in_place(average, self.model):
-                averaged = self._judge()
-        counters.last_held_out = own if averaged is None else min(own, averaged)
-        patience = self.config.patience
-        counters.stopped_early = patience is not None and counters.evaluations_since_best >= patience
-        self._require_above_chance()
+                averaged = self._measure()
+        lower = own if averaged is None else min(own, averaged)
+        counters.stopped_early = self._patience.observe(lower)
+        counters.last_held_out, counters.evaluations_since_best = lower, self._patience.since_lowest
+        self._require_near_chance(lower)
         return _Evaluated(own, averaged)
 
-    def _require_above_chance(self) -> None:
-        """`Diverged` where training and held-out loss stay far above chance, or no evaluation was anywhere near it."""
-        counters, chance = self.counters, self.chance
-        if chance is None or counters.last_held_out is None or counters.smoothed is None:
+    def _require_near_chance(self, held_out: float) -> None:
+        """Raises `Diverged` where losses stay far above chance, or no evaluation was anywhere near it."""
+        counters, rule = self.counters, self._far_from_chance
+        if rule.chance is None or counters.smoothed is None:
             return
-        worse = min(counters.last_held_out, counters.smoothed) > FAR * chance
-        counters.evaluations_lost = counters.evaluations_lost + 1 if worse else 0
-        never = counters.step == self.config.steps and (counters.best_held_out or 0.0) > FAR * chance
-        if never or counters.evaluations_lost >= EVALUATIONS:
-            bits, guess = (nats / math.log(2) for nats in (counters.last_held_out, chance))
+        lost = rule.observe(min(held_out, counters.smoothed))
+        counters.evaluations_lost = rule.in_a_row
+        never = counters.step == self.config.steps and rule.is_far(counters.best_held_out or 0.0)
+        if lost or never:
+            bits, guess = (nats / math.log(2) for nats in (held_out, rule.chance))
             figure = f"{bits:,.1f}" if bits < _LARGE else f"{bits:.2g}"
             raise self._diverged(
                 f"held-out loss is {figure} bits per token at step {counters.step}, a uniform guess has {guess:.1f}"
@@ -270,8 +264,8 @@ class Session:
         self.counters.steps = steps
         self.config = self.config.model_copy(update={"steps": steps})
 
-    def _judge(self) -> float:
-        """The held-out loss of the weights that the model has, which are kept where they are the best so far."""
+    def _measure(self) -> float:
+        """Returns the held-out loss of the weights that the model has; they are kept if it is the lowest so far."""
         held_out, counters = self.held_out, self.counters
         if held_out is None:
             raise RuntimeError("there is nothing to evaluate on")
@@ -279,10 +273,8 @@ class Session:
         nats = self.workers.from_main(lambda: evaluate(self.model, held_out, columns=columns))
         if not math.isfinite(nats):
             raise self._diverged(f"the held-out loss became {nats} at step {counters.step}")
-        if counters.best_held_out is None or nats < counters.best_held_out:
-            counters.best_held_out, counters.best_step, counters.evaluations_since_best = nats, counters.step, 0
-            if self.config.keep_best:
-                self.position.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+        if self.position.best.offer(nats, counters.step, self.model, keep=self.config.keep_best):
+            counters.best_held_out, counters.best_step = nats, counters.step
         return nats
 
     def _log(self, held_out: _Evaluated | None) -> None:
@@ -340,9 +332,7 @@ class Session:
         try:
             with generators_kept(self.device), evaluation_mode(self.model), torch.no_grad():
                 return self._sample()
-        except InputError as error:
-            if str(error) != NOT_FINITE:
-                raise
+        except NotFinite:
             return None  # all workers see it in the loss of the next step
 
     def save(self) -> None:
@@ -365,7 +355,7 @@ class Session:
         self.workers.from_main(lambda: self._write(*zip(*shares, strict=True)))
         self._saved_at, self._saved_step = time.perf_counter(), self.counters.step
 
-    def _write(self, states: tuple[State | None, ...], generators: tuple[dict[str, Tensor], ...]) -> None:
+    def _write(self, states: tuple[State | None, ...], generators: tuple[Generators, ...]) -> None:
         if self.run is not None:
             self.run.save(*pack(self.model, self.optimizer, self.position, states, generators))
 
@@ -388,56 +378,18 @@ class Session:
         return Diverged(f"{line}; the checkpoint of step {self._saved_step} stays in {self.run.folder}")
 
     def end_diverged(self) -> bool:
-        """End with the weights of the best evaluation, if they are better than chance.
+        """End with the weights of the best evaluation, if they are better than chance; returns whether it did.
 
-        Whether it did. If not, nothing is left in the folder to go on from, where held-out data has shown that nothing
-        there is of use.
+        If not, and held-out data has shown that nothing in the folder is of use, nothing is left there to resume.
         """
         counters, best = self.counters, self.position.best
-        useful = best is not None and (self.chance is None or (counters.best_held_out or 0.0) <= self.chance)
-        if best is None or not useful:
+        useful = self.chance is None or (counters.best_held_out or 0.0) <= self.chance
+        if best.weights is None or not useful:
             if self.run is not None and self.held_out is not None:
                 self.workers.from_main(self.run.forget)
             return False
         self._pending.clear()
-        self.model.load_state_dict(best)
+        best.restore(self.model)
         counters.diverged = counters.finished = True
         self.save()
         return True
-
-
-def _require_trainable(model: SequenceModel) -> None:
-    """Refuse a model that autograd cannot reach; InputError says why."""
-    name, parameters = type(model).__name__, list(model.parameters())
-    if not any(parameter.requires_grad for parameter in parameters):
-        raise InputError(f"{name} has no parameter to train: expected one with requires_grad=True at least")
-    if any(parameter.is_inference() for parameter in parameters):
-        raise InputError(f"{name} was made under torch.inference_mode(), so it cannot be trained: make it outside")
-    if any(parameter.is_meta for parameter in parameters):
-        raise InputError(f"{name} is on the meta device, which holds no numbers to train")
-
-
-def generators_kept(device: torch.device) -> contextlib.AbstractContextManager[None]:
-    """A block after which torch's generators, of the CPU and of this device, are as they were before it."""
-    devices = [device] if device.type == "cuda" else []
-    kept: contextlib.AbstractContextManager[None] = torch.random.fork_rng(devices)
-    return kept
-
-
-def require_precision(precision: str, device: torch.device) -> None:
-    """Refuse a precision that the device has not.
-
-    Raises:
-        InputError: naming the device and what it lacks.
-    """
-    if precision == "float32":
-        return
-    if not torch.amp.is_autocast_available(device.type):
-        raise InputError(f"precision='bfloat16': torch has no autocast for {device.type}; use float32")
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        name = torch.cuda.get_device_name(device)
-        raise InputError(
-            f"precision='bfloat16': {name} computes no bfloat16 (compute capability 8.0 does); use float32"
-        )
-    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        raise InputError("precision='bfloat16': this processor has no AVX-512 for bfloat16; use float32")

@@ -132,7 +132,7 @@ def claims(rows: Iterable[Mapping[str, Any]], family: Family) -> list[Claim]:
     A question that cannot be tested counts in the family with a p-value of 1. Rows of tuning are passed over.
 
     Args:
-        rows: rows of a study, as `longhold.study.store` gives them.
+        rows: rows of a study, as `longhold.study.rows.store` gives them.
         family: the questions.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 from longhold.errors import InputError
 from longhold.inspection.h50 import h50
 from longhold.study.claims.rows import Run
-from longhold.study.ladder import spared
+from longhold.study.horizon.ladder import spared
 from longhold.study.statistics import Share
 from longhold.study.statistics.estimates import Floats
 
@@ -48,8 +48,8 @@ def side_of(question: str, arm: str, runs: Sequence[Run]) -> Side:
 def at_level(runs: Sequence[Run], level: int) -> list[Run]:
     """The rows at one level, and of the seeds that were given up below it what stands for their rows.
 
-    A study may stop an arm's seed after two failures in a row (`longhold.study.ladder`). To leave such seeds out would
-    keep only those that did well.
+    A study may stop an arm's seed after two failures in a row (`longhold.study.horizon.ladder`). To leave such seeds
+    out would keep only those that did well.
     """
     ladders, levels = defaultdict[tuple[str, str, int], list[Run]](list), defaultdict[str, set[int]](lambda: {level})
     for run in runs:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from longhold.errors import InputError
 from longhold.inspection.h50 import rising_p_value
-from longhold.study.ladder import spared
+from longhold.study.horizon.ladder import spared
 from longhold.study.statistics import CONFIDENCE, DRAWS, Estimate, Interval, Share
 from longhold.study.statistics.estimates import Floats, fraction
 

@@ -7,11 +7,11 @@ from statistics import fmean
 from typing import Any, TypeAlias, final, get_args
 
 from longhold.models.classifier import Classifier
-from longhold.study.examination import TEST_STREAM, examined
 from longhold.study.representable.amounts import anbn, first_value_of_a_key, marked_product, marked_sum, one_bracket
 from longhold.study.representable.circuit import Cell
 from longhold.study.representable.latches import latch
 from longhold.study.representable.machines import Automaton, chosen_slots, delay_line, slots
+from longhold.study.trial.examination import TEST_STREAM, examined
 from longhold.tasks import (
     MQAR,
     Adding,

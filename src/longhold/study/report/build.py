@@ -1,0 +1,111 @@
+"""The report of a study as a document, drawn from rows alone."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from longhold.study.plan.plan import Plan
+from longhold.study.report.answer import answer
+from longhold.study.report.cost import cost, tuning
+from longhold.study.report.document import Document
+from longhold.study.report.gaps import gaps
+from longhold.study.report.groups import Group, groups, visible
+from longhold.study.report.horizons import horizons
+from longhold.study.report.instruments import instruments
+from longhold.study.report.judged import Judgement, judged
+from longhold.study.report.learning import learning, time_to_solve
+from longhold.study.report.recall import recall_by_lag
+from longhold.study.report.representable import learnable
+from longhold.study.report.reproduce import reproduce, rows_digest
+from longhold.study.report.said import Said, listed, whole
+from longhold.study.report.series import Series
+from longhold.study.report.text import text
+
+
+def study_document(rows: Iterable[Mapping[str, Any]], plan: Plan | None, command: str) -> Document:
+    """The document of one plan.
+
+    Args:
+        rows: of the plan, those of tuning too, as `Row.to_json` gives them.
+        plan: what was declared; None where its file is not at hand.
+        command: what makes the rows and the report again.
+
+    Raises:
+        InputError: a row lacks something or occurs twice, or a hypothesis makes no sense.
+    """
+    given = list(rows)
+    shown: list[Mapping[str, Any]] = [visible(row) for row in given]
+    known, series = groups(shown, plan), Series()
+    judgement = None if plan is None else judged(plan, shown)
+    sections = (
+        answer(known, judgement),
+        recall_by_lag(known, series),
+        horizons(known, series),
+        text(known, series),
+        learning(known, series),
+        time_to_solve(known, series),
+        learnable(known),
+        instruments(known, series),
+        tuning(shown, plan),
+        cost(known),
+        gaps(known, plan, judgement),
+        reproduce(shown, rows_digest(given), command),
+    )
+    return Document(
+        title=_title(plan, known),
+        eyebrow=Said("longhold memory study: {}", "longhold 记忆研究：{}").format(_name(plan, shown)),
+        lead=_lead(known),
+        facts=_facts(known, judgement),
+        sections=tuple(section for section in sections if section is not None),
+    )
+
+
+def _title(plan: Plan | None, known: tuple[Group, ...]) -> Said:
+    if plan is not None:
+        return Said.same(str(visible(plan.question)))
+    return Said("How far back does it remember?", "它能记住多远？") if known else Said("No rows yet", "尚无数据")
+
+
+def _name(plan: Plan | None, rows: list[Mapping[str, Any]]) -> str:
+    if plan is not None:
+        return plan.name
+    return ", ".join(sorted({str(row["plan"]) for row in rows if row.get("plan")})) or "–"
+
+
+def _lead(known: tuple[Group, ...]) -> Said:
+    if not known:
+        return Said("There are no rows yet, so there is nothing to show.", "还没有任何行，因此没有可显示的内容。")
+    tasks = {str(run.fields["name"]) for group in known for run in group.runs}
+    protocols = {group.protocol for group in known}
+    return Said(
+        "Tasks: {}. Protocols: {}. Every run is one seed; each of them is shown.",
+        "任务：{}。协议：{}。每次运行为一个种子，全部显示。",
+    ).format(listed(sorted(tasks)), listed(sorted(protocols)))
+
+
+def _facts(known: tuple[Group, ...], judgement: Judgement | None) -> tuple[tuple[Said, Said], ...]:
+    everything = [run for group in known for run in group.runs]
+    arms = {arm for group in known for arm in group.arms}
+    failed = sum(run.failed for run in everything)
+    facts = [
+        (Said("runs", "运行"), Said.same(whole(len(everything)))),
+        (Said("that failed", "其中失败"), Said.same(whole(failed))),
+        (Said("arms", "对象"), Said.same(whole(len(arms)))),
+        (Said("seeds", "种子"), _seeds(known)),
+    ]
+    if judgement is not None and (judgement.claims or judgement.unanswered):
+        facts.append(
+            (
+                Said("comparisons judged", "已判断的比较"),
+                Said("{} of {}", "{} / {}").format(
+                    len(judgement.claims), len(judgement.claims) + len(judgement.unanswered)
+                ),
+            )
+        )
+    return tuple(facts)
+
+
+def _seeds(known: tuple[Group, ...]) -> Said:
+    counts = sorted({len(group.seeds) for group in known})
+    if not counts:
+        return Said.same("0")
+    return Said.same(f"{counts[0]}") if len(counts) == 1 else Said.same(f"{counts[0]}–{counts[-1]}")

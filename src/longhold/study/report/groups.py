@@ -1,0 +1,250 @@
+"""Rows by experiment, arm and level, in the plan's order."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+from longhold.errors import InputError
+from longhold.study.claims.rows import Run, runs
+from longhold.study.horizon import Outcomes, outcomes
+from longhold.study.horizon.ladder import spared
+from longhold.study.plan.plan import Plan
+from longhold.study.report.said import Said, counted, exact, spread
+from longhold.study.rows.row import cut_label
+from longhold.study.statistics import Share
+from longhold.training import printable
+
+PROTOCOLS: dict[str, Said] = {
+    "trained": Said("trained: a fresh model at every lag", "trained：每个延迟各训练一个新模型"),
+    "extrapolated": Said(
+        "extrapolated: one model, tested at the lags of its training and beyond",
+        "extrapolated：一个模型，在训练过的延迟及更长的延迟上测试",
+    ),
+    "capacity": Said("capacity: a fresh model for every amount to be held", "capacity：每种容量各训练一个新模型"),
+    "readable": Said("readable: a linear probe reads the frozen state", "readable：用线性探针读取冻结的状态"),
+    "text": Said("text: a model of a text, asked on the part held out", "text：文本模型，在留出的部分上检验"),
+    "plain": Said("plain: a task as it is, without a horizon", "plain：任务本身，不谈跨度"),
+}
+"""What each protocol does; rows of two are never merged."""
+
+
+@final
+@dataclass(frozen=True)
+class Result:
+    """How one model did in one of several tests."""
+
+    place: int
+    """The lag, or the value of the field in which the tests differ."""
+    recall: float
+    """0 for guessing, 1 for perfect."""
+    solved: bool
+    """Whether that counts as solved."""
+
+
+def results_of(run: Run, column: str = "by_lag") -> tuple[Result, ...]:
+    """The tests of a run, in order; `control` instead of `by_lag`: those of the probes taught shuffled labels."""
+    found = []
+    for test in run.columns.get(column) or ():
+        place = test["lag"] if test.get("level") is None else test["level"]
+        if place is not None:
+            found.append(Result(int(place), float(test["recall"]), bool(test["solved"])))
+    return tuple(sorted(found, key=lambda test: test.place))
+
+
+def _examined(run: Run) -> Any:
+    return _specified(run).get("examine")
+
+
+def untruncated(run: Run) -> tuple[str, int | None]:
+    """A run's arm without its truncation, and the truncation."""
+    cut = _specified(run).get("truncation")
+    return run.arm.removesuffix(cut_label(cut)), cut
+
+
+def _specified(run: Run) -> Mapping[str, Any]:
+    return run.columns.get("spec") or {}
+
+
+@final
+@dataclass(frozen=True)
+class Group:
+    """The runs of one experiment."""
+
+    name: str
+    """The experiment."""
+    arms: tuple[str, ...]
+    """In the plan's order, or as the rows have them."""
+    runs: tuple[Run, ...]
+    """Every run that is reported, by arm, level and seed."""
+
+    @property
+    def protocol(self) -> str:
+        """Which of the protocols."""
+        return self.runs[0].protocol
+
+    @property
+    def is_of_text(self) -> bool:
+        """Whether its models learn a text: they get better or worse at it and never solve it."""
+        return self.protocol == "text"
+
+    @property
+    def task(self) -> str:
+        """The task with its fields."""
+        return self.runs[0].task
+
+    @property
+    def vary(self) -> str:
+        """What the levels are."""
+        return self.runs[0].vary
+
+    @cached_property
+    def levels(self) -> tuple[int, ...]:
+        """What varies from one fresh model to the next; empty where nothing does."""
+        return () if self.by_test else tuple(sorted({run.level for run in self.runs if run.level is not None}))
+
+    @property
+    def by_test(self) -> bool:
+        """Whether each model was tested at several places."""
+        return bool(self.places)
+
+    @cached_property
+    def places(self) -> tuple[int, ...]:
+        """Where models were tested, where each was at several lags or at several values of another field."""
+        return tuple(sorted({test.place for run in self.runs for test in results_of(run)}))
+
+    @cached_property
+    def scale(self) -> str:
+        """The field that places or levels are values of."""
+        if not self.by_test:
+            return self.vary
+        return next((str(name) for run in self.runs if (name := _examined(run)) is not None), "lag")
+
+    @cached_property
+    def _of_arm(self) -> Mapping[str, tuple[Run, ...]]:
+        return {arm: tuple(run for run in self.runs if run.arm == arm) for arm in self.arms}
+
+    def at(self, arm: str, level: int | None = None) -> tuple[Run, ...]:
+        """The runs of an arm at a level; None: at all."""
+        return tuple(run for run in self._of_arm.get(arm, ()) if level in (None, run.level))
+
+    def cell(self, arm: str) -> str:
+        """The architecture of an arm."""
+        return next((str(run.columns.get("cell", arm.partition(" ")[0])) for run in self.at(arm)), arm)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds."""
+        return tuple(sorted({run.seed for run in self.runs}))
+
+    def outcomes(self, arm: str) -> Outcomes | None:
+        """Which seeds solved which level; None where no seed is complete or there are no levels."""
+        table: dict[int, dict[int, bool]] = {}
+        for run in self.at(arm):
+            if run.level is not None:
+                table.setdefault(run.seed, {})[run.level] = run.solved
+        try:
+            return outcomes(table)
+        except InputError:
+            return None
+
+    def spared(self, arm: str) -> Mapping[int, tuple[int, ...]]:
+        """Levels, each with the seeds that were not run there since they had failed at two lower ones in a row."""
+        return self._spared[arm]
+
+    @cached_property
+    def _spared(self) -> Mapping[str, Mapping[int, tuple[int, ...]]]:
+        return {arm: self._spared_of(arm) for arm in self.arms}
+
+    def _spared_of(self, arm: str) -> Mapping[int, tuple[int, ...]]:
+        solved: dict[int, dict[int, bool]] = {}
+        for run in self.at(arm):
+            if run.level is not None:
+                solved.setdefault(run.seed, {})[run.level] = run.solved
+        found: dict[int, list[int]] = {}
+        for seed, known in sorted(solved.items()):
+            for level in spared(known, self.levels):
+                found.setdefault(level, []).append(seed)
+        return {level: tuple(seeds) for level, seeds in found.items()}
+
+    def share(self, arm: str, level: int | None) -> Share | None:
+        """Seeds that solve; those that were spared a level count as not solving it."""
+        known = self.at(arm, level)
+        count = len(known) + len(self.spared(arm).get(level, ()) if level is not None else ())
+        return Share(sum(run.solved for run in known), count) if count else None
+
+    def column(self, name: str, arm: str | None = None) -> list[Any]:
+        """The values of a column that are known."""
+        known = self.runs if arm is None else self.at(arm)
+        return [run.columns[name] for run in known if run.columns.get(name) is not None]
+
+    @property
+    def _budget(self) -> Said:
+        """The most steps, or what they follow from."""
+        steps = Said("at most {} steps", "至多 {} 步").format(exact(self.column("steps")))
+        name, seconds = self.runs[0].budget
+        if name == "steps":
+            return steps
+        return Said("{} core-seconds of training, {}", "训练 {} 核·秒，{}").format(f"{seconds:g}", steps)
+
+    @property
+    def _annealed(self) -> Said:
+        """How far the learning rate falls; nothing where it is constant."""
+        shares = {float(spec.get("final_fraction", 1.0)) for spec in self.column("spec")}
+        if shares <= {1.0}:
+            return Said.same("")
+        return Said(", falling to {} of it", "（降至其 {} 倍）").format(spread(sorted(shares)))
+
+    @property
+    def settings(self) -> Said:
+        """What every run shares, in a sentence or two."""
+        sequences = self.column("test_sequences")
+        tested = Said("at least {} fresh test sequences", "至少 {} 条新的测试序列").format(exact([min(sequences)]))
+        parts = [
+            Said("task {}", "任务 {}").format(self.task),
+            PROTOCOLS.get(self.protocol, Said.same(self.protocol)),
+            Said("{} parameters", "{} 个参数").format(exact(self.column("parameters"))),
+            self._budget,
+            Said("learning rate {}{}", "学习率 {}{}").format(spread(self.column("lr")), self._annealed),
+            counted(len(self.seeds), "seed", "seeds", "个种子"),
+            *([tested] if sequences else []),
+        ]
+        return Said("; ".join(part.en for part in parts) + ".", "；".join(part.zh for part in parts) + "。")
+
+
+def scale_name(group: Group) -> Said:
+    """What levels and places are values of."""
+    return Said("lag, steps", "延迟（步）") if group.scale == "lag" else Said.same(group.scale)
+
+
+def groups(rows: Iterable[Mapping[str, Any]], plan: Plan | None) -> tuple[Group, ...]:
+    """Rows that are reported, by experiment.
+
+    Raises:
+        InputError: a row lacks something, or occurs twice.
+    """
+    found: dict[str, list[Run]] = {}
+    for run in runs(rows):
+        found.setdefault(str(run.columns.get("experiment") or f"{run.protocol} {run.task}"), []).append(run)
+    order = {} if plan is None else {experiment.name: experiment.labels() for experiment in plan.experiments}
+    names = [name for name in order if name in found] + sorted(set(found) - set(order))
+    return tuple(_group(name, found[name], order.get(name, ())) for name in names)
+
+
+def _group(name: str, known: Sequence[Run], order: Sequence[str]) -> Group:
+    arms = tuple(dict.fromkeys([*order, *(run.arm for run in known)]))
+    place = {arm: number for number, arm in enumerate(arms)}
+    placed = sorted(known, key=lambda run: (place[run.arm], -1 if run.level is None else run.level, run.seed))
+    there = {run.arm for run in known}
+    return Group(name, tuple(arm for arm in arms if arm in there), tuple(placed))
+
+
+def visible(value: Any) -> Any:
+    """A JSON value whose text holds nothing that steers a terminal or reorders a line."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {printable(str(name)): visible(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [visible(entry) for entry in value]
+    return value

@@ -1,0 +1,70 @@
+"""How to make the same rows again, and how to tell that they are the same."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from longhold.study.report.document import Code, Facts, Paragraph, Section
+from longhold.study.report.said import Said, whole
+from longhold.study.rows.row import MEASURED
+
+
+def reproduce(rows: Iterable[Mapping[str, Any]], digest: str, command: str) -> Section:
+    """The section, for rows with this `rows_digest`."""
+    known = list(rows)
+    facts = (
+        (Said("rows", "行数"), _counts(known)),
+        (Said("digest of the rows", "行的摘要"), Said.same(digest)),
+        (Said("machines", "机器"), Said.same("; ".join(_distinct(known, "machine")) or "–")),
+        (Said("software", "软件"), Said.same("; ".join(_versions(known)) or "–")),
+        (Said("processor time", "处理器时间"), _time(known)),
+    )
+    return Section(Said("How to reproduce it", "如何复现"), (Code(command), Facts(facts), Paragraph(_SAME, quiet=True)))
+
+
+def rows_digest(rows: Iterable[Mapping[str, Any]]) -> str:
+    """SHA-256 over rows as JSON, one a line in sorted order, without what depends on machine and moment (`MEASURED`).
+
+    Two studies of one plan on the same kind of machine and build have the same.
+    """
+    lines = sorted(
+        json.dumps({name: row[name] for name in row if name not in MEASURED}, sort_keys=True, ensure_ascii=False)
+        for row in rows
+    )
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+_SAME = Said(
+    "The digest leaves out times, machine and versions; on the same machine and build the same plan gives it again. "
+    "Every number on this page is drawn from the rows, which lie beside it as rows.csv.",
+    "摘要不含时间、机器和版本；在同样的机器和构建上，同一计划得到同样的摘要。本页的每个数字都来自旁边 rows.csv "
+    "中的行。",
+)
+
+
+def _counts(rows: list[Mapping[str, Any]]) -> Said:
+    tuned, timed = (sum(row.get("stage") == stage for row in rows) for stage in ("tuning", "timing"))
+    told = Said("{} reported, {} of tuning", "报告 {} 行，调优 {} 行").format(
+        whole(len(rows) - tuned - timed), whole(tuned)
+    )
+    return Said("{}, {} of timing", "{}，计时 {} 行").format(told, whole(timed)) if timed else told
+
+
+def _distinct(rows: Iterable[Mapping[str, Any]], column: str) -> list[str]:
+    return sorted({str(row[column]) for row in rows if row.get(column)})
+
+
+def _versions(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    return sorted(
+        {
+            ", ".join(f"{name} {number}" for name, number in row["versions"].items())
+            for row in rows
+            if row.get("versions")
+        }
+    )
+
+
+def _time(rows: Iterable[Mapping[str, Any]]) -> Said:
+    seconds = sum(float(row.get("core_seconds") or 0.0) for row in rows)
+    return Said("{} core-seconds", "{} 核·秒").format(whole(seconds))

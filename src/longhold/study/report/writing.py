@@ -1,0 +1,160 @@
+"""What models of text came to: bits of held-out text beside counting and `xz`, and what they write."""
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+
+from markupsafe import Markup
+
+from longhold.study.claims.rows import Run
+from longhold.study.report.axis import Axis, axis_from_zero
+from longhold.study.report.document import (
+    Block,
+    Cell,
+    Entry,
+    Figure,
+    Paragraph,
+    Quotation,
+    Quotations,
+    Subheading,
+    Table,
+)
+from longhold.study.report.groups import Group
+from longhold.study.report.plots import value_scale, value_strip
+from longhold.study.report.said import Said, exact, whole
+from longhold.study.report.series import Series, key
+
+RIVALS = (
+    ("ngram_bits", Said("n-gram of order 6", "6 元模型")),
+    ("xz_bits", Said("xz after training", "xz（接在训练文本后）")),
+    ("xz_alone_bits", Said("xz alone", "xz（单独压缩）")),
+    ("frequency_bits", Said("token frequencies", "词元频率")),
+)
+"""Predictors without a network, by the field of `longhold.study.rows.row.Writing` that has their bits."""
+
+_MOST_SAMPLES = 12
+_LARGEST_LOSS = 700.0  # beyond it the exponential leaves the floats
+
+
+def written(group: Group, series: Series) -> list[Block]:
+    """Bits and samples of a group; nothing where no model wrote."""
+    told = [(arm, runs) for arm in group.arms if (runs := writers(group, arm))]
+    if not told:
+        return []
+    first = told[0][1][0].columns["writing"]
+    about = _ABOUT.format(whole(first["characters"]))
+    return [
+        Paragraph(group.settings, quiet=True),
+        Paragraph(about, quiet=True),
+        _figure(group, told, series),
+        *_samples(told, series),
+    ]
+
+
+def writers(group: Group, arm: str) -> list[Run]:
+    """The runs of an arm whose models wrote."""
+    return [run for run in group.at(arm) if run.columns.get("writing")]
+
+
+def bits_of(runs: Sequence[Run]) -> list[float]:
+    """Bits per character of the held-out text, seed by seed."""
+    return [float(run.columns["writing"]["bits"]) for run in runs]
+
+
+def train_perplexity(curve: Sequence[Sequence[float]]) -> float:
+    """Per token, of the last steps of a learning curve: of a run's own batches, so not quality."""
+    loss = float(curve[-1][1])
+    return math.exp(loss) if loss < _LARGEST_LOSS else math.inf
+
+
+_ABOUT = Said(
+    "Bits per character on the first {} characters of the held-out tenth, to which nothing was fitted and by which "
+    "nothing was chosen; the state is carried through all of it. Where part=fitted, the last twentieth of the training "
+    "text chose the step whose weights were kept, and the rivals read it too. The n-gram is Kneser-Ney's; xz after "
+    "training is what xz -9e grows by when that text follows the training text. Training perplexity is of text that "
+    "was just being trained on, and is not quality.",
+    "留出的十分之一文本中前 {} 个字符上的每字符比特数；没有任何模型在其上拟合，也没有据其作任何选择，状态贯穿始终。"
+    "若 part=fitted，则由训练文本的最后二十分之一选出保留哪一步的权重，对照模型也读了这一部分。n 元模型用 Kneser-Ney "
+    "平滑；“xz（接在训练文本后）”是把该文本接在训练文本之后 xz -9e 输出所增加的量。训练困惑度取自正在训练的文本，"
+    "并不代表质量。",
+)
+
+
+def _figure(group: Group, told: Sequence[tuple[str, list[Run]]], series: Series) -> Figure:
+    first = told[0][1][0].columns["writing"]
+    rivals = [(name, float(first[field])) for field, name in RIVALS]
+    axis = axis_from_zero([*(bits for _, runs in told for bits in bits_of(runs)), *(bits for _, bits in rivals)])
+    drawn = [_drawn(Said.same(arm), series.style(group.cell(arm)), bits_of(runs), axis) for arm, runs in told]
+    drawn += [_drawn(name, "baseline", [bits], axis) for name, bits in rivals]
+    caption = Said("{}: bits per character of held-out text", "{}：留出文本的每字符比特数").format(group.name)
+    head = (Said("arm", "对象"), Cell(_BITS, number=True), Said("fewer is better", "越少越好"))
+    plot = Table(caption, head, tuple(drawn), (Markup(""), Markup(""), value_scale(axis)), "dots")
+    return Figure((), plot, _numbers(caption, told, rivals))
+
+
+_BITS = Said("bits", "比特")
+
+
+def _drawn(name: Said, style: str, values: Sequence[float], axis: Axis) -> tuple[Entry, ...]:
+    mean = Said.same(_shown(statistics.fmean(values)))
+    every = Said.same(", ".join(map(_shown, values)))
+    tips = [f"{name.en} · bits = {_shown(value)}" for value in values]
+    return (Cell(name, key(style)), Cell(mean, number=True), Cell(every, value_strip(values, tips, axis, style)))
+
+
+def _numbers(caption: Said, told: Sequence[tuple[str, list[Run]]], rivals: Sequence[tuple[Said, float]]) -> Table:
+    head: tuple[Entry, ...] = (
+        Said("arm", "对象"),
+        *(
+            Cell(text, number=True)
+            for text in (
+                Said("parameters", "参数"),
+                Said("steps, best", "步数（最优）"),
+                Said("training perplexity, mean", "训练困惑度（均值）"),
+                Said("bits per character, mean", "每字符比特数（均值）"),
+                Said("of every seed", "每个种子"),
+            )
+        ),
+    )
+    rows: list[tuple[Entry, ...]] = [(arm, *_cells(_row(runs))) for arm, runs in told]
+    rows += [(name, *_cells(["", "", "", _shown(bits), ""])) for name, bits in rivals]
+    return Table(caption, head, tuple(rows))
+
+
+def _cells(shown: Iterable[str]) -> tuple[Cell, ...]:
+    return tuple(Cell(Said.same(text), number=True) for text in shown)
+
+
+def _row(runs: Sequence[Run]) -> Iterator[str]:
+    yield exact([int(run.columns["parameters"]) for run in runs])
+    used = exact([int(run.columns["steps_used"]) for run in runs])
+    yield f"{used}, {exact([int(run.columns['writing']['best_step']) for run in runs])}"
+    yield f"{statistics.fmean(train_perplexity(run.columns['curve']) for run in runs):.2f}"
+    yield _shown(statistics.fmean(bits_of(runs)))
+    yield ", ".join(map(_shown, bits_of(runs)))
+
+
+def _shown(bits: float) -> str:
+    return f"{bits:.3f}"
+
+
+def _samples(told: Sequence[tuple[str, list[Run]]], series: Series) -> list[Block]:
+    first = told[0][1][0].columns["writing"]
+    quoted = [_quotation(arm, runs[0], series) for arm, runs in told[:_MOST_SAMPLES]]
+    about = _WRITES.format(" ".join(first["prime"].split()), f"{float(first['temperature']):g}")
+    return [
+        Subheading(Said("What they write", "它们写出的文字")),
+        Paragraph(about, quiet=True),
+        Quotations(tuple(quoted)),
+    ]
+
+
+def _quotation(arm: str, run: Run, series: Series) -> Quotation:
+    writing = run.columns["writing"]
+    return Quotation(Said.same(arm), key(series.style(str(run.columns["cell"]))), writing["prime"], writing["sample"])
+
+
+_WRITES = Said(
+    "After the same words of the held-out text, “{}”, at temperature {}; of each arm the first seed.",
+    "均接在留出文本的同一段文字“{}”之后，温度 {}；每个对象取第一个种子。",
+)

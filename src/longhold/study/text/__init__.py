@@ -1,0 +1,1 @@
+"""Text in a study: the task, its corpora, and what a trained model makes of them."""
