@@ -9,7 +9,7 @@ import pytest
 
 from longhold.study.claims.sentences import sentence
 from longhold.study.plan.plan import load_plan
-from longhold.study.report.judged import judged
+from longhold.study.report.evaluation import evaluate
 from longhold.study.rows.row import Row
 from longhold.study.rows.store import from_jsonl
 
@@ -24,7 +24,7 @@ def rows_of(plan: str) -> tuple[Row, ...]:
 
 @cache
 def claims_of(plan: str):
-    return judged(load_plan(plan), rows_of(plan)).claims
+    return evaluate(load_plan(plan), rows_of(plan)).claims
 
 
 def solved(plan: str) -> dict[tuple[str, int], tuple[int, int]]:

@@ -7,7 +7,7 @@ import pytest
 
 from longhold.study.horizon import outcomes, trained_horizon
 from longhold.study.plan.plan import load_plan
-from longhold.study.report.judged import judged
+from longhold.study.report.evaluation import evaluate
 from longhold.study.representable import representable
 from longhold.study.rows.store import from_jsonl
 from longhold.tasks import Agreement, AnBn, Parity, Recall, Task
@@ -65,9 +65,9 @@ def test_what_one_argument_changes_is_that_of_the_rows(rows, page: str) -> None:
 
 
 def test_predictions_came_out_as_told(rows) -> None:
-    claims = judged(load_plan("standard"), rows).claims
-    fates = [claim.prediction.value for claim in claims if claim.prediction is not None]
-    assert sorted(fates) == ["confirmed"] * 3 + ["not resolved"] * 3
+    claims = evaluate(load_plan("standard"), rows).claims
+    outcomes = [claim.prediction.value for claim in claims if claim.prediction is not None]
+    assert sorted(outcomes) == ["confirmed"] * 3 + ["not resolved"] * 3
     assert len(claims) == 11
     assert len(rows) == 726
 

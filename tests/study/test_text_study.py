@@ -8,7 +8,7 @@ from statistics import fmean
 import pytest
 
 from longhold.study.plan.plan import load_plan
-from longhold.study.report.judged import judged
+from longhold.study.report.evaluation import evaluate
 from longhold.study.rows.store import from_jsonl
 
 ROOT = Path(__file__).parents[2]
@@ -32,5 +32,5 @@ def test_the_bits_are_those_of_the_rows(rows, page) -> None:
 
 @pytest.mark.skipif(not os.environ.get("LONGHOLD_DATA"), reason="the plan reads the Penn Treebank in LONGHOLD_DATA")
 def test_the_comparison_came_out_as_told(rows) -> None:
-    claims = judged(load_plan("text"), rows).claims
+    claims = evaluate(load_plan("text"), rows).claims
     assert [claim.verdict.value for claim in claims] == ["not resolved"]

@@ -214,7 +214,7 @@ def test_a_horizon_beyond_the_grid_on_one_side_is_a_bound() -> None:
 
 
 def test_a_study_that_stopped_early_for_one_arm_is_compared() -> None:
-    """B is spared lag 256 after failing 64 and 128."""
+    """B is skipped lag 256 after failing 64 and 128."""
     made = [one for one in clear_study() if not (one["arm"] == B and one["lag"] == 256)]
     found = judged(made, TRAINED)["trained"]
     assert found.verdict is Verdict.FIRST

@@ -38,9 +38,9 @@ def test_every_part_of_a_specification_counts(changes: dict[str, object]) -> Non
 def test_a_prior_that_was_told_the_lag_is_labelled_so() -> None:
     told = spec(init="chrono", told=5)
     assert told.arm == "lstm chrono (told the lag)"
-    assert told.initialisation == "chrono:5"
+    assert told.initialization == "chrono:5"
     assert spec(init="chrono:99").arm == "lstm chrono:99"
-    assert spec(init="chrono:99").initialisation == "chrono:99"
+    assert spec(init="chrono:99").initialization == "chrono:99"
 
 
 @pytest.mark.parametrize("changes", [{"parameters": 500}, {"hidden_size": None}, {"sed": 1}, {"test_sequences": 999}])

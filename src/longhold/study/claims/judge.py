@@ -37,7 +37,7 @@ def claims(rows: Iterable[Row], family: Family) -> list[Claim]:
     units = {question.name: question.units(*sides[question.name]) for question in asked}
     asked = [question for question in asked if min(units[question.name]) > 0]
     findings = {
-        question.name: question.weigh(*sides[question.name], family.resamples)
+        question.name: question.test(*sides[question.name], family.resamples)
         for question in asked
         if min(units[question.name]) >= LEAST_SEEDS and _well_tested(sides[question.name])
     }

@@ -116,11 +116,11 @@ class Question(Config, ABC):
         """What each side came to."""
 
     @abstractmethod
-    def weigh(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
+    def test(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
         """What the rows of both sides say to the question."""
 
     def units(self, a: Side, b: Side) -> tuple[int, int]:
-        """The seeds of each side that `weigh` compares; of several tasks, those of the task with the fewest."""
+        """The seeds of each side that `test` compares; of several tasks, those of the task with the fewest."""
         return len({run.seed for run in a.runs}), len({run.seed for run in b.runs})
 
     @model_validator(mode="after")
@@ -187,7 +187,7 @@ class SolvedQuestion(_Difference):
     """Share of seeds that solve."""
 
     def sides(self, runs: Iterable[Run]) -> tuple[Side, Side]:
-        """At one named level also the seeds that were given up below it, which do not solve; see `Run.spared`."""
+        """At one named level also the seeds that were given up below it, which do not solve; see `Run.skipped`."""
         if len(self.levels) != 1:
             return super().sides(runs)
         anywhere = self.model_copy(update={"levels": ()})
@@ -197,7 +197,7 @@ class SolvedQuestion(_Difference):
     def read(self, a: Side, b: Side) -> tuple[Reading, Reading]:
         return share_reading(self._share(a)), share_reading(self._share(b))
 
-    def weigh(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
+    def test(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
         one, other = self._share(a), self._share(b)
         found = share_difference(one, other)
         around = (one.solved + other.solved) / (one.seeds + other.seeds)
@@ -237,7 +237,7 @@ class RecallQuestion(_Difference):
         pairs = strata(a, b)
         return min((len(one) for one, _ in pairs), default=0), min((len(other) for _, other in pairs), default=0)
 
-    def weigh(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
+    def test(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
         pairs = strata(a, b)
         equivalence = equivalent_means(pairs, self.margin)
         if len({(run.task, run.level) for run in a.runs + b.runs}) == 1:
@@ -264,7 +264,7 @@ class StepsQuestion(_Difference):
     def read(self, a: Side, b: Side) -> tuple[Reading, Reading]:
         return steps_reading(survival(self._times(a))), steps_reading(survival(self._times(b)))
 
-    def weigh(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
+    def test(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
         one, other = self._times(a), self._times(b)
         budget = float(min(run.row.spec.steps for run in a.runs + b.runs))
         limit = min(one.reach, other.reach, budget)
@@ -304,7 +304,7 @@ class TrainedHorizonQuestion(_Ratio):
     def units(self, a: Side, b: Side) -> tuple[int, int]:
         return len(self._outcomes(a).solved), len(self._outcomes(b).solved)
 
-    def weigh(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
+    def test(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
         found = horizon_ratio(self._outcomes(a), self._outcomes(b), resamples=resamples, draws=min(DRAWS, resamples))
         return Finding(
             found.octaves,
@@ -343,7 +343,7 @@ class SeedHorizonQuestion(_Ratio):
         one, other = (survival(self._horizons(side)) for side in (a, b))
         return seed_reading(one, longest), seed_reading(other, longest)
 
-    def weigh(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
+    def test(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
         one, other = self._horizons(a), self._horizons(b)
         octaves = [(np.log2(1 + one.values), np.log2(1 + other.values))]
         bounds = (0.0, math.log2(1 + self._longest(a, b)))

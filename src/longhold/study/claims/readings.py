@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from longhold.study.horizon import TrainedHorizon
-from longhold.study.horizon.seeds import said as seed_said
-from longhold.study.horizon.trained import said as trained_said
+from longhold.study.horizon.seeds import describe as describe_seed
+from longhold.study.horizon.trained import describe as describe_trained
 from longhold.study.statistics import Interval, Share, Survival
 from longhold.study.statistics.estimates import Floats
 
@@ -63,14 +63,14 @@ def steps_reading(known: Survival) -> Reading:
 def trained_reading(known: TrainedHorizon) -> Reading:
     """`90 steps (95 % interval 70 to >= 512)`"""
     ends = known.horizon.interval
-    value, low, high = (trained_said(end, known.lags) for end in (known.horizon.value, ends.low, ends.high))
+    value, low, high = (describe_trained(end, known.lags) for end in (known.horizon.value, ends.low, ends.high))
     return _steps(value, between(low, high, ends.confidence), known.nonmonotone)
 
 
 def seed_reading(known: Survival, longest: int) -> Reading:
     """`median over seeds 90 steps (95 % interval 70 to >= 512)`"""
     ends = known.median.interval
-    value, low, high = (seed_said(end, longest) for end in (known.median.value, ends.low, ends.high))
+    value, low, high = (describe_seed(end, longest) for end in (known.median.value, ends.low, ends.high))
     said = _steps(value, between(low, high, ends.confidence), False)
     return {"en": f"median over seeds {said['en']}", "zh": f"种子中位数 {said['zh']}"}
 
@@ -79,7 +79,7 @@ def _steps(value: str, ends: Reading, nonmonotone: bool) -> Reading:
     rises = nonmonotone
     return {
         "en": f"{value} steps ({ends['en']}{'; more seeds solve again at longer lags' if rises else ''})",
-        "zh": f"{value} 步（{ends['zh']}{'；更长的延迟处解出的种子又增多' if rises else ''}）",
+        "zh": f"{value} 步（{ends['zh']}{'；更长的间隔处解出的种子又增多' if rises else ''}）",
     }
 
 

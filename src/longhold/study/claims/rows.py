@@ -23,7 +23,7 @@ class Run:
     """The row itself."""
     level: int | None
     """The value of `vary` here."""
-    spared: bool = False
+    skipped: bool = False
     """It stands for a run at this level that was not made, since those at two lower levels in a row did not solve; then
     `row` is the later of the two."""
 

@@ -84,7 +84,7 @@ _WORDS: dict[str, dict[Language, _Words]] = {
 }
 _WORDS["seed horizon"] = {
     "en": replace(_WORDS["trained horizon"]["en"], effect="ratio of geometric means within the lags tested"),
-    "zh": replace(_WORDS["trained horizon"]["zh"], effect="所测延迟之内的几何平均之比"),
+    "zh": replace(_WORDS["trained horizon"]["zh"], effect="所测间隔之内的几何平均之比"),
 }
 
 HORIZONS: dict[str, dict[Language, str]] = {
@@ -95,7 +95,7 @@ HORIZONS: dict[str, dict[Language, str]] = {
 }
 """What the horizon of each protocol is called; none is ever called `memory`."""
 
-_FATES: dict[str, str] = {"confirmed": "证实", "contradicted": "推翻", "not resolved": "未定"}
+_OUTCOMES: dict[str, str] = {"confirmed": "证实", "contradicted": "推翻", "not resolved": "未定"}
 
 
 def sentence(claim: Claim, language: Language) -> str:
@@ -123,7 +123,7 @@ def _chinese(claim: Claim) -> str:
         f"{'；'.join(_settings(claim, 'zh'))}；{_tuning(claim, 'zh')}。",
     ]
     if claim.prediction is not None:
-        parts.append(f"事先预测 {claim.question.a} 更好：{_FATES[claim.prediction.value]}。")
+        parts.append(f"事先预测 {claim.question.a} 更好：{_OUTCOMES[claim.prediction.value]}。")
     return "".join(parts)
 
 
@@ -146,7 +146,7 @@ def place(runs: Sequence[Run], protocol: str, language: Language, budget: str = 
     tested = sorted({lag for run in runs for lag, _ in run.by_lag})
     lags, name = (tested, "lag") if tested else (levels, runs[0].vary)
     spread = f"{lags[0]}" if len(lags) == 1 else f"{lags[0]}-{lags[-1]}" if lags else ""
-    where = {"en": f"{name} {spread}", "zh": f"{'延迟' if name == 'lag' else name} {spread}"}[language]
+    where = {"en": f"{name} {spread}", "zh": f"{'间隔' if name == 'lag' else name} {spread}"}[language]
     parts = [tasks, where] if lags else [tasks]
     if language == "zh":
         return f"{'，'.join(parts)}（协议 {'，'.join(filter(None, (protocol, budget)))}）"
@@ -235,7 +235,7 @@ def _numbers(claim: Claim, language: Language) -> str:
     equal = claim.verdict is Verdict.NO_DIFFERENCE
     p_value = _p(claim.equivalence if equal else claim.p_value)
     if language == "zh":
-        bound = "（跨度超出所测延迟，真值只会离 1 更远）" if finding.bound else ""
+        bound = "（跨度超出所测间隔，真值只会离 1 更远）" if finding.bound else ""
         test = "等价检验 " if equal else ""
         return f"；{words.effect} {value}{bound}（{ends}），{test}{p_value}（Holm 校正，{asked} 个问题）"
     bound = ", or further from 1 as a horizon lies beyond the lags tested" if finding.bound else ""
@@ -281,11 +281,11 @@ def setting(side: Side) -> Mapping[Language, str]:
     )
     steps = _budget(runs)
     plans = ", ".join(sorted({run.row.spec.plan for run in runs}))
-    spared = len({run.seed for run in runs if run.spared})
+    skipped = len({run.seed for run in runs if run.skipped})
     given_up_en = (
-        f", {spared} of them given up after two failures in a row below, counted as not solving" if spared else ""
+        f", {skipped} of them given up after two failures in a row below, counted as not solving" if skipped else ""
     )
-    given_up_zh = f"（其中 {spared} 个此前连续两级失败、不再运行，计为未解出）" if spared else ""
+    given_up_zh = f"（其中 {skipped} 个此前连续两级失败、不再运行，计为未解出）" if skipped else ""
     lost_en = f", {failed} runs failed and count as not solving" if failed else ""
     lost_zh = f"，{failed} 次运行失败、计为未解出" if failed else ""
     return {

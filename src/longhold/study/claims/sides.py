@@ -10,7 +10,7 @@ import numpy as np
 from longhold.errors import InputError
 from longhold.inspection.h50 import h50
 from longhold.study.claims.rows import Run
-from longhold.study.horizon.ladder import spared
+from longhold.study.horizon.ladder import skipped
 from longhold.study.statistics import Share
 from longhold.study.statistics.estimates import Floats
 
@@ -64,9 +64,9 @@ def at_level(runs: Sequence[Run], level: int) -> list[Run]:
         solved = {run.level: run.solved for run in ladder if run.level is not None}
         if there:
             found += there
-        elif level in spared(solved, sorted(levels[task])):
+        elif level in skipped(solved, sorted(levels[task])):
             last = max(ladder, key=lambda run: run.level or 0)
-            found.append(replace(last, level=level, spared=True))
+            found.append(replace(last, level=level, skipped=True))
     return found
 
 

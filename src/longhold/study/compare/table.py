@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from longhold.study.plan.plan import Experiment, Plan
-from longhold.study.report.said import two_digits
+from longhold.study.report.localized import two_digits
 from longhold.study.report.writing import rivals_of, train_perplexity
 from longhold.study.rows.row import Row
 from longhold.study.statistics import LEAST_SEEDS

@@ -6,8 +6,8 @@ FAILURES = 2
 """Failures in a row after which a seed's longer lags need not be run to be counted as not solved."""
 
 
-def spared(solved: Mapping[int, bool], levels: Sequence[int]) -> tuple[int, ...]:
-    """The levels that a seed was spared and that count as not solved.
+def skipped(solved: Mapping[int, bool], levels: Sequence[int]) -> tuple[int, ...]:
+    """The levels that a seed was skipped and that count as not solved.
 
     They are all above its last one, if it has every level up to there and did not solve the last two.
 
@@ -16,9 +16,9 @@ def spared(solved: Mapping[int, bool], levels: Sequence[int]) -> tuple[int, ...]
         levels: every level of the ladder, rising.
 
     Example:
-        >>> spared({16: True, 32: False, 64: False}, [16, 32, 64, 128, 256])
+        >>> skipped({16: True, 32: False, 64: False}, [16, 32, 64, 128, 256])
         (128, 256)
-        >>> spared({16: True, 32: False}, [16, 32, 64])
+        >>> skipped({16: True, 32: False}, [16, 32, 64])
         ()
     """
     ran = [level for level in levels if level in solved]

@@ -58,7 +58,7 @@ def horizon_ratio(
     itself would not do: of ten seeds that solve every lag and ten that solve none, dealt out at random, one group has
     the larger half but for a tie, so that two of three deals are as extreme as the truth. The interval is by bootstrap
     over the seeds of each group. Where one group stopped earlier than the other, having fallen
-    below one half, its seeds count as not solving the lags that it was spared.
+    below one half, its seeds count as not solving the lags that it was skipped.
 
     Raises:
         InputError: a group has no row at lags of the other, though at its own longest lag half of its seeds solve.
@@ -101,8 +101,8 @@ def _on_grid(group: Outcomes, lags: tuple[int, ...]) -> np.ndarray:
     missing = set(lags) - set(group.lags)
     if missing and (min(missing) < group.lags[-1] or group.solved[:, -1].mean() >= HALF):
         raise InputError(f"lags {sorted(missing)} were run for one side only: expected the same lags for both")
-    spared = np.zeros((len(group.solved), len(missing)), dtype=bool)
-    return np.hstack([group.solved, spared])
+    skipped = np.zeros((len(group.solved), len(missing)), dtype=bool)
+    return np.hstack([group.solved, skipped])
 
 
 def _restricted(horizons: Floats, lags: tuple[int, ...]) -> Floats:

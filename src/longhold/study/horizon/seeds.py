@@ -38,11 +38,11 @@ class SeedHorizons:
 
     def __str__(self) -> str:
         ends = self.median.interval
-        value, low, high = (said(end, self.longest) for end in (self.median.value, ends.low, ends.high))
+        value, low, high = (describe(end, self.longest) for end in (self.median.value, ends.low, ends.high))
         return f"{value} ({low} to {high})"
 
 
-def said(value: float, longest: int) -> str:
+def describe(value: float, longest: int) -> str:
     """A horizon as it is printed: `90` or `>= 512`."""
     return f">= {longest}" if math.isinf(value) else f"{value:.0f}"
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from longhold.errors import InputError
 from longhold.inspection.h50 import rising_p_value
-from longhold.study.horizon.ladder import spared
+from longhold.study.horizon.ladder import skipped
 from longhold.study.statistics import CONFIDENCE, DRAWS, Estimate, Interval, Share
 from longhold.study.statistics.estimates import Floats, fraction
 
@@ -66,11 +66,11 @@ class TrainedHorizon:
 
     def __str__(self) -> str:
         ends = self.horizon.interval
-        low, high = (said(end, self.lags) for end in (ends.low, ends.high))
-        return f"{said(self.horizon.value, self.lags)} ({low} to {high})"
+        low, high = (describe(end, self.lags) for end in (ends.low, ends.high))
+        return f"{describe(self.horizon.value, self.lags)} ({low} to {high})"
 
 
-def said(value: float, lags: tuple[int, ...]) -> str:
+def describe(value: float, lags: tuple[int, ...]) -> str:
     """A horizon as it is printed: `90`, `>= 512` or `< 16`."""
     if math.isinf(value):
         return f">= {lags[-1]}"
@@ -89,7 +89,7 @@ def outcomes(solved: Mapping[int, Mapping[int, bool]]) -> Outcomes:
     lags = tuple(sorted({lag for one in solved.values() for lag in one}))
     rows, stopped, incomplete = [], 0, []
     for seed, known in sorted(solved.items()):
-        left_out = spared(known, lags)
+        left_out = skipped(known, lags)
         if len(known) + len(left_out) < len(lags):
             incomplete.append(seed)
             continue

@@ -35,7 +35,7 @@ class Experiment(Config):
     protocol: Protocol
     """What is trained and tested."""
     arms: Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
-    """Cells, each with its initialisations. `chrono` alone is told the longest sequence in training."""
+    """Cells, each with its initializations. `chrono` alone is told the longest sequence in training."""
     seeds: Seeds
     """Seeds of the runs that are reported."""
     truncations: Annotated[tuple[Annotated[int, Field(ge=1)] | Literal["full"], ...], Field(min_length=1)] = ("full",)
@@ -123,7 +123,7 @@ class Experiment(Config):
             raise ValueError(f"{self.name}: embedding_size is searched, but {told}: expected the same space for all")
 
     def every_arm(self) -> tuple[Arm, ...]:
-        """Cell, initialisation and truncation of each arm."""
+        """Cell, initialization and truncation of each arm."""
         cut = [None if steps == "full" else steps for steps in self.truncations]
         return tuple(Arm(cell, init, steps) for cell, inits in self.arms.items() for init in inits for steps in cut)
 

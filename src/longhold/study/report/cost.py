@@ -7,7 +7,7 @@ from longhold.study.plan.plan import Plan
 from longhold.study.plan.tuning import WORKABLE
 from longhold.study.report.document import Block, Cell, Entry, Folded, Paragraph, Section, Table
 from longhold.study.report.groups import Group, learning_rate_of
-from longhold.study.report.said import Said, exact, short, spread, whole
+from longhold.study.report.localized import LocalizedText, exact, short, spread, whole
 from longhold.study.rows.row import Row
 
 Rows = Sequence[Row]
@@ -18,11 +18,13 @@ def cost(known: Sequence[Group]) -> Section | None:
     if not known:
         return None
     blocks: list[Block] = [Paragraph(_COSTS, quiet=True)]
-    blocks += [Table(Said.same(group.name), _HEAD, tuple(_row(group, arm) for arm in group.arms)) for group in known]
-    return Section(Said("What it costs", "代价"), tuple(blocks))
+    blocks += [
+        Table(LocalizedText.same(group.name), _HEAD, tuple(_row(group, arm) for arm in group.arms)) for group in known
+    ]
+    return Section(LocalizedText("What it costs", "代价"), tuple(blocks))
 
 
-_COSTS = Said(
+_COSTS = LocalizedText(
     "Parameters, state and operations are computed from the models that were built; operations are those of one step "
     "of one sequence, forward. Tokens per second depend on the machine, on one core each, and on how busy it was.",
     "参数、状态和运算量由实际构建的模型算出；运算量为单个序列单步的前向运算。每秒 token "
@@ -30,20 +32,20 @@ _COSTS = Said(
 )
 
 _HEAD: tuple[Entry, ...] = (
-    Said("arm", "对象"),
+    LocalizedText("arm", "对象"),
     *(
         Cell(text, number=True)
         for text in (
-            Said("runs", "运行"),
-            Said("failed", "失败"),
-            Said("hidden units", "隐藏单元"),
-            Said("parameters", "参数"),
-            Said("state, bytes", "状态（字节）"),
-            Said("FLOPs per token", "每 token 浮点运算"),
-            Said("learning rate", "学习率"),
-            Said("steps used, median", "所用步数（中位数）"),
-            Said("tokens/s, median", "每秒 token 数（中位数）"),
-            Said("seconds, all runs", "总秒数"),
+            LocalizedText("runs", "运行"),
+            LocalizedText("failed", "失败"),
+            LocalizedText("hidden units", "隐藏单元"),
+            LocalizedText("parameters", "参数"),
+            LocalizedText("state, bytes", "状态（字节）"),
+            LocalizedText("FLOPs per token", "每 token 浮点运算"),
+            LocalizedText("learning rate", "学习率"),
+            LocalizedText("steps used, median", "所用步数（中位数）"),
+            LocalizedText("tokens/s, median", "每秒 token 数（中位数）"),
+            LocalizedText("seconds, all runs", "总秒数"),
         )
     ),
 )
@@ -68,7 +70,7 @@ def _row(group: Group, arm: str) -> tuple[Entry, ...]:
         _median(group.known(lambda row: row.tokens_per_second, arm)),
         whole(sum(group.known(lambda row: row.seconds, arm))),
     ]
-    return (arm, *(Cell(Said.same(text), number=True) for text in figures))
+    return (arm, *(Cell(LocalizedText.same(text), number=True) for text in figures))
 
 
 def _median(values: Sequence[float]) -> str:
@@ -83,10 +85,10 @@ def tuning(rows: Rows, plan: Plan | None) -> Section | None:
     blocks: list[Block] = [Paragraph(_TUNING, quiet=True), *grids] if grids else []
     if searches:
         blocks += [Paragraph(_SEARCHED, quiet=True), *searches]
-    return Section(Said("How learning rates were chosen", "学习率如何选定"), tuple(blocks)) if blocks else None
+    return Section(LocalizedText("How learning rates were chosen", "学习率如何选定"), tuple(blocks)) if blocks else None
 
 
-_TUNING = Said(
+_TUNING = LocalizedText(
     "Every arm had the same grid, on seeds that are used for nothing else, and nothing was pruned. The rate with "
     "which most seeds solve was taken, then the one with the fewest steps, then that with the best recall; a winner at "
     "an edge widened the grid. How many rates work is a result of its own: a narrow window needs luck or a search. All "
@@ -103,7 +105,7 @@ def _tuned(rows: Rows, plan: Plan | None) -> list[str]:
     return [*order, *sorted(there - set(order))]
 
 
-_SEARCHED = Said(
+_SEARCHED = LocalizedText(
     "Every arm had the same number of trials over the same space by the same sampler, on seeds that are used for "
     "nothing else, and nothing was pruned; a trial follows from those of its arm before it. The one with which most "
     "seeds solve was taken, then the one with the fewest steps, then that with the best recall. Shown is what was "
@@ -132,19 +134,19 @@ def _trials(name: str, rows: Rows) -> Folded:
         if (arm, *_values(tried[0])) in chosen:
             taken.append(entries)
     head: tuple[Entry, ...] = (
-        Said("arm", "对象"),
+        LocalizedText("arm", "对象"),
         *(
             Cell(text, number=True)
             for text in (
-                Said("trial", "试验"),
-                Said("learning rate", "学习率"),
-                Said("clip_norm", "梯度裁剪"),
-                Said("embedding", "嵌入宽度"),
-                Said("seeds that solve", "解出的种子"),
+                LocalizedText("trial", "试验"),
+                LocalizedText("learning rate", "学习率"),
+                LocalizedText("clip_norm", "梯度裁剪"),
+                LocalizedText("embedding", "嵌入宽度"),
+                LocalizedText("seeds that solve", "解出的种子"),
             )
         ),
     )
-    caption = Said("{}: what a search tried and chose", "{}：搜索试过与选定的值").format(name)
+    caption = LocalizedText("{}: what a search tried and chose", "{}：搜索试过与选定的值").format(name)
     return Folded(Table(caption, head, tuple(taken)), Table(caption, head, tuple(whole)))
 
 
@@ -155,8 +157,8 @@ def _values(row: Row) -> tuple[float, float, int | None]:
 
 def _trial_row(arm: str, trial: int, tried: Rows) -> tuple[Entry, ...]:
     shown = ["–" if value is None else f"{value:g}" for value in _values(tried[0])]
-    solved = Said("{} of {}", "{} / {}").format(sum(row.solved for row in tried), len(tried))
-    return (arm, *(Cell(text, number=True) for text in [*map(Said.same, (str(trial), *shown)), solved]))
+    solved = LocalizedText("{} of {}", "{} / {}").format(sum(row.solved for row in tried), len(tried))
+    return (arm, *(Cell(text, number=True) for text in [*map(LocalizedText.same, (str(trial), *shown)), solved]))
 
 
 def _rates(name: str, rows: Rows) -> Table:
@@ -165,14 +167,16 @@ def _rates(name: str, rows: Rows) -> Table:
     rates = sorted({row.spec.lr for row in tried})
     chosen = {row.spec.arm: row.spec.lr for row in mine if row.spec.stage == "result"}
     head: tuple[Entry, ...] = (
-        Said("arm", "对象"),
-        *(Cell(Said.same(f"{lr:g}"), number=True) for lr in rates),
-        Cell(Said("chosen", "选定"), number=True),
-        Cell(Said("rates that work", "可用学习率"), number=True),
+        LocalizedText("arm", "对象"),
+        *(Cell(LocalizedText.same(f"{lr:g}"), number=True) for lr in rates),
+        Cell(LocalizedText("chosen", "选定"), number=True),
+        Cell(LocalizedText("rates that work", "可用学习率"), number=True),
     )
     arms = dict.fromkeys(row.spec.arm for row in tried)
     table = tuple(_rate_row(arm, [row for row in tried if row.spec.arm == arm], rates, chosen.get(arm)) for arm in arms)
-    caption = Said("{}: seeds that solve, of all tried, by learning rate", "{}：各学习率下解出的种子 / 试过的种子")
+    caption = LocalizedText(
+        "{}: seeds that solve, of all tried, by learning rate", "{}：各学习率下解出的种子 / 试过的种子"
+    )
     return Table(caption.format(name), head, table)
 
 
@@ -180,8 +184,8 @@ def _rate_row(arm: str, tried: Rows, rates: Sequence[float], chosen: float | Non
     solved = {lr: [row.solved for row in tried if row.spec.lr == lr] for lr in rates}
     works = sum(bool(known) and statistics.fmean(known) >= WORKABLE for known in solved.values())
     shown = [
-        Said("{} of {}", "{} / {}").format(sum(known), len(known)) if known else Said.same("–")
+        LocalizedText("{} of {}", "{} / {}").format(sum(known), len(known)) if known else LocalizedText.same("–")
         for known in solved.values()
     ]
     last = ["–" if chosen is None else short(chosen), str(works)]
-    return (arm, *(Cell(text, number=True) for text in [*shown, *map(Said.same, last)]))
+    return (arm, *(Cell(text, number=True) for text in [*shown, *map(LocalizedText.same, last)]))

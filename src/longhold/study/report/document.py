@@ -5,7 +5,7 @@ from typing import TypeAlias, final
 
 from markupsafe import Markup
 
-from longhold.study.report.said import Said
+from longhold.study.report.localized import LocalizedText
 
 
 @final
@@ -13,7 +13,7 @@ from longhold.study.report.said import Said
 class Cell:
     """An entry of a table."""
 
-    text: Said
+    text: LocalizedText
     """What it says."""
     sign: Markup | None = None
     """A sign before it, or a plot in its place where the text is what the plot says."""
@@ -21,8 +21,8 @@ class Cell:
     """Set to the right."""
 
 
-Entry: TypeAlias = Cell | Said | str
-"""An entry of a table; text that is no `Said` is the same in both languages."""
+Entry: TypeAlias = Cell | LocalizedText | str
+"""An entry of a table; text that is no `LocalizedText` is the same in both languages."""
 
 
 @final
@@ -30,7 +30,7 @@ Entry: TypeAlias = Cell | Said | str
 class Table:
     """Rows under headings. The first entry of a row is its heading."""
 
-    caption: Said
+    caption: LocalizedText
     """What it holds."""
     head: tuple[Entry, ...]
     """A heading for each column."""
@@ -47,15 +47,15 @@ class Table:
 class Panel:
     """One of several plots of the same kind."""
 
-    title: Said
+    title: LocalizedText
     """Whose it is."""
     sign: Markup
     """The sign of its series."""
-    note: Said
+    note: LocalizedText
     """A line below the title."""
     plot: Markup
     """SVG."""
-    across: Said
+    across: LocalizedText
     """What its horizontal axis is."""
 
 
@@ -64,7 +64,7 @@ class Panel:
 class Figure:
     """Plots, their legend and the numbers behind them."""
 
-    legend: tuple[tuple[Markup, Said], ...]
+    legend: tuple[tuple[Markup, LocalizedText], ...]
     """Signs and what they mean."""
     drawn: tuple[Panel, ...] | Table
     """Panels that flow with the width of the page, or a table with plots in it."""
@@ -90,7 +90,7 @@ class Folded:
 class Paragraph:
     """A few sentences."""
 
-    text: Said
+    text: LocalizedText
     """What they say."""
     quiet: bool = False
     """In a softer tone."""
@@ -101,11 +101,11 @@ class Paragraph:
 class Statement:
     """A sentence with what it rests on."""
 
-    text: Said
+    text: LocalizedText
     """The sentence."""
-    rest: Said
+    rest: LocalizedText
     """Figures and settings."""
-    verdict: Said | None = None
+    verdict: LocalizedText | None = None
     """A word set before it."""
     kind: str = ""
     """A class for the style sheet."""
@@ -125,7 +125,7 @@ class Statements:
 class Facts:
     """Names with what they stand for."""
 
-    pairs: tuple[tuple[Said, Said], ...]
+    pairs: tuple[tuple[LocalizedText, LocalizedText], ...]
     """In order."""
 
 
@@ -143,7 +143,7 @@ class Code:
 class Quotation:
     """Text that something wrote, as it is."""
 
-    title: Said
+    title: LocalizedText
     """What wrote it."""
     sign: Markup
     """The sign of its series."""
@@ -167,7 +167,7 @@ class Quotations:
 class Subheading:
     """A heading within a section."""
 
-    text: Said
+    text: LocalizedText
     """The heading."""
 
 
@@ -179,7 +179,7 @@ Block: TypeAlias = Table | Figure | Folded | Paragraph | Statements | Facts | Co
 class Section:
     """A part of the report."""
 
-    title: Said
+    title: LocalizedText
     """Its heading."""
     blocks: tuple[Block, ...]
     """What it holds."""
@@ -190,13 +190,13 @@ class Section:
 class Document:
     """The whole report."""
 
-    title: Said
+    title: LocalizedText
     """What it answers."""
-    eyebrow: Said
+    eyebrow: LocalizedText
     """What kind of page it is."""
-    lead: Said
+    lead: LocalizedText
     """What was run, in a sentence."""
-    facts: tuple[tuple[Said, Said], ...]
+    facts: tuple[tuple[LocalizedText, LocalizedText], ...]
     """The study in a few numbers."""
     sections: tuple[Section, ...]
     """In order."""

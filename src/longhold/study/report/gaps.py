@@ -6,26 +6,26 @@ from typing import get_args
 from longhold.models.network import CellName
 from longhold.study.plan.plan import Experiment, Plan
 from longhold.study.report.document import Block, Paragraph, Section, Statement, Statements
+from longhold.study.report.evaluation import Evaluation
 from longhold.study.report.groups import PROTOCOLS, Group
-from longhold.study.report.judged import Judgement
-from longhold.study.report.said import Said, counted, whole
+from longhold.study.report.localized import LocalizedText, counted, whole
 from longhold.study.statistics import LEAST_SEEDS
 from longhold.tasks.registry import ELSEWHERE, TASKS
 
 
-def gaps(known: Sequence[Group], plan: Plan | None, judgement: Judgement | None) -> Section:
+def gaps(known: Sequence[Group], plan: Plan | None, evaluation: Evaluation | None) -> Section:
     """The section; it is never empty, since no study tests everything."""
     items = [*_failed(known), *_few(known)]
     if plan is not None:
         items += _missing(known, plan)
-    if judgement is not None:
-        items += _unanswered(judgement.unanswered)
+    if evaluation is not None:
+        items += _unanswered(evaluation.unanswered)
     items += _left_out(known)
     blocks: list[Block] = [] if plan is not None else [Paragraph(_NO_PLAN)]
-    return Section(Said("What was not tested", "没有测试的"), (*blocks, Statements(tuple(items))))
+    return Section(LocalizedText("What was not tested", "没有测试的"), (*blocks, Statements(tuple(items))))
 
 
-_NO_PLAN = Said(
+_NO_PLAN = LocalizedText(
     "The plan's file was not given, so this page cannot tell which of its runs are missing, nor judge what it "
     "predicts.",
     "没有给出计划文件，因此本页无法得知缺少哪些运行，也无法判断其预测。",
@@ -37,14 +37,14 @@ def _failed(known: Sequence[Group]) -> list[Statement]:
     for group in known:
         lost = [run for run in group.runs if run.failed]
         if lost:
-            text = Said("{}: {} failed and count as not solving.", "{}：{}失败，计为未解出。").format(
+            text = LocalizedText("{}: {} failed and count as not solving.", "{}：{}失败，计为未解出。").format(
                 group.name, counted(len(lost), "run", "runs", "次运行")
             )
             told = [
                 f"{run.arm}{'' if run.level is None else f', {run.vary} {run.level}'}, seed {run.seed}: {run.row.error}"
                 for run in lost
             ]
-            found.append(Statement(text, Said.same("; ".join(told))))
+            found.append(Statement(text, LocalizedText.same("; ".join(told))))
     return found
 
 
@@ -54,11 +54,11 @@ def _few(known: Sequence[Group]) -> list[Statement]:
         counts = {arm: len({run.seed for run in group.at(arm)}) for arm in group.arms}
         few = [f"{arm} ({count})" for arm, count in counts.items() if count < LEAST_SEEDS]
         if few:
-            text = Said(
+            text = LocalizedText(
                 f"{{}}: fewer than {LEAST_SEEDS} seeds, so nothing is claimed of these arms.",
                 f"{{}}：不足 {LEAST_SEEDS} 个种子，对这些对象不作断言。",
             )
-            found.append(Statement(text.format(group.name), Said.same("; ".join(few))))
+            found.append(Statement(text.format(group.name), LocalizedText.same("; ".join(few))))
     return found
 
 
@@ -69,11 +69,11 @@ def _missing(known: Sequence[Group], plan: Plan) -> list[Statement]:
         lacking = {arm: _lacking(experiment, arm, there.get(experiment.name)) for arm in experiment.labels()}
         total = sum(lacking.values())
         if total:
-            text = Said("{}: {} of the plan not there.", "{}：缺少计划中的 {}。").format(
+            text = LocalizedText("{}: {} of the plan not there.", "{}：缺少计划中的 {}。").format(
                 experiment.name, counted(total, "run", "runs", "次运行")
             )
             told = "; ".join(f"{arm} {whole(count)}" for arm, count in lacking.items() if count)
-            found.append(Statement(text, Said.same(told)))
+            found.append(Statement(text, LocalizedText.same(told)))
     return found
 
 
@@ -95,8 +95,10 @@ def _lacking(experiment: Experiment, arm: str, group: Group | None) -> int:
 def _unanswered(names: Mapping[str, str]) -> list[Statement]:
     return [
         Statement(
-            Said("Not judged: {}.", "未判断：{}。").format(name),
-            Said.same(line) if line else Said("It lacks rows of one arm or of both.", "缺少一方或双方的行。"),
+            LocalizedText("Not judged: {}.", "未判断：{}。").format(name),
+            LocalizedText.same(line)
+            if line
+            else LocalizedText("It lacks rows of one arm or of both.", "缺少一方或双方的行。"),
         )
         for name, line in names.items()
     ]
@@ -108,19 +110,19 @@ def _left_out(known: Sequence[Group]) -> list[Statement]:
     cells = {group.cell(arm) for group in known for arm in group.arms}
     protocols = {group.protocol for group in known}
     names = (
-        (Said("Tasks without rows here.", "这里没有数据的任务。"), _others([*TASKS, *ELSEWHERE], tasks)),
-        (Said("Architectures without rows here.", "这里没有数据的架构。"), _others(get_args(CellName), cells)),
-        (Said("Protocols without rows here.", "这里没有数据的协议。"), _others(PROTOCOLS, protocols)),
+        (LocalizedText("Tasks without rows here.", "这里没有数据的任务。"), _others([*TASKS, *ELSEWHERE], tasks)),
+        (LocalizedText("Architectures without rows here.", "这里没有数据的架构。"), _others(get_args(CellName), cells)),
+        (LocalizedText("Protocols without rows here.", "这里没有数据的协议。"), _others(PROTOCOLS, protocols)),
     )
-    found = [Statement(text, Said.same(rest)) for text, rest in names if rest]
+    found = [Statement(text, LocalizedText.same(rest)) for text, rest in names if rest]
     return [*found, Statement(_ONLY, _SETTINGS)]
 
 
-_ONLY = Said("Anything else.", "其余一切。")
-_SETTINGS = Said(
+_ONLY = LocalizedText("Anything else.", "其余一切。")
+_SETTINGS = LocalizedText(
     "Other sizes, budgets, learning rates and lags than those named beside each figure. Not solved means not solved "
     "within these steps; it does not follow that a cell cannot learn the task.",
-    "各图旁注明以外的规模、预算、学习率和延迟。未解出的意思是在这些步数之内未解出；不能由此得出某种单元学不会该任务。",
+    "各图旁注明以外的规模、预算、学习率和间隔。未解出的意思是在这些步数之内未解出；不能由此得出某种单元学不会该任务。",
 )
 
 

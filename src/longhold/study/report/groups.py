@@ -9,9 +9,9 @@ from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.study.claims.rows import Run, runs
 from longhold.study.horizon import Outcomes, outcomes
-from longhold.study.horizon.ladder import spared
+from longhold.study.horizon.ladder import skipped
 from longhold.study.plan.plan import Plan
-from longhold.study.report.said import Said, counted, exact, spread
+from longhold.study.report.localized import LocalizedText, counted, exact, spread
 from longhold.study.rows.results import LagScore
 from longhold.study.rows.row import Row
 from longhold.study.rows.spec import cut_label
@@ -20,16 +20,18 @@ from longhold.training import printable
 
 Value = TypeVar("Value")
 
-PROTOCOLS: dict[str, Said] = {
-    "trained": Said("trained: a fresh model at every lag", "trained：每个延迟各训练一个新模型"),
-    "extrapolated": Said(
+PROTOCOLS: dict[str, LocalizedText] = {
+    "trained": LocalizedText("trained: a fresh model at every lag", "trained：每个间隔各训练一个新模型"),
+    "extrapolated": LocalizedText(
         "extrapolated: one model, tested at the lags of its training and beyond",
-        "extrapolated：一个模型，在训练过的延迟及更长的延迟上测试",
+        "extrapolated：一个模型，在训练过的间隔及更长的间隔上测试",
     ),
-    "capacity": Said("capacity: a fresh model for every amount to be held", "capacity：每种容量各训练一个新模型"),
-    "readable": Said("readable: a linear probe reads the frozen state", "readable：用线性探针读取冻结的状态"),
-    "text": Said("text: a model of a text, asked on the part held out", "text：文本模型，在留出的部分上检验"),
-    "plain": Said("plain: a task as it is, without a horizon", "plain：任务本身，不谈跨度"),
+    "capacity": LocalizedText(
+        "capacity: a fresh model for every amount to be held", "capacity：每种容量各训练一个新模型"
+    ),
+    "readable": LocalizedText("readable: a linear probe reads the frozen state", "readable：用线性探针读取冻结的状态"),
+    "text": LocalizedText("text: a model of a text, asked on the part held out", "text：文本模型，在留出的部分上检验"),
+    "plain": LocalizedText("plain: a task as it is, without a horizon", "plain：任务本身，不谈跨度"),
 }
 """What each protocol does; rows of two are never merged."""
 
@@ -162,29 +164,29 @@ class Group:
         except InputError:
             return None
 
-    def spared(self, arm: str) -> Mapping[int, tuple[int, ...]]:
+    def skipped(self, arm: str) -> Mapping[int, tuple[int, ...]]:
         """Levels, each with the seeds that were not run there since they had failed at two lower ones in a row."""
-        return self._spared[arm]
+        return self._skipped[arm]
 
     @cached_property
-    def _spared(self) -> Mapping[str, Mapping[int, tuple[int, ...]]]:
-        return {arm: self._spared_of(arm) for arm in self.arms}
+    def _skipped(self) -> Mapping[str, Mapping[int, tuple[int, ...]]]:
+        return {arm: self._skipped_of(arm) for arm in self.arms}
 
-    def _spared_of(self, arm: str) -> Mapping[int, tuple[int, ...]]:
+    def _skipped_of(self, arm: str) -> Mapping[int, tuple[int, ...]]:
         solved: dict[int, dict[int, bool]] = {}
         for run in self.at(arm):
             if run.level is not None:
                 solved.setdefault(run.seed, {})[run.level] = run.solved
         found: dict[int, list[int]] = {}
         for seed, known in sorted(solved.items()):
-            for level in spared(known, self.levels):
+            for level in skipped(known, self.levels):
                 found.setdefault(level, []).append(seed)
         return {level: tuple(seeds) for level, seeds in found.items()}
 
     def share(self, arm: str, level: int | None) -> Share | None:
-        """Seeds that solve; those that were spared a level count as not solving it."""
+        """Seeds that solve; those that were skipped a level count as not solving it."""
         known = self.at(arm, level)
-        count = len(known) + len(self.spared(arm).get(level, ()) if level is not None else ())
+        count = len(known) + len(self.skipped(arm).get(level, ()) if level is not None else ())
         return Share(sum(run.solved for run in known), count) if count else None
 
     def known(self, read: Callable[[Row], Value | None], arm: str | None = None) -> list[Value]:
@@ -193,42 +195,44 @@ class Group:
         return [value for value in values if value is not None]
 
     @property
-    def _budget(self) -> Said:
+    def _budget(self) -> LocalizedText:
         """The most steps, or what they follow from."""
-        steps = Said("at most {} steps", "至多 {} 步").format(exact(self.known(steps_of)))
+        steps = LocalizedText("at most {} steps", "至多 {} 步").format(exact(self.known(steps_of)))
         name, seconds = self.runs[0].budget
         if name == "steps":
             return steps
-        return Said("{} core-seconds of training, {}", "训练 {} 核·秒，{}").format(f"{seconds:g}", steps)
+        return LocalizedText("{} core-seconds of training, {}", "训练 {} 核·秒，{}").format(f"{seconds:g}", steps)
 
     @property
-    def _annealed(self) -> Said:
+    def _annealed(self) -> LocalizedText:
         """How far the learning rate falls; nothing where it is constant."""
         shares = {run.row.spec.final_fraction for run in self.runs}
         if shares <= {1.0}:
-            return Said.same("")
-        return Said(", falling to {} of it", "（降至其 {} 倍）").format(spread(sorted(shares)))
+            return LocalizedText.same("")
+        return LocalizedText(", falling to {} of it", "（降至其 {} 倍）").format(spread(sorted(shares)))
 
     @property
-    def settings(self) -> Said:
+    def settings(self) -> LocalizedText:
         """What every run shares, in a sentence or two."""
         fewest = min(run.row.test_sequences for run in self.runs)
-        tested = Said("at least {} fresh test sequences", "至少 {} 条新的测试序列").format(exact([fewest]))
+        tested = LocalizedText("at least {} fresh test sequences", "至少 {} 条新的测试序列").format(exact([fewest]))
         parts = [
-            Said("task {}", "任务 {}").format(self.task),
-            PROTOCOLS.get(self.protocol, Said.same(self.protocol)),
-            Said("{} parameters", "{} 个参数").format(exact(self.known(parameters_of))),
+            LocalizedText("task {}", "任务 {}").format(self.task),
+            PROTOCOLS.get(self.protocol, LocalizedText.same(self.protocol)),
+            LocalizedText("{} parameters", "{} 个参数").format(exact(self.known(parameters_of))),
             self._budget,
-            Said("learning rate {}{}", "学习率 {}{}").format(spread(self.known(learning_rate_of)), self._annealed),
+            LocalizedText("learning rate {}{}", "学习率 {}{}").format(
+                spread(self.known(learning_rate_of)), self._annealed
+            ),
             counted(len(self.seeds), "seed", "seeds", "个种子"),
             tested,
         ]
-        return Said("; ".join(part.en for part in parts) + ".", "；".join(part.zh for part in parts) + "。")
+        return LocalizedText("; ".join(part.en for part in parts) + ".", "；".join(part.zh for part in parts) + "。")
 
 
-def scale_name(group: Group) -> Said:
+def scale_name(group: Group) -> LocalizedText:
     """What levels and places are values of."""
-    return Said("lag, steps", "延迟（步）") if group.scale == "lag" else Said.same(group.scale)
+    return LocalizedText("lag, steps", "间隔（步）") if group.scale == "lag" else LocalizedText.same(group.scale)
 
 
 def groups(rows: Iterable[Row], plan: Plan | None) -> tuple[Group, ...]:

@@ -8,8 +8,8 @@ from markupsafe import Markup
 from longhold.study.claims.rows import Run
 from longhold.study.report.document import Block, Cell, Entry, Figure, Paragraph, Section, Subheading, Table
 from longhold.study.report.groups import Group, steps_of
+from longhold.study.report.localized import LocalizedText, counted, steps, two_digits, whole
 from longhold.study.report.plots import learning_curves, solving_steps, step_scale
-from longhold.study.report.said import Said, counted, steps, two_digits, whole
 from longhold.study.report.series import Series, key
 from longhold.study.statistics import Survival, survival, times
 
@@ -21,14 +21,16 @@ def learning(known: Sequence[Group], series: Series) -> Section | None:
     blocks: list[Block] = []
     for group in known:
         if any(_curve(run) for run in group.runs):
-            drawn = _grid(group, series, _curves_cell, Said("{}: learning curves", "{}：学习曲线").format(group.name))
-            blocks += [Subheading(Said.same(group.name)), Figure((), drawn, _curve_numbers(group))]
+            drawn = _grid(
+                group, series, _curves_cell, LocalizedText("{}: learning curves", "{}：学习曲线").format(group.name)
+            )
+            blocks += [Subheading(LocalizedText.same(group.name)), Figure((), drawn, _curve_numbers(group))]
     if not blocks:
         return None
-    return Section(Said("Learning curves", "学习曲线"), (Paragraph(_CURVES, quiet=True), *blocks))
+    return Section(LocalizedText("Learning curves", "学习曲线"), (Paragraph(_CURVES, quiet=True), *blocks))
 
 
-_CURVES = Said(
+_CURVES = LocalizedText(
     "A thin line for every seed: its recall, 0 to 1, on its own new batches, by optimizer step, up to the budget. A "
     "line ends where the run ended. For a text it is the share saved of the bits that token frequencies cost. The rows "
     "have the loss as well.",
@@ -41,14 +43,16 @@ def time_to_solve(known: Sequence[Group], series: Series) -> Section | None:
     """Kaplan-Meier curves of the steps to solve; None without rows of a task that can be solved."""
     blocks: list[Block] = []
     for group in (one for one in known if not one.is_of_text):
-        drawn = _grid(group, series, _solving_cell, Said("{}: steps to solve", "{}：解出所需步数").format(group.name))
-        blocks += [Subheading(Said.same(group.name)), Figure((), drawn, _time_numbers(group))]
+        drawn = _grid(
+            group, series, _solving_cell, LocalizedText("{}: steps to solve", "{}：解出所需步数").format(group.name)
+        )
+        blocks += [Subheading(LocalizedText.same(group.name)), Figure((), drawn, _time_numbers(group))]
     if not blocks:
         return None
-    return Section(Said("Time to solve", "解出所需时间"), (Paragraph(_TIMES, quiet=True), *blocks))
+    return Section(LocalizedText("Time to solve", "解出所需时间"), (Paragraph(_TIMES, quiet=True), *blocks))
 
 
-_TIMES = Said(
+_TIMES = LocalizedText(
     "The share of seeds, 0 to 1, that have solved by each step (Kaplan-Meier); the horizontal axis is the budget in "
     "steps. An upright tick: a seed that had not solved when its run ended, so that it only says "
     "“later”. Runs that were left out after two failures are not in it.",
@@ -58,20 +62,22 @@ _TIMES = Said(
 )
 
 
-def _grid(group: Group, series: Series, cell: Callable[[Sequence[Run], float, str], Cell], caption: Said) -> Table:
+def _grid(
+    group: Group, series: Series, cell: Callable[[Sequence[Run], float, str], Cell], caption: LocalizedText
+) -> Table:
     levels: Sequence[int | None] = group.levels or (None,)
-    head: list[Entry] = [Said("arm", "对象")]
-    head += [_STEPS if level is None else Said.same(f"{group.vary} {level}") for level in levels]
+    head: list[Entry] = [LocalizedText("arm", "对象")]
+    head += [_STEPS if level is None else LocalizedText.same(f"{group.vary} {level}") for level in levels]
     rows = []
     for arm in group.arms:
         style = series.style(group.cell(arm))
         cells = [cell(group.at(arm, level), _budget(group), style) for level in levels]
-        rows.append((Cell(Said.same(arm), key(style)), *cells))
+        rows.append((Cell(LocalizedText.same(arm), key(style)), *cells))
     foot = (Markup(""), *[step_scale(_budget(group))] * len(levels))
     return Table(caption, tuple(head), tuple(rows), foot, "grid-few" if len(levels) < 3 else "grid-many")
 
 
-_STEPS = Said("by step", "按步")
+_STEPS = LocalizedText("by step", "按步")
 
 
 def _budget(group: Group) -> float:
@@ -81,7 +87,7 @@ def _budget(group: Group) -> float:
 def _curves_cell(known: Sequence[Run], budget: float, style: str) -> Cell:
     lines = [[(step, recall) for step, recall in _curve(run)] for run in known if _curve(run)]
     if not lines:
-        return Cell(Said.same("–"))
+        return Cell(LocalizedText.same("–"))
     return Cell(counted(len(lines), "seed", "seeds", "个种子"), learning_curves(lines, budget, style))
 
 
@@ -91,11 +97,11 @@ def _curve(run: Run) -> list[tuple[float, float]]:
 
 def _solving_cell(known: Sequence[Run], budget: float, style: str) -> Cell:
     if not known:
-        return Cell(Said.same("–"))
+        return Cell(LocalizedText.same("–"))
     found = _survival(known)
     censored = [time for time, seen in (run.solved_at for run in known) if not seen]
     plot = solving_steps(list(found.times), list(found.unsolved), censored, budget, style)
-    return Cell(Said("{} of {} solve", "{} / {} 解出").format(found.solved, found.seeds), plot)
+    return Cell(LocalizedText("{} of {} solve", "{} / {} 解出").format(found.solved, found.seeds), plot)
 
 
 def _survival(known: Sequence[Run]) -> Survival:
@@ -104,14 +110,14 @@ def _survival(known: Sequence[Run]) -> Survival:
 
 
 def _level(group: Group) -> tuple[Cell, ...]:
-    name = Said("lag", "延迟") if group.vary == "lag" else Said.same(group.vary)
+    name = LocalizedText("lag", "间隔") if group.vary == "lag" else LocalizedText.same(group.vary)
     return (Cell(name, number=True),) if group.levels else ()
 
 
 def _places(group: Group) -> list[tuple[str, tuple[Cell, ...], tuple[Run, ...]]]:
     levels: Sequence[int | None] = group.levels or (None,)
     return [
-        (arm, () if level is None else (Cell(Said.same(str(level)), number=True),), group.at(arm, level))
+        (arm, () if level is None else (Cell(LocalizedText.same(str(level)), number=True),), group.at(arm, level))
         for arm in group.arms
         for level in levels
         if group.at(arm, level)
@@ -119,13 +125,13 @@ def _places(group: Group) -> list[tuple[str, tuple[Cell, ...], tuple[Run, ...]]]
 
 
 def _curve_numbers(group: Group) -> Table:
-    heads = [Said("after {} % of the budget", "预算的 {} %").format(round(100 * part)) for part in _QUARTERS]
-    head: tuple[Entry, ...] = (Said("arm", "对象"), *_level(group), *heads)
+    heads = [LocalizedText("after {} % of the budget", "预算的 {} %").format(round(100 * part)) for part in _QUARTERS]
+    head: tuple[Entry, ...] = (LocalizedText("arm", "对象"), *_level(group), *heads)
     rows: list[tuple[Entry, ...]] = [
         (arm, *level, *(_reached(known, part * _budget(group)) for part in _QUARTERS))
         for arm, level, known in _places(group)
     ]
-    caption = Said(
+    caption = LocalizedText(
         "{}: recall of the middle seed (lowest to highest) at parts of the budget; a run that had ended counts "
         "with its "
         "last value",
@@ -134,26 +140,26 @@ def _curve_numbers(group: Group) -> Table:
     return Table(caption.format(group.name), head, tuple(rows))
 
 
-def _reached(known: Sequence[Run], step: float) -> Said:
+def _reached(known: Sequence[Run], step: float) -> LocalizedText:
     last = [[recall for at, recall in _curve(run) if at <= step] for run in known]
     values = [line[-1] for line in last if line]
     if not values:
-        return Said.same("–")
+        return LocalizedText.same("–")
     shown = (two_digits(value) for value in (statistics.median(values), min(values), max(values)))
-    return Said("{} ({} to {})", "{}（{} 至 {}）").format(*shown)
+    return LocalizedText("{} ({} to {})", "{}（{} 至 {}）").format(*shown)
 
 
 def _time_numbers(group: Group) -> Table:
     head: tuple[Entry, ...] = (
-        Said("arm", "对象"),
+        LocalizedText("arm", "对象"),
         *_level(group),
-        Cell(Said("solved", "解出"), number=True),
-        Cell(Said("median steps", "中位步数"), number=True),
-        Said("95 % interval", "95 % 区间"),
-        Said("steps of every seed (+: not solved by then)", "每个种子的步数（+：至此未解出）"),
+        Cell(LocalizedText("solved", "解出"), number=True),
+        Cell(LocalizedText("median steps", "中位步数"), number=True),
+        LocalizedText("95 % interval", "95 % 区间"),
+        LocalizedText("steps of every seed (+: not solved by then)", "每个种子的步数（+：至此未解出）"),
     )
     rows = [(arm, *level, *_time_row(known)) for arm, level, known in _places(group)]
-    return Table(Said("{}: steps to solve", "{}：解出所需步数").format(group.name), head, tuple(rows))
+    return Table(LocalizedText("{}: steps to solve", "{}：解出所需步数").format(group.name), head, tuple(rows))
 
 
 def _time_row(known: Sequence[Run]) -> tuple[Entry, ...]:
@@ -161,9 +167,9 @@ def _time_row(known: Sequence[Run]) -> tuple[Entry, ...]:
     ends = found.median.interval
     each = ", ".join(f"{whole(time)}{'' if seen else '+'}" for time, seen in (run.solved_at for run in known))
     return (
-        Cell(Said("{} of {}", "{} / {}").format(found.solved, found.seeds), number=True),
-        Cell(Said.same(_time(found.median.value, found)), number=True),
-        Said("{} to {}", "{} 至 {}").format(_time(ends.low, found), _time(ends.high, found)),
+        Cell(LocalizedText("{} of {}", "{} / {}").format(found.solved, found.seeds), number=True),
+        Cell(LocalizedText.same(_time(found.median.value, found)), number=True),
+        LocalizedText("{} to {}", "{} 至 {}").format(_time(ends.low, found), _time(ends.high, found)),
         each,
     )
 

@@ -20,7 +20,7 @@ from longhold.study.report.document import (
     Subheading,
     Table,
 )
-from longhold.study.report.said import Said
+from longhold.study.report.localized import LocalizedText
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~$])")
 
@@ -113,7 +113,7 @@ def _entry(entry: Entry, language: Language) -> str:
     return _text(entry, language)
 
 
-def _text(text: Said | str, language: Language) -> str:
+def _text(text: LocalizedText | str, language: Language) -> str:
     """On one line, with every character that Markdown or HTML would read as its own set apart."""
     plain = text if isinstance(text, str) else text.text(language)
     escaped = _SPECIAL.sub(r"\\\1", " ".join(plain.split()).replace("&", "&amp;"))

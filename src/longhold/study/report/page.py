@@ -21,7 +21,7 @@ from longhold.study.report.document import (
     Subheading,
     Table,
 )
-from longhold.study.report.said import Said
+from longhold.study.report.localized import LocalizedText
 
 _BOTH = Markup('<span lang="en">{0}</span><span lang="zh-Hans">{1}</span>')
 
@@ -47,7 +47,7 @@ def render_page(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["said"] = said
+    environment.filters["localized"] = localized
     environment.filters["cell"] = _cell
     environment.tests["of"] = lambda block, kind: _KINDS[type(block)] == kind
     environment.tests["drawn_as_table"] = lambda drawn: isinstance(drawn, Table)
@@ -62,7 +62,7 @@ def render_page(document: Document) -> str:
     )
 
 
-def said(text: Said | str) -> Markup:
+def localized(text: LocalizedText | str) -> Markup:
     """Both languages, or what is the same in both once."""
     if isinstance(text, str):
         return escape(text)
@@ -70,4 +70,8 @@ def said(text: Said | str) -> Markup:
 
 
 def _cell(entry: Entry) -> Cell:
-    return entry if isinstance(entry, Cell) else Cell(entry if isinstance(entry, Said) else Said.same(entry))
+    return (
+        entry
+        if isinstance(entry, Cell)
+        else Cell(entry if isinstance(entry, LocalizedText) else LocalizedText.same(entry))
+    )

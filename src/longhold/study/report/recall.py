@@ -18,8 +18,8 @@ from longhold.study.report.document import (
     Table,
 )
 from longhold.study.report.groups import Group, Result, hidden_size_of, learning_rate_of, results_of, scale_name
+from longhold.study.report.localized import LocalizedText, exact, recall, spread, two_digits
 from longhold.study.report.plots import Column, Dot, recall_panel, recall_scale, seed_strip
-from longhold.study.report.said import Said, exact, recall, spread, two_digits
 from longhold.study.report.series import Kind, Series, key
 from longhold.study.statistics import Share
 from longhold.tasks import TASKS, Task
@@ -34,13 +34,19 @@ def recall_by_lag(known: Sequence[Group], series: Series) -> Section | None:
     """The section; None without rows of a task that can be solved."""
     blocks: list[Block] = []
     for group in (one for one in known if not one.is_of_text):
-        blocks += [Subheading(Said.same(group.name)), Paragraph(group.settings, quiet=True), _figure(group, series)]
+        blocks += [
+            Subheading(LocalizedText.same(group.name)),
+            Paragraph(group.settings, quiet=True),
+            _figure(group, series),
+        ]
     if not blocks:
         return None
-    return Section(Said("What each seed came to", "每个种子的结果"), (Paragraph(_EXPLAINED, quiet=True), *blocks))
+    return Section(
+        LocalizedText("What each seed came to", "每个种子的结果"), (Paragraph(_EXPLAINED, quiet=True), *blocks)
+    )
 
 
-_EXPLAINED = Said(
+_EXPLAINED = LocalizedText(
     "Recall is 0 for guessing and 1 for perfect. A run solves a task or it does not, so the seeds are never "
     "averaged: "
     "each has a sign of its own, and below stands the share of seeds that solve, with Wilson's 95 % interval. A run "
@@ -66,11 +72,11 @@ def _panel(group: Group, arm: str, style: str) -> Panel:
     columns = [_place_column(group, arm, place) for place in group.places] or [
         _level_column(group, arm, level) for level in group.levels
     ]
-    note = Said("{} hidden units, learning rate {}", "{} 个隐藏单元，学习率 {}").format(
+    note = LocalizedText("{} hidden units, learning rate {}", "{} 个隐藏单元，学习率 {}").format(
         exact(group.known(hidden_size_of, arm)), spread(group.known(learning_rate_of, arm))
     )
     plot = recall_panel(columns, style, _threshold(group), _lines(group, arm))
-    return Panel(Said.same(arm), key(style), note, plot, scale_name(group))
+    return Panel(LocalizedText.same(arm), key(style), note, plot, scale_name(group))
 
 
 def _lines(group: Group, arm: str) -> list[tuple[Kind, list[float]]]:
@@ -87,14 +93,15 @@ def _lines(group: Group, arm: str) -> list[tuple[Kind, list[float]]]:
 
 
 def _level_column(group: Group, arm: str, level: int) -> Column:
-    spared = [
-        Dot(-0.1, "spared", _tip(arm, group.scale, level, seed, "not run")) for seed in group.spared(arm).get(level, ())
+    skipped = [
+        Dot(-0.1, "spared", _tip(arm, group.scale, level, seed, "not run"))
+        for seed in group.skipped(arm).get(level, ())
     ]
     dots = [
         Dot(-0.1 if run.failed else run.recall, _kind(run), _tip(arm, group.scale, level, run.seed, _value(run)))
         for run in group.at(arm, level)
     ]
-    return _column(str(level), [*dots, *spared], group.share(arm, level))
+    return _column(str(level), [*dots, *skipped], group.share(arm, level))
 
 
 def _place_column(group: Group, arm: str, place: int) -> Column:
@@ -146,7 +153,7 @@ def _threshold(group: Group) -> float | None:
     return SOLVED if task is not None and task.solved is Task.solved else None
 
 
-def _own_rule(group: Group) -> list[Said]:
+def _own_rule(group: Group) -> list[LocalizedText]:
     """What solving means where recall does not say it."""
     task = _task(group)
     return [] if task is None else [rule for kind, rule in _RULES.items() if issubclass(task, kind)]
@@ -156,9 +163,9 @@ def _task(group: Group) -> type[Task] | None:
     return TASKS.get(str(group.runs[0].fields["name"]))
 
 
-_RULES: dict[type, Said] = {
-    MarkedSum: Said("solved: a mean squared error below 0.01", "解出：均方误差小于 0.01"),
-    CountingStrings: Said("solved: every verdict right", "解出：全部判断正确"),
+_RULES: dict[type, LocalizedText] = {
+    MarkedSum: LocalizedText("solved: a mean squared error below 0.01", "解出：均方误差小于 0.01"),
+    CountingStrings: LocalizedText("solved: every verdict right", "解出：全部判断正确"),
 }
 
 
@@ -170,40 +177,53 @@ def _strips(group: Group, series: Series) -> Table:
             Dot(-0.1 if run.failed else run.recall, _kind(run), _tip(arm, "", None, run.seed, _value(run)))
             for run in group.at(arm)
         ]
-        text = Said.same(", ".join(_value(run) for run in group.at(arm)))
+        text = LocalizedText.same(", ".join(_value(run) for run in group.at(arm)))
         plot = seed_strip(dots, style, _threshold(group))
-        rows.append((Cell(Said.same(arm), key(style)), _count(share), Cell(text, plot)))
-    head = (Said("arm", "对象"), Cell(_SOLVED, number=True), Said("recall of every seed", "每个种子的回忆率"))
-    return Table(Said.same(group.name), head, tuple(rows), (Markup(""), Markup(""), recall_scale()), "dots")
+        rows.append((Cell(LocalizedText.same(arm), key(style)), _count(share), Cell(text, plot)))
+    head = (
+        LocalizedText("arm", "对象"),
+        Cell(_SOLVED, number=True),
+        LocalizedText("recall of every seed", "每个种子的回忆率"),
+    )
+    return Table(LocalizedText.same(group.name), head, tuple(rows), (Markup(""), Markup(""), recall_scale()), "dots")
 
 
-_SOLVED = Said("solved", "解出")
+_SOLVED = LocalizedText("solved", "解出")
 
 
 def _count(share: Share | None) -> Cell:
-    text = Said("none", "无") if share is None else Said("{} of {}", "{} / {}").format(share.solved, share.seeds)
+    text = (
+        LocalizedText("none", "无")
+        if share is None
+        else LocalizedText("{} of {}", "{} / {}").format(share.solved, share.seeds)
+    )
     return Cell(text, number=True)
 
 
-def _legend(group: Group) -> tuple[tuple[Markup, Said], ...]:
+def _legend(group: Group) -> tuple[tuple[Markup, LocalizedText], ...]:
     legend = [
-        (key("neutral"), Said("a seed that solves", "解出的种子")),
-        (key("neutral", "unsolved"), Said("one that does not", "未解出的种子")),
+        (key("neutral"), LocalizedText("a seed that solves", "解出的种子")),
+        (key("neutral", "unsolved"), LocalizedText("one that does not", "未解出的种子")),
     ]
     if any(run.failed for run in group.runs):
-        legend.append((key("neutral", "failed"), Said("a run that failed", "失败的运行")))
-    if any(group.spared(arm) for arm in group.arms):
-        legend.append((key("neutral", "spared"), Said("not run after two failures", "连续两次失败后未运行")))
+        legend.append((key("neutral", "failed"), LocalizedText("a run that failed", "失败的运行")))
+    if any(group.skipped(arm) for arm in group.arms):
+        legend.append((key("neutral", "spared"), LocalizedText("not run after two failures", "连续两次失败后未运行")))
     if group.levels or group.by_test:
-        legend.append((_WHISKER, Said("share of seeds that solve, 95 % interval", "解出任务的种子比例，95 % 区间")))
+        legend.append(
+            (_WHISKER, LocalizedText("share of seeds that solve, 95 % interval", "解出任务的种子比例，95 % 区间"))
+        )
     if any(run.row.control for run in group.runs):
         legend.append(
-            (_LINE.format("control"), Said("control: probes taught shuffled labels", "对照：用打乱的标签训练的探针"))
+            (
+                _LINE.format("control"),
+                LocalizedText("control: probes taught shuffled labels", "对照：用打乱的标签训练的探针"),
+            )
         )
     if _threshold(group) is not None:
-        legend.append((_LINE.format("threshold"), Said(f"solved from {SOLVED}", f"达到 {SOLVED} 即为解出")))
+        legend.append((_LINE.format("threshold"), LocalizedText(f"solved from {SOLVED}", f"达到 {SOLVED} 即为解出")))
     legend += [(Markup(""), rule) for rule in _own_rule(group)]
-    legend.append((_LINE.format("chance"), Said("guessing", "瞎猜")))
+    legend.append((_LINE.format("chance"), LocalizedText("guessing", "瞎猜")))
     return tuple(legend)
 
 
@@ -217,16 +237,18 @@ _LINE = Markup('<svg class="key" viewBox="-8 -8 16 16" aria-hidden="true"><line 
 def _numbers(group: Group) -> Table:
     level = (Cell(scale_name(group), number=True),)
     head: tuple[Entry, ...] = (
-        Said("arm", "对象"),
+        LocalizedText("arm", "对象"),
         *(level if group.by_test or group.levels else ()),
         Cell(_SOLVED, number=True),
-        Said("share, 95 % interval", "比例，95 % 区间"),
-        Said("recall of every seed, in the order of seeds", "每个种子的回忆率（按种子顺序）"),
-        Said("how they lie", "分布"),
+        LocalizedText("share, 95 % interval", "比例，95 % 区间"),
+        LocalizedText("recall of every seed, in the order of seeds", "每个种子的回忆率（按种子顺序）"),
+        LocalizedText("how they lie", "分布"),
     )
     rows = [row for arm in group.arms for row in _arm_rows(group, arm)]
     seeds = ", ".join(map(str, group.seeds))
-    return Table(Said("{}: recall, seeds {}", "{}：回忆率，种子 {}").format(group.name, seeds), head, tuple(rows))
+    return Table(
+        LocalizedText("{}: recall, seeds {}", "{}：回忆率，种子 {}").format(group.name, seeds), head, tuple(rows)
+    )
 
 
 def _arm_rows(group: Group, arm: str) -> list[tuple[Entry, ...]]:
@@ -236,14 +258,14 @@ def _arm_rows(group: Group, arm: str) -> list[tuple[Entry, ...]]:
             for place in group.places
         ]
     levels = group.levels or (None,)
-    spared = group.spared(arm)
+    skipped = group.skipped(arm)
     return [
         _row(
             arm,
             level,
             group.share(arm, level),
             [(run, run.recall) for run in group.at(arm, level)],
-            len(spared.get(level, ())) if level is not None else 0,
+            len(skipped.get(level, ())) if level is not None else 0,
         )
         for level in levels
     ]
@@ -255,32 +277,34 @@ def _recall(run: Run, place: int) -> float | None:
 
 
 def _row(
-    arm: str, level: int | None, share: Share | None, found: Sequence[tuple[Run, float | None]], spared: int
+    arm: str, level: int | None, share: Share | None, found: Sequence[tuple[Run, float | None]], skipped: int
 ) -> tuple[Entry, ...]:
     values = [None if run.failed else value for run, value in found]
-    at = () if level is None else (Cell(Said.same(str(level)), number=True),)
+    at = () if level is None else (Cell(LocalizedText.same(str(level)), number=True),)
     shown = [recall(value) for value in values]
-    left_out = [Said("{} not run", "{} 次未运行").format(spared)] if spared else []
-    every = Said(", ".join(text.en for text in [*shown, *left_out]), "，".join(text.zh for text in [*shown, *left_out]))
+    left_out = [LocalizedText("{} not run", "{} 次未运行").format(skipped)] if skipped else []
+    every = LocalizedText(
+        ", ".join(text.en for text in [*shown, *left_out]), "，".join(text.zh for text in [*shown, *left_out])
+    )
     return (arm, *at, _count(share), _interval(share), every if shown or left_out else "–", _lie(values))
 
 
-def _interval(share: Share | None) -> Said:
+def _interval(share: Share | None) -> LocalizedText:
     if share is None:
-        return Said.same("–")
+        return LocalizedText.same("–")
     known = share.estimate()
     ends = (two_digits(known.value), two_digits(known.interval.low), two_digits(known.interval.high))
-    return Said("{}, {} to {}", "{}，{} 至 {}").format(*ends)
+    return LocalizedText("{}, {} to {}", "{}，{} 至 {}").format(*ends)
 
 
-def _lie(values: Sequence[float | None]) -> Said:
+def _lie(values: Sequence[float | None]) -> LocalizedText:
     """Whether the seeds fall into two groups; nothing where they are few or fall into one."""
     known = [0.0 if value is None else value for value in values]
     if len(known) < _FEWEST:
-        return Said.same("")
+        return LocalizedText.same("")
     found = modes(known)
     if not found.bimodal:
-        return Said.same("")
-    return Said("two groups: {} near {}, {} near {}", "分为两组：{} 个接近 {}，{} 个接近 {}").format(
+        return LocalizedText.same("")
+    return LocalizedText("two groups: {} near {}, {} near {}", "分为两组：{} 个接近 {}，{} 个接近 {}").format(
         found.low.seeds, two_digits(found.low.centre), found.high.seeds, two_digits(found.high.centre)
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from longhold.errors import InputError
 from longhold.study.report.document import Block, Cell, Entry, Paragraph, Section, Table
 from longhold.study.report.groups import Group, hidden_size_of
-from longhold.study.report.said import Said, exact, two_digits, whole
+from longhold.study.report.localized import LocalizedText, exact, two_digits, whole
 from longhold.study.representable import Representable, representable
 from longhold.tasks import TASKS, task_from_json
 
@@ -19,11 +19,11 @@ def learnable(known: Sequence[Group]) -> Section | None:
     tables: list[Block] = list(map(_table, asked))
     if not tables:
         return None
-    title = Said("Learnable against representable", "可学会与可表示")
+    title = LocalizedText("Learnable against representable", "可学会与可表示")
     return Section(title, (Paragraph(_EXPLAINED, quiet=True), *tables))
 
 
-_EXPLAINED = Said(
+_EXPLAINED = LocalizedText(
     "Weights set by hand (longhold.study.representable), in networks like those that were trained but for the number "
     "of units, and reading ids as they are. They were examined when this page was made, as trained ones are: on fresh "
     "sequences of each test that the rows name. Where they solve a task and trained networks do not, the cell can do "
@@ -37,52 +37,60 @@ _EXPLAINED = Said(
 
 def _table(group: Group) -> Table:
     level = group.levels[-1] if group.levels else None
-    at = Said.same("") if level is None else Said(", at {} {}", "，{} {}").format(group.vary, str(level))
+    at = (
+        LocalizedText.same("")
+        if level is None
+        else LocalizedText(", at {} {}", "，{} {}").format(group.vary, str(level))
+    )
     unit = group.runs[0].row.unit
     head: tuple[Entry, ...] = (
-        Said("arm", "对象"),
+        LocalizedText("arm", "对象"),
         *(
             Cell(text, number=True)
             for text in (
-                Said("trained: seeds that solve", "训练：解出的种子"),
-                Said("trained: units", "训练：单元"),
-                Said("by hand: units", "手工：单元"),
-                Said("by hand: parameters", "手工：参数"),
-                Said("by hand: {}", "手工：{}").format(_UNITS.get(unit, Said.same(unit))),
-                Said("by hand: recall", "手工：回忆率"),
-                Said("by hand: solved", "手工：解出"),
+                LocalizedText("trained: seeds that solve", "训练：解出的种子"),
+                LocalizedText("trained: units", "训练：单元"),
+                LocalizedText("by hand: units", "手工：单元"),
+                LocalizedText("by hand: parameters", "手工：参数"),
+                LocalizedText("by hand: {}", "手工：{}").format(_UNITS.get(unit, LocalizedText.same(unit))),
+                LocalizedText("by hand: recall", "手工：回忆率"),
+                LocalizedText("by hand: solved", "手工：解出"),
             )
         ),
     )
-    caption = Said("{}{}: trained, and set by hand", "{}{}：训练与手工设定").format(group.name, at)
+    caption = LocalizedText("{}{}: trained, and set by hand", "{}{}：训练与手工设定").format(group.name, at)
     return Table(caption, head, tuple(_row(group, arm, level) for arm in group.arms))
 
 
-_UNITS = {"accuracy": Said("accuracy", "准确率"), "squared error": Said("squared error", "平方误差")}
-_NOT_TESTED = Said("not tested", "未测试")
+_UNITS = {"accuracy": LocalizedText("accuracy", "准确率"), "squared error": LocalizedText("squared error", "平方误差")}
+_NOT_TESTED = LocalizedText("not tested", "未测试")
 
 
 def _row(group: Group, arm: str, level: int | None) -> tuple[Entry, ...]:
     share, found = group.share(arm, level), _set_by_hand(group, arm, level)
-    solved = Said.same("–") if share is None else Said("{} of {}", "{} / {}").format(share.solved, share.seeds)
-    trained = (solved, Said.same(exact(group.known(hidden_size_of, arm))))
+    solved = (
+        LocalizedText.same("–")
+        if share is None
+        else LocalizedText("{} of {}", "{} / {}").format(share.solved, share.seeds)
+    )
+    trained = (solved, LocalizedText.same(exact(group.known(hidden_size_of, arm))))
     return (arm, *(Cell(text, number=True) for text in (*trained, *_figures(found))))
 
 
-def _figures(found: Representable | None) -> tuple[Said, ...]:
+def _figures(found: Representable | None) -> tuple[LocalizedText, ...]:
     if found is None:
-        return (_NOT_TESTED, *[Said.same("–")] * 4)
-    layers = Said("", "")
+        return (_NOT_TESTED, *[LocalizedText.same("–")] * 4)
+    layers = LocalizedText("", "")
     if found.num_layers > 1:
-        layers = Said(" in each of {} layers", "（{} 层各有）").format(found.num_layers)
+        layers = LocalizedText(" in each of {} layers", "（{} 层各有）").format(found.num_layers)
     return (
-        Said("{}{}", "{}{}").format(whole(found.hidden_size), layers),
-        Said.same(whole(found.parameters)),
-        Said.same(f"{found.score:.6g}"),
-        Said.same(two_digits(found.recall)),
-        Said("✓ yes, {} sequences", "✓ 是，{} 条序列").format(whole(found.sequences))
+        LocalizedText("{}{}", "{}{}").format(whole(found.hidden_size), layers),
+        LocalizedText.same(whole(found.parameters)),
+        LocalizedText.same(f"{found.score:.6g}"),
+        LocalizedText.same(two_digits(found.recall)),
+        LocalizedText("✓ yes, {} sequences", "✓ 是，{} 条序列").format(whole(found.sequences))
         if found.solved
-        else Said("✗ no, {} sequences", "✗ 否，{} 条序列").format(whole(found.sequences)),
+        else LocalizedText("✗ no, {} sequences", "✗ 否，{} 条序列").format(whole(found.sequences)),
     )
 
 

@@ -12,8 +12,8 @@ from longhold.study.claims.rows import Run
 from longhold.study.horizon import TextHorizon, text_horizon
 from longhold.study.report.document import Block, Cell, Entry, Figure, Paragraph, Section, Subheading, Table
 from longhold.study.report.groups import Group
+from longhold.study.report.localized import LocalizedText, exact, two_digits
 from longhold.study.report.plots import horizon_strip, lag_scale
-from longhold.study.report.said import Said, exact, two_digits
 from longhold.study.report.series import Series, key
 from longhold.study.report.writing import written
 from longhold.study.rows.results import TextReading
@@ -28,8 +28,8 @@ def text(known: Sequence[Group], series: Series) -> Section | None:
     for group in known:
         told = [*written(group, series), *_context(group, series)]
         if told:
-            blocks += [Subheading(Said.same(group.name)), *told]
-    return Section(Said("Text", "文本"), tuple(blocks)) if blocks else None
+            blocks += [Subheading(LocalizedText.same(group.name)), *told]
+    return Section(LocalizedText("Text", "文本"), tuple(blocks)) if blocks else None
 
 
 def _context(group: Group, series: Series) -> list[Block]:
@@ -41,7 +41,7 @@ def _context(group: Group, series: Series) -> list[Block]:
     return [Paragraph(_CONTEXT, quiet=True), *horizon, *_agreement(group, told)]
 
 
-_CONTEXT = Said(
+_CONTEXT = LocalizedText(
     "Text horizon: at the same held-out targets, the bits that a model needs when it knows only the last k true "
     "tokens, which other held-out text precedes, less those with everything before; the smallest k beyond which the "
     "excess stays within the tolerance. The interval is by bootstrap, seeds crossed with contiguous parts of the text. "
@@ -67,18 +67,18 @@ def _horizon(runs: Sequence[Run]) -> TextHorizon:
 
 def _horizons(group: Group, told: Sequence[tuple[str, list[Run]]], series: Series) -> Figure:
     lengths = _readings(told[0][1])[0].lengths
-    caption = Said("{}: text horizon, tokens", "{}：文本跨度（词元）").format(group.name)
-    head: tuple[Entry, ...] = (Said("arm", "对象"), Said("text horizon", "文本跨度"))
+    caption = LocalizedText("{}: text horizon, tokens", "{}：文本跨度（词元）").format(group.name)
+    head: tuple[Entry, ...] = (LocalizedText("arm", "对象"), LocalizedText("text horizon", "文本跨度"))
     drawn: list[tuple[Entry, ...]] = []
     numbers: list[tuple[Entry, ...]] = []
     for arm, runs in told:
         found, style = _horizon(runs), series.style(group.cell(arm))
         strip = horizon_strip(found.tokens.value, found.tokens.interval, lengths, style)
-        drawn.append((Cell(Said.same(arm), key(style)), Cell(_told(found), strip)))
+        drawn.append((Cell(LocalizedText.same(arm), key(style)), Cell(_told(found), strip)))
         numbers.append((arm, Cell(_told(found), number=True), *_figures(runs)))
     columns: tuple[Entry, ...] = (
         *head[:1],
-        Cell(Said("text horizon", "文本跨度"), number=True),
+        Cell(LocalizedText("text horizon", "文本跨度"), number=True),
         *(Cell(name, number=True) for name in _COLUMNS),
     )
     foot = (Markup(""), lag_scale(lengths))
@@ -86,11 +86,11 @@ def _horizons(group: Group, told: Sequence[tuple[str, list[Run]]], series: Serie
 
 
 _COLUMNS = (
-    Said("bits per token, mean", "每词元比特数（均值）"),
-    Said("least to most", "最小至最大"),
-    Said("n-gram", "n 元"),
-    Said("trained on windows of", "训练窗口"),
-    Said("seeds", "种子"),
+    LocalizedText("bits per token, mean", "每词元比特数（均值）"),
+    LocalizedText("least to most", "最小至最大"),
+    LocalizedText("n-gram", "n 元"),
+    LocalizedText("trained on windows of", "训练窗口"),
+    LocalizedText("seeds", "种子"),
 )
 
 
@@ -104,26 +104,29 @@ def _figures(runs: Sequence[Run]) -> tuple[Cell, ...]:
         exact([one.window for one in readings]),
         str(len(readings)),
     )
-    return tuple(Cell(Said.same(value), number=True) for value in values)
+    return tuple(Cell(LocalizedText.same(value), number=True) for value in values)
 
 
-def _told(found: TextHorizon) -> Said:
+def _told(found: TextHorizon) -> LocalizedText:
     ends = (found.tokens.value, found.tokens.interval.low, found.tokens.interval.high)
     value, low, high = (f"> {found.lengths[-1]}" if math.isinf(end) else f"{end:.0f}" for end in ends)
-    return Said("{} ({} to {})", "{}（{} 至 {}）").format(value, low, high)
+    return LocalizedText("{} ({} to {})", "{}（{} 至 {}）").format(value, low, high)
 
 
 def _curves(group: Group, told: Sequence[tuple[str, list[Run]]]) -> Table:
-    caption = Said(
+    caption = LocalizedText(
         "{}: bits per token above those with full context, mean over seeds", "{}：超出完整上文的每词元比特数，种子均值"
     ).format(group.name)
     found = [(arm, _horizon(runs)) for arm, runs in told]
     head: tuple[Entry, ...] = (
-        Said("context, tokens", "上文（词元）"),
-        *(Cell(Said.same(a), number=True) for a, _ in found),
+        LocalizedText("context, tokens", "上文（词元）"),
+        *(Cell(LocalizedText.same(a), number=True) for a, _ in found),
     )
     rows: tuple[tuple[Entry, ...], ...] = tuple(
-        (str(length), *(Cell(Said.same(f"{round(one.excess[place], 3) + 0.0:.3f}"), number=True) for _, one in found))
+        (
+            str(length),
+            *(Cell(LocalizedText.same(f"{round(one.excess[place], 3) + 0.0:.3f}"), number=True) for _, one in found),
+        )
         for place, length in enumerate(found[0][1].lengths)
     )
     return Table(caption, head, rows)
@@ -133,19 +136,19 @@ def _agreement(group: Group, told: Sequence[tuple[str, list[Run]]]) -> list[Bloc
     sets = [one.paradigm for one in _readings(told[0][1])[0].pairs]
     if not sets:
         return []
-    caption = Said(
+    caption = LocalizedText(
         "{}: share of BLiMP's pairs in which the grammatical sentence is likelier",
         "{}：BLiMP 句对中合语法句更可能的比例",
     ).format(group.name)
     head: tuple[Entry, ...] = (
-        Said("set", "集合"),
-        Cell(Said("n-gram", "n 元"), number=True),
-        *(Cell(Said.same(arm), number=True) for arm, _ in told),
+        LocalizedText("set", "集合"),
+        Cell(LocalizedText("n-gram", "n 元"), number=True),
+        *(Cell(LocalizedText.same(arm), number=True) for arm, _ in told),
     )
     rows: tuple[tuple[Entry, ...], ...] = tuple(
         (
             name,
-            Cell(Said.same(two_digits(_ngram(told[0][1], place))), number=True),
+            Cell(LocalizedText.same(two_digits(_ngram(told[0][1], place))), number=True),
             *(Cell(_share(runs, place), number=True) for _, runs in told),
         )
         for place, name in enumerate(sets)
@@ -153,7 +156,7 @@ def _agreement(group: Group, told: Sequence[tuple[str, list[Run]]]) -> list[Bloc
     return [Table(caption, head, rows), Paragraph(_PAIRS, quiet=True)]
 
 
-_PAIRS = Said(
+_PAIRS = LocalizedText(
     "A coin gets 0.50. Mean over seeds with a 95 % interval over seeds and pairs. An up or down arrow stands only "
     f"where, with at least {LEAST_SEEDS} seeds, the whole interval lies above, or below, both the coin and the n-gram; "
     "elsewhere nothing is claimed.",
@@ -167,14 +170,14 @@ def _ngram(runs: Sequence[Run], place: int) -> float:
     return pairs.ngram_right / pairs.pairs
 
 
-def _share(runs: Sequence[Run], place: int) -> Said:
+def _share(runs: Sequence[Run], place: int) -> LocalizedText:
     pairs = [one.pairs[place] for one in _readings(runs)]
     mean, interval = share_of_pairs([one.right for one in pairs], pairs[0].pairs)
     others = (_COIN, _ngram(runs, place))
     sign = ""
     if len(runs) >= LEAST_SEEDS:
         sign = "↑ " if interval.low > max(others) else "↓ " if interval.high < min(others) else ""
-    return Said.same(f"{sign}{two_digits(mean)} ({two_digits(interval.low)}–{two_digits(interval.high)})")
+    return LocalizedText.same(f"{sign}{two_digits(mean)} ({two_digits(interval.low)}–{two_digits(interval.high)})")
 
 
 def share_of_pairs(right: Sequence[int], pairs: int) -> tuple[float, Interval]:

@@ -20,8 +20,8 @@ from longhold.study.report.document import (
     Table,
 )
 from longhold.study.report.groups import Group
+from longhold.study.report.localized import LocalizedText, exact, whole
 from longhold.study.report.plots import value_scale, value_strip
-from longhold.study.report.said import Said, exact, whole
 from longhold.study.report.series import Series, key
 from longhold.study.rows.results import Writing
 
@@ -43,13 +43,13 @@ def written(group: Group, series: Series) -> list[Block]:
     ]
 
 
-def rivals_of(writing: Writing) -> tuple[tuple[Said, float], ...]:
+def rivals_of(writing: Writing) -> tuple[tuple[LocalizedText, float], ...]:
     """Returns the predictors without a network and their bits, n-gram and xz first."""
     return (
-        (Said("n-gram of order 6", "6 元模型"), writing.ngram_bits),
-        (Said("xz after training", "xz（接在训练文本后）"), writing.xz_bits),
-        (Said("xz alone", "xz（单独压缩）"), writing.xz_alone_bits),
-        (Said("token frequencies", "词元频率"), writing.frequency_bits),
+        (LocalizedText("n-gram of order 6", "6 元模型"), writing.ngram_bits),
+        (LocalizedText("xz after training", "xz（接在训练文本后）"), writing.xz_bits),
+        (LocalizedText("xz alone", "xz（单独压缩）"), writing.xz_alone_bits),
+        (LocalizedText("token frequencies", "词元频率"), writing.frequency_bits),
     )
 
 
@@ -78,7 +78,7 @@ def train_perplexity(curve: Sequence[Sequence[float]]) -> float:
     return math.exp(loss) if loss < _LARGEST_LOSS else math.inf
 
 
-_ABOUT = Said(
+_ABOUT = LocalizedText(
     "Bits per character on the first {} characters of the held-out tenth, to which nothing was fitted and by which "
     "nothing was chosen; the state is carried through all of it. Where part=fitted, the last twentieth of the training "
     "text chose the step whose weights were kept, and the rivals read it too. The n-gram is Kneser-Ney's; xz after "
@@ -94,35 +94,37 @@ _ABOUT = Said(
 def _figure(group: Group, told: Sequence[tuple[str, list[Run]]], series: Series) -> Figure:
     rivals = rivals_of(_first(told))
     axis = axis_from_zero([*(bits for _, runs in told for bits in bits_of(runs)), *(bits for _, bits in rivals)])
-    drawn = [_drawn(Said.same(arm), series.style(group.cell(arm)), bits_of(runs), axis) for arm, runs in told]
+    drawn = [_drawn(LocalizedText.same(arm), series.style(group.cell(arm)), bits_of(runs), axis) for arm, runs in told]
     drawn += [_drawn(name, "baseline", [bits], axis) for name, bits in rivals]
-    caption = Said("{}: bits per character of held-out text", "{}：留出文本的每字符比特数").format(group.name)
-    head = (Said("arm", "对象"), Cell(_BITS, number=True), Said("fewer is better", "越少越好"))
+    caption = LocalizedText("{}: bits per character of held-out text", "{}：留出文本的每字符比特数").format(group.name)
+    head = (LocalizedText("arm", "对象"), Cell(_BITS, number=True), LocalizedText("fewer is better", "越少越好"))
     plot = Table(caption, head, tuple(drawn), (Markup(""), Markup(""), value_scale(axis)), "dots")
     return Figure((), plot, _numbers(caption, told, rivals))
 
 
-_BITS = Said("bits", "比特")
+_BITS = LocalizedText("bits", "比特")
 
 
-def _drawn(name: Said, style: str, values: Sequence[float], axis: Axis) -> tuple[Entry, ...]:
-    mean = Said.same(_shown(statistics.fmean(values)))
-    every = Said.same(", ".join(map(_shown, values)))
+def _drawn(name: LocalizedText, style: str, values: Sequence[float], axis: Axis) -> tuple[Entry, ...]:
+    mean = LocalizedText.same(_shown(statistics.fmean(values)))
+    every = LocalizedText.same(", ".join(map(_shown, values)))
     tips = [f"{name.en} · bits = {_shown(value)}" for value in values]
     return (Cell(name, key(style)), Cell(mean, number=True), Cell(every, value_strip(values, tips, axis, style)))
 
 
-def _numbers(caption: Said, told: Sequence[tuple[str, list[Run]]], rivals: Sequence[tuple[Said, float]]) -> Table:
+def _numbers(
+    caption: LocalizedText, told: Sequence[tuple[str, list[Run]]], rivals: Sequence[tuple[LocalizedText, float]]
+) -> Table:
     head: tuple[Entry, ...] = (
-        Said("arm", "对象"),
+        LocalizedText("arm", "对象"),
         *(
             Cell(text, number=True)
             for text in (
-                Said("parameters", "参数"),
-                Said("steps, best", "步数（最优）"),
-                Said("training perplexity, mean", "训练困惑度（均值）"),
-                Said("bits per character, mean", "每字符比特数（均值）"),
-                Said("of every seed", "每个种子"),
+                LocalizedText("parameters", "参数"),
+                LocalizedText("steps, best", "步数（最优）"),
+                LocalizedText("training perplexity, mean", "训练困惑度（均值）"),
+                LocalizedText("bits per character, mean", "每字符比特数（均值）"),
+                LocalizedText("of every seed", "每个种子"),
             )
         ),
     )
@@ -132,7 +134,7 @@ def _numbers(caption: Said, told: Sequence[tuple[str, list[Run]]], rivals: Seque
 
 
 def _cells(shown: Iterable[str]) -> tuple[Cell, ...]:
-    return tuple(Cell(Said.same(text), number=True) for text in shown)
+    return tuple(Cell(LocalizedText.same(text), number=True) for text in shown)
 
 
 def _row(runs: Sequence[Run]) -> Iterator[str]:
@@ -153,7 +155,7 @@ def _samples(told: Sequence[tuple[str, list[Run]]], series: Series) -> list[Bloc
     quoted = [_quotation(arm, runs[0], series) for arm, runs in told[:_MOST_SAMPLES]]
     about = _WRITES.format(" ".join(first.prime.split()), f"{first.temperature:g}")
     return [
-        Subheading(Said("What they write", "它们写出的文字")),
+        Subheading(LocalizedText("What they write", "它们写出的文字")),
         Paragraph(about, quiet=True),
         Quotations(tuple(quoted)),
     ]
@@ -161,10 +163,10 @@ def _samples(told: Sequence[tuple[str, list[Run]]], series: Series) -> list[Bloc
 
 def _quotation(arm: str, run: Run, series: Series) -> Quotation:
     (writing,) = writings([run])
-    return Quotation(Said.same(arm), key(series.style(run.row.spec.cell)), writing.prime, writing.sample)
+    return Quotation(LocalizedText.same(arm), key(series.style(run.row.spec.cell)), writing.prime, writing.sample)
 
 
-_WRITES = Said(
+_WRITES = LocalizedText(
     "After the same words of the held-out text, “{}”, at temperature {}; of each arm the first seed.",
     "均接在留出文本的同一段文字“{}”之后，温度 {}；每个对象取第一个种子。",
 )

@@ -61,9 +61,9 @@ class TrialSpec(Config):
     cell: str
     """The architecture, as `longhold.models.network` names it."""
     init: str
-    """Its initialisation as the plan names it; `chrono` alone is told the longest sequence in training."""
+    """Its initialization as the plan names it; `chrono` alone is told the longest sequence in training."""
     told: Annotated[int, Field(ge=1)] | None = None
-    """The number of steps that the initialisation was told, where it was."""
+    """The number of steps that the initialization was told, where it was."""
     num_layers: Annotated[int, Field(ge=1)] | None = None
     """Layers on top of each other; None: what the architecture has by itself."""
     embedding_size: Annotated[int, Field(ge=1)] | None = None
@@ -138,12 +138,12 @@ class TrialSpec(Config):
 
     @property
     def arm(self) -> str:
-        """The cell, its initialisation and its truncation as they are called in a report."""
+        """The cell, its initialization and its truncation as they are called in a report."""
         return Arm(self.cell, self.init, self.truncation).label
 
     @property
-    def initialisation(self) -> str:
-        """The initialisation with the number that it was told, such as `chrono:66`."""
+    def initialization(self) -> str:
+        """The initialization with the number that it was told, such as `chrono:66`."""
         return self.init if self.told is None else f"{self.init}:{self.told}"
 
     @cached_property
@@ -173,7 +173,7 @@ class Arm(NamedTuple):
     cell: str
     """The architecture."""
     init: str
-    """Its initialisation."""
+    """Its initialization."""
     truncation: int | None = None
     """As in `TrialSpec`."""
 
@@ -191,5 +191,5 @@ def cut_label(truncation: int | None) -> str:
 
 
 def is_told(init: str) -> bool:
-    """Whether an initialisation of this name is given the length of the task: `chrono` without a number of its own."""
+    """Whether an initialization of this name is given the length of the task: `chrono` without a number of its own."""
     return init == "chrono"

@@ -1,7 +1,7 @@
 """One figure per seed, two groups of seeds: is there a difference, how large is it, could it be none?
 
 Everything here takes `strata`: pairs `(a, b)` of samples, one pair per task, so that seeds are only ever exchanged or
-compared within their task. A comparison on one task is a single pair. Strata weigh alike, whatever their seeds.
+compared within their task. A comparison on one task is a single pair. Strata have equal weight, whatever their seeds.
 """
 
 import math

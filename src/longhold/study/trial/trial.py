@@ -112,7 +112,7 @@ def network(spec: TrialSpec) -> NetworkConfig:
     """The configuration of a run's model; for a budget of parameters or operations the hidden size is solved.
 
     Raises:
-        InputError: there is no such task or cell, its initialisation does not go with it, the budget is too small, or
+        InputError: there is no such task or cell, its initialization does not go with it, the budget is too small, or
             the run's tasks differ in their inputs or outputs.
     """
     tasks = [task_from_json(values) for values in (spec.task, *spec.tests)]
@@ -125,7 +125,7 @@ def network(spec: TrialSpec) -> NetworkConfig:
     sizes = Sizes(input_size=task.input_size, output_size=task.output_size, continuous=task.continuous)
     architecture = Architecture(
         cell=spec.cell,
-        init=spec.initialisation,
+        init=spec.initialization,
         num_layers=spec.num_layers,
         embedding_size=spec.embedding_size,
     )

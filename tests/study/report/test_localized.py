@@ -4,14 +4,16 @@ import pytest
 
 from longhold.study.report import render_markdown
 from longhold.study.report.document import Cell, Code, Document, Paragraph, Section, Table
-from longhold.study.report.said import Said, counted, exact, listed, recall, short, spread, steps
+from longhold.study.report.localized import LocalizedText, counted, exact, listed, recall, short, spread, steps
 from tests.study.report.pages import markdown_page
 
 
 def test_both_languages_are_filled_in():
-    assert Said("{} of {}", "{} / {}").format(3, Said("seeds", "种子")) == Said("3 of seeds", "3 / 种子")
-    assert Said.same("a{}").format("{}") == Said("a{}", "a{}")
-    assert listed(["a", Said("b", "乙")]) == Said("a, b", "a、乙")
+    assert LocalizedText("{} of {}", "{} / {}").format(3, LocalizedText("seeds", "种子")) == LocalizedText(
+        "3 of seeds", "3 / 种子"
+    )
+    assert LocalizedText.same("a{}").format("{}") == LocalizedText("a{}", "a{}")
+    assert listed(["a", LocalizedText("b", "乙")]) == LocalizedText("a, b", "a、乙")
 
 
 @pytest.mark.parametrize(
@@ -19,11 +21,11 @@ def test_both_languages_are_filled_in():
     [(0.999, "1.00"), (-0.001, "0.00"), (0.125, "0.12"), (-0.1, "-0.10"), (-4.18345e33, "-4.18e+33")],
 )
 def test_recalls_have_two_digits(value, shown):
-    assert recall(value) == Said.same(shown)
+    assert recall(value) == LocalizedText.same(shown)
 
 
 def test_a_run_that_failed_has_no_recall():
-    assert recall(None) == Said("failed", "失败")
+    assert recall(None) == LocalizedText("failed", "失败")
 
 
 def test_numbers():
@@ -52,9 +54,11 @@ def test_numbers():
     ],
 )
 def test_markdown_shows_a_text_as_it_is(text):
-    table = Table(Said.same("t"), ("head", Cell(Said.same("n"), number=True)), ((text, "1"),))
-    blocks = (Paragraph(Said.same(text)), table, Code("x"))
-    page = markdown_page(render_markdown(Document(*[Said.same(text)] * 3, (), (Section(Said.same("s"), blocks),))))
+    table = Table(LocalizedText.same("t"), ("head", Cell(LocalizedText.same("n"), number=True)), ((text, "1"),))
+    blocks = (Paragraph(LocalizedText.same(text)), table, Code("x"))
+    page = markdown_page(
+        render_markdown(Document(*[LocalizedText.same(text)] * 3, (), (Section(LocalizedText.same("s"), blocks),)))
+    )
     plain = " ".join(text.split())
     assert page.tables[0][1] == [plain, "1"]
     assert page.words().count(plain) == 10

@@ -1,7 +1,7 @@
 """Questions are judged by the rows that are there; one that cannot be judged yet does not silence the others."""
 
 from longhold.study.claims import Verdict, claims, sentence
-from longhold.study.report.judged import judged
+from longhold.study.report.evaluation import evaluate
 from longhold.study.statistics import holm
 from tests.study.columns import row_of
 from tests.study.report.rows_made_up import large, rows_of
@@ -14,7 +14,7 @@ def values():
 
 
 def test_with_all_rows_it_is_what_claims_say():
-    found = judged(PLAN, values())
+    found = evaluate(PLAN, values())
     told = claims(values(), PLAN.questions())
     assert [sentence(claim, "en") for claim in found.claims] == [sentence(claim, "en") for claim in told]
     assert len(told) == 5
@@ -30,7 +30,7 @@ def test_a_question_that_cannot_be_judged_is_named_and_stays_in_the_family():
         or row.spec.stage == "tuning"
         or row.spec.level != (16, 32)[row.spec.seed % 2]
     ]
-    found, whole = judged(PLAN, holes), judged(PLAN, values())
+    found, whole = evaluate(PLAN, holes), evaluate(PLAN, values())
     assert set(found.unanswered) == {"longer"}
     assert "expected at least one" in found.unanswered["longer"]
     assert [claim.question.name for claim in found.claims] == ["at 128", "gates", "sooner", "mixed"]
@@ -48,9 +48,9 @@ def test_a_question_that_cannot_be_judged_is_named_and_stays_in_the_family():
 
 def test_rows_of_another_plan_and_rows_that_are_missing_leave_a_question_unanswered():
     others = [row_of({**row.to_json(), "plan": "other"}) for row in values()]
-    assert judged(PLAN, others).claims == ()
-    assert set(judged(PLAN, others).unanswered.values()) == {""}
+    assert evaluate(PLAN, others).claims == ()
+    assert set(evaluate(PLAN, others).unanswered.values()) == {""}
 
 
 def test_a_plan_that_asks_nothing_has_no_claims():
-    assert judged(PLAN.model_copy(update={"family": None}), values()).claims == ()
+    assert evaluate(PLAN.model_copy(update={"family": None}), values()).claims == ()

@@ -15,7 +15,7 @@ _FEW = 99  # resamples where only errors are looked for
 
 @final
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """What the rows say to the questions of a plan."""
 
     claims: tuple[Claim, ...]
@@ -24,7 +24,7 @@ class Judgement:
     """The others by name, each with the line that says why it cannot be judged; empty where it only lacks rows."""
 
 
-def judged(plan: Plan, rows: Iterable[Row]) -> Judgement:
+def evaluate(plan: Plan, rows: Iterable[Row]) -> Evaluation:
     """Judge all questions of a plan as one family.
 
     A question that its rows do not allow to be judged yet, as when a study is not through, stays in the family: it
@@ -35,12 +35,12 @@ def judged(plan: Plan, rows: Iterable[Row]) -> Judgement:
     """
     family = plan.questions()
     if family is None:
-        return Judgement((), {})
+        return Evaluation((), {})
     known = [row for row in rows if row.spec.plan == plan.name]
     found, refused = _claims(known, family)
     answered = {claim.question.name for claim in found}
     names = [question.name for question in family.questions]
-    return Judgement(tuple(found), {name: refused.get(name, "") for name in names if name not in answered})
+    return Evaluation(tuple(found), {name: refused.get(name, "") for name in names if name not in answered})
 
 
 def _claims(rows: list[Row], family: Family) -> tuple[list[Claim], dict[str, str]]:
@@ -50,7 +50,7 @@ def _claims(rows: list[Row], family: Family) -> tuple[list[Claim], dict[str, str
         refused = {question.name: line for question in family.questions if (line := _refusal(question, rows))}
         if not refused:
             raise
-        asked = tuple(_muted(question) if question.name in refused else question for question in family.questions)
+        asked = tuple(_excluded(question) if question.name in refused else question for question in family.questions)
         return claims(rows, family.model_copy(update={"questions": asked})), refused
 
 
@@ -63,5 +63,5 @@ def _refusal(question: Question, rows: list[Row]) -> str | None:
     return None
 
 
-def _muted(question: Question) -> Question:
+def _excluded(question: Question) -> Question:
     return question.model_copy(update={"levels": _NOWHERE})

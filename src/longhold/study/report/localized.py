@@ -10,7 +10,7 @@ from longhold.study.claims import Language
 
 @final
 @dataclass(frozen=True)
-class Said:
+class LocalizedText:
     """The same thing in English and in Chinese."""
 
     en: str
@@ -32,28 +32,28 @@ class Said:
         """Whether the two do not differ."""
         return self.en == self.zh
 
-    def format(self, *values: "Said | str | int") -> "Said":
+    def format(self, *values: "LocalizedText | str | int") -> "LocalizedText":
         """Both, with `{}` filled in."""
-        en = [value.en if isinstance(value, Said) else value for value in values]
-        zh = [value.zh if isinstance(value, Said) else value for value in values]
-        return Said(self.en.format(*en), self.zh.format(*zh))
+        en = [value.en if isinstance(value, LocalizedText) else value for value in values]
+        zh = [value.zh if isinstance(value, LocalizedText) else value for value in values]
+        return LocalizedText(self.en.format(*en), self.zh.format(*zh))
 
 
-def listed(parts: Iterable["Said | str"]) -> Said:
+def listed(parts: Iterable["LocalizedText | str"]) -> LocalizedText:
     """The parts with commas between them."""
-    known = [part if isinstance(part, Said) else Said.same(part) for part in parts]
-    return Said(", ".join(part.en for part in known), "、".join(part.zh for part in known))
+    known = [part if isinstance(part, LocalizedText) else LocalizedText.same(part) for part in parts]
+    return LocalizedText(", ".join(part.en for part in known), "、".join(part.zh for part in known))
 
 
-def sentences(parts: Iterable[Said]) -> Said:
+def sentences(parts: Iterable[LocalizedText]) -> LocalizedText:
     """Sentences after one another."""
     known = list(parts)
-    return Said(" ".join(part.en for part in known), "".join(part.zh for part in known))
+    return LocalizedText(" ".join(part.en for part in known), "".join(part.zh for part in known))
 
 
-def recall(value: float | None) -> Said:
+def recall(value: float | None) -> LocalizedText:
     """A recall with two digits, or that there is none."""
-    return Said("failed", "失败") if value is None else Said.same(two_digits(value))
+    return LocalizedText("failed", "失败") if value is None else LocalizedText.same(two_digits(value))
 
 
 def two_digits(value: float) -> str:
@@ -90,6 +90,6 @@ def exact(values: Sequence[int]) -> str:
     return whole(low) if low == high else f"{whole(low)}–{whole(high)}"
 
 
-def counted(count: int, one: str, many: str, zh: str) -> Said:
+def counted(count: int, one: str, many: str, zh: str) -> LocalizedText:
     """`1 seed`, `3 seeds`; `3 个种子`"""
-    return Said(f"{whole(count)} {one if count == 1 else many}", f"{whole(count)} {zh}")
+    return LocalizedText(f"{whole(count)} {one if count == 1 else many}", f"{whole(count)} {zh}")
