@@ -35,7 +35,7 @@ from longhold.sampling import (
 from longhold.sampling.scores import Score as Score
 from longhold.sampling.scores import Surprises, by_place
 from longhold.training import Progress, Run, is_main, parse_duration
-from longhold.training.plan import Begun, Spent, TextOptions
+from longhold.training.plan import Cost, TextOptions, WarmStart
 from longhold.training.recipe import TrainedText, train_text
 
 
@@ -430,7 +430,7 @@ def train(
     trained = train_text(
         corpus,
         options,
-        begun=None if start is None else _begun(start),
+        warm_start=None if start is None else _warm_start(start),
         device=device,
         folder=None if folder is None else Path(folder),
         tensorboard=tensorboard,
@@ -495,12 +495,12 @@ def _start(
     return start
 
 
-def _begun(start: TextModel) -> Begun:
+def _warm_start(start: TextModel) -> WarmStart:
     if not isinstance(start.model, LanguageModel):
         raise InputError(f"more: only a LanguageModel can go on, not a {type(start.model).__name__}")
     facts = start.facts
-    spent = Spent(facts.steps or 0, facts.tokens_seen or 0, facts.seconds or 0.0)
-    return Begun(start.model, start.tokenizer, facts.characters, spent)
+    cost = Cost(facts.steps or 0, facts.tokens_seen or 0, facts.seconds or 0.0)
+    return WarmStart(start.model, start.tokenizer, facts.characters, cost)
 
 
 def _corpus(

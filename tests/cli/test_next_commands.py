@@ -44,7 +44,7 @@ def test_what_train_prints_can_be_run(here: Path, name: str) -> None:
     flags = {"--encoding": "utf-8", "--held-out": 0.1, "--device": "cpu"}
     more = longhold(going_on(f"{name}.txt", Path(name), flags).replace("10m", "1s"), *QUICK)
     assert more.exit_code == 0, more.stderr
-    assert "goes on with the LSTM" in more.stderr
+    assert "continues with the LSTM" in more.stderr
 
 
 @pytest.mark.parametrize(
