@@ -1,6 +1,10 @@
 """The pages of the documentation: their code runs, their links lead somewhere, every page is in the navigation."""
 
+import os
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,13 @@ def fences(page: Path, language: str) -> list[str]:
     return [token.content for token in tokens if token.type == "fence" and token.info == language]
 
 
+def files(page: Path) -> dict[str, str]:
+    """The files that a page shows: fences with a title, by that title."""
+    tokens = MarkdownIt().parse((DOCS / page).read_text(encoding="utf-8"))
+    titles = ((re.fullmatch(r'\w+ title="([^"]+)"', token.info), token.content) for token in tokens)
+    return {match[1]: content for match, content in titles if match is not None}
+
+
 def named(part: object) -> list[str]:
     if isinstance(part, str):
         return [part]
@@ -27,8 +38,30 @@ def named(part: object) -> list[str]:
 
 
 RUNNABLE = [page for page in PAGES if page.parts[0] in ("how-to", "explained", "zh") and fences(page, "python")]
+PACKAGES = [page for page in PAGES if "pyproject.toml" in files(page)]
 
 
+@pytest.fixture
+def written(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with the files of a page, importable, its entry points known as after `pip install`."""
+    for name, text in files(page).items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    if page in PACKAGES:
+        project = tomllib.loads(files(page)["pyproject.toml"])["project"]
+        info = tmp_path / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+        info.mkdir()
+        named = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+        (info / "METADATA").write_text(named, encoding="utf-8")
+        groups = (
+            f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in entries.items())
+            for group, entries in project["entry-points"].items()
+        )
+        (info / "entry_points.txt").write_text("".join(groups), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("written")
 @pytest.mark.parametrize("page", RUNNABLE, ids=str)
 def test_code_runs_as_it_stands(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with torch.random.fork_rng():
@@ -36,8 +69,24 @@ def test_code_runs_as_it_stands(page: Path, capsys: pytest.CaptureFixture[str]) 
     capsys.readouterr()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PACKAGES, ids=str)
+def test_commands_run_as_they_stand(page: Path, written: Path) -> None:
+    lines = [line.partition("#")[0].split() for fence in fences(page, "sh") for line in fence.splitlines()]
+    commands = [words[1:] for words in lines if words[0] == "longhold"]
+    assert commands
+    environment = {**os.environ, "PYTHONPATH": str(written)}
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "longhold", *command], cwd=written, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert list(written.rglob("report.html"))
+
+
 def test_there_is_code_to_run() -> None:
     assert {str(page) for page in RUNNABLE} >= {"explained/three-phases.md", "how-to/swap-nn-lstm.md"}
+    assert {page.name for page in PACKAGES} == {"your-own-task.md", "your-own-model.md"}
 
 
 def test_what_three_phases_says_it_prints_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
