@@ -1,6 +1,7 @@
 # Two commands for a newcomer: make demo, make test. Each makes .venv if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
+cpp := $(wildcard src/longhold/kernels/cpu/*.h src/longhold/kernels/cpu/*.cpp tests/kernels/*.cpp)
 
 .PHONY: demo test check bench docs
 
@@ -13,6 +14,7 @@ test: .venv/developer
 check: .venv/developer
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/clang-format --dry-run --Werror $(cpp)
 	$(BIN)/mypy
 	$(BIN)/pytest tests/test_architecture.py
 

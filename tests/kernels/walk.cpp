@@ -1,4 +1,5 @@
-// Runs the engine on fixed numbers and prints all outputs and gradients: the same program for another processor must print the same.
+// Runs the engine on fixed numbers and prints all outputs and gradients: the same program for another processor must
+// print the same.
 #define LONGHOLD_BYTES 16
 #define LONGHOLD_ISA plain
 #include <omp.h>
@@ -33,23 +34,35 @@ template <class Real> struct Numbers {
 
 template <class Cell, class Real> void walk(int64_t T, int64_t B, int64_t I, int64_t H, bool reverse, int threads) {
   constexpr int G = Cell::gates;
-  Numbers<Real> x(T * B * I), w_ih(G * H * I), w_hh(G * H * H), b_ih(G * H), b_hh(G * H), h0(B * H), c0(B * H), h_initial(B * H), c_initial(B * H), mask(B * H);
+  Numbers<Real> x(T * B * I), w_ih(G * H * I), w_hh(G * H * H), b_ih(G * H), b_hh(G * H), h0(B * H), c0(B * H),
+      h_initial(B * H), c_initial(B * H), mask(B * H);
   Numbers<Real> d_out(T * B * H), d_h_n(B * H), d_c_n(B * H);
   std::vector<int64_t> lengths(B);
   std::vector<uint8_t> reset(T * B);
   for (int64_t b = 0; b < B; ++b) lengths[b] = T - b % T;
   for (int64_t i = 0; i < T * B; ++i) reset[i] = draw() > 0.3 && i / B < lengths[i % B];
-  Numbers<Real> gates(T * B * G * H, false), extra(T * B * H, false), h(T * B * H, false), c(T * B * H, false), h_n(B * H, false), c_n(B * H, false);
+  Numbers<Real> gates(T * B * G * H, false), extra(T * B * H, false), h(T * B * H, false), c(T * B * H, false),
+      h_n(B * H, false), c_n(B * H, false);
   const int64_t segment = 3;
   const bool has_c = Cell::has_c;
-  const Call<Real> call{T, B, I, H, segment, 1, reverse, x.data(), nullptr, w_ih.data(), w_hh.data(), b_ih.data(), b_hh.data(), h0.data(), has_c ? c0.data() : nullptr, h_initial.data(), has_c ? c_initial.data() : nullptr, lengths.data(), reset.data(), mask.data(), gates.data(), Cell::has_extra ? extra.data() : nullptr, h.data(), has_c ? c.data() : nullptr, h_n.data(), c_n.data()};
-  Numbers<Real> d_x(T * B * I, false), d_w_ih(G * H * I, false), d_w_hh(G * H * H, false), d_b_ih(G * H, false), d_b_hh(G * H, false), d_h0(B * H, false), d_c0(B * H, false), d_h_initial(B * H, false), d_c_initial(B * H, false);
-  const Gradients<Real> gradients{d_out.data(), nullptr, d_h_n.data(), has_c ? d_c_n.data() : nullptr, d_x.data(), d_w_ih.data(), d_w_hh.data(), d_b_ih.data(), d_b_hh.data(), d_h0.data(), has_c ? d_c0.data() : nullptr, d_h_initial.data(), has_c ? d_c_initial.data() : nullptr};
+  const Call<Real> call{T, B, I, H, segment, 1, reverse, x.data(), nullptr, w_ih.data(), w_hh.data(), b_ih.data(),
+      b_hh.data(), h0.data(), has_c ? c0.data() : nullptr, h_initial.data(), has_c ? c_initial.data() : nullptr,
+      lengths.data(), reset.data(), mask.data(), gates.data(), Cell::has_extra ? extra.data() : nullptr, h.data(),
+      has_c ? c.data() : nullptr, h_n.data(), c_n.data()};
+  Numbers<Real> d_x(T * B * I, false), d_w_ih(G * H * I, false), d_w_hh(G * H * H, false), d_b_ih(G * H, false),
+      d_b_hh(G * H, false), d_h0(B * H, false), d_c0(B * H, false), d_h_initial(B * H, false),
+      d_c_initial(B * H, false);
+  const Gradients<Real> gradients{d_out.data(), nullptr, d_h_n.data(), has_c ? d_c_n.data() : nullptr, d_x.data(),
+      d_w_ih.data(), d_w_hh.data(), d_b_ih.data(), d_b_hh.data(), d_h0.data(), has_c ? d_c0.data() : nullptr,
+      d_h_initial.data(), has_c ? d_c_initial.data() : nullptr};
   const Engine<Cell, Real> engine(call);
   const Plan plan{threads, B >= 4 * threads};
   engine.forward(plan);
   engine.backward(plan, gradients);
-  for (auto [name, numbers] : {std::pair{"h", &h}, {"h_n", &h_n}, {"c_n", &c_n}, {"d_x", &d_x}, {"d_w_ih", &d_w_ih}, {"d_w_hh", &d_w_hh}, {"d_b_ih", &d_b_ih}, {"d_b_hh", &d_b_hh}, {"d_h0", &d_h0}, {"d_h_initial", &d_h_initial}}) numbers->print(name);
+  for (auto [name, numbers] :
+      {std::pair{"h", &h}, {"h_n", &h_n}, {"c_n", &c_n}, {"d_x", &d_x}, {"d_w_ih", &d_w_ih}, {"d_w_hh", &d_w_hh},
+          {"d_b_ih", &d_b_ih}, {"d_b_hh", &d_b_hh}, {"d_h0", &d_h0}, {"d_h_initial", &d_h_initial}})
+    numbers->print(name);
 }
 
 template <class Real> void all() {

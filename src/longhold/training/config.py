@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
@@ -20,6 +20,7 @@ def _off(value: object) -> object:
     return None if isinstance(value, str) and value.strip().lower() in {"off", "none"} else value
 
 
+OptimizerName: TypeAlias = Literal["sgd", "adamw"]
 PositiveInt = Annotated[int, Field(ge=1)]
 OptionalInt = Annotated[PositiveInt | None, BeforeValidator(_off)]
 OptionalSeconds = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_off)]
@@ -50,7 +51,7 @@ class TrainConfig(Config):
     """Rows `B` in a batch, over all workers together."""
     sequence_length: PositiveInt = 64
     """Steps `T` that one gradient reaches back over."""
-    optimizer: Literal["sgd", "adamw"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     """The update rule."""
     lr: Annotated[float, Field(gt=0)] = 3e-3
     """Learning rate at the top of the schedule."""

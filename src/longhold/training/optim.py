@@ -9,7 +9,7 @@ from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimize
 
 from longhold.kernels.addresses import check_memory
 from longhold.kernels.optimizer import Leaf, adamw, gradient_norm, sgd, takes
-from longhold.training.config import TrainConfig
+from longhold.training.config import OptimizerName, TrainConfig
 
 
 def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -23,9 +23,29 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
         {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas)
+    return optimizer_of(groups, config.optimizer, config.lr, momentum=config.momentum, betas=config.betas)
+
+
+def optimizer_of(
+    groups: list[dict[str, Any]],
+    rule: OptimizerName,
+    lr: float,
+    *,
+    momentum: float = 0.0,
+    betas: tuple[float, float] = (0.9, 0.999),
+) -> torch.optim.Optimizer:
+    """Returns torch's optimizer over groups of parameters, each with its own `weight_decay`.
+
+    Args:
+        groups: as torch's optimizers take them.
+        rule: the update rule; `adamw` without weight decay is Adam.
+        lr: learning rate.
+        momentum: of `sgd`.
+        betas: decay rates of the two moments of `adamw`.
+    """
+    if rule == "sgd":
+        return torch.optim.SGD(groups, lr=lr, momentum=momentum)
+    return torch.optim.AdamW(groups, lr=lr, betas=betas)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

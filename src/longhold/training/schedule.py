@@ -1,4 +1,7 @@
-"""The learning rate of each step: a pure function of the configuration and the step."""
+"""The learning rate of each step: a pure function of the configuration and the step.
+
+Runs of the study, which have neither warm-up nor one cycle, use `along_cosine` alone.
+"""
 
 import math
 
@@ -34,16 +37,18 @@ def learning_rate(config: TrainConfig, step: int) -> float:
         case "linear":
             return config.lr * (1 - (1 - final) * passed)
         case _:
-            return config.lr * (final + (1 - final) * (1 + math.cos(math.pi * passed)) / 2)
+            return config.lr * along_cosine(1.0, final, math.pi * passed)
 
 
 def _one_cycle(config: TrainConfig, step: int) -> float:
     top = (config.warmup_steps or 0.3 * config.steps) - 1
     if step <= top:
-        return config.lr * _along_cosine(_CYCLE_START, 1.0, step / top if top > 0 else 1.0)
+        return config.lr * along_cosine(_CYCLE_START, 1.0, math.pi * (step / top if top > 0 else 1.0))
     span = config.steps - 1 - top
-    return config.lr * _along_cosine(1.0, config.final_fraction, min(1.0, (step - top) / span) if span > 0 else 1.0)
+    passed = min(1.0, (step - top) / span) if span > 0 else 1.0
+    return config.lr * along_cosine(1.0, config.final_fraction, math.pi * passed)
 
 
-def _along_cosine(start: float, end: float, share: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+def along_cosine(start: float, end: float, angle: float) -> float:
+    """Returns `start` at angle 0, `end` at pi, and between them half a cosine."""
+    return end + (start - end) * (1 + math.cos(angle)) / 2

@@ -23,6 +23,7 @@ from longhold.study.claims import (
     TrainedHorizonQuestion,
     Verdict,
     claims,
+    sentence,
 )
 from tests.study.claims.rows_made_up import Row, row, rows, swapped
 
@@ -79,8 +80,8 @@ def test_swapping_the_arms_reverses_every_sentence() -> None:
         before = found[name].finding
         assert before is not None
         assert claim.finding.effect.value == pytest.approx(-before.effect.value)
-        first = claim.text().split(". ")[0]
-        assert first == found[name].text().split(". ")[0].replace(A, "?").replace(B, A).replace("?", B)
+        first = sentence(claim, "en").split(". ")[0]
+        assert first == sentence(found[name], "en").split(". ")[0].replace(A, "?").replace(B, A).replace("?", B)
 
 
 @pytest.mark.parametrize("arm", [A, B])
@@ -93,9 +94,9 @@ def test_deleting_rows_down_to_nine_seeds_removes_every_claim() -> None:
     found = judged(few)
     assert {claim.verdict for claim in found.values()} == {Verdict.INDICATIVE}
     for claim in found.values():
-        assert "9 and 9 seeds where 10 each are needed" in claim.text("en")
+        assert "9 and 9 seeds where 10 each are needed" in sentence(claim, "en")
         assert claim.finding is None
-        assert "difference" not in claim.text("en").split(";")[0]
+        assert "difference" not in sentence(claim, "en").split(";")[0]
 
 
 def test_deleting_the_deciding_rows_removes_the_claim() -> None:
@@ -123,13 +124,15 @@ def test_a_claim_names_just_the_rows_it_rests_on() -> None:
 def test_no_claim_joins_two_horizons() -> None:
     for claim in judged(clear_study()).values():
         assert len({run.protocol for side in claim.sides for run in side.runs}) == 1
-        named = [name for name in ("trained horizon", "extrapolated horizon", "capacity") if name in claim.text()]
+        named = [
+            name for name in ("trained horizon", "extrapolated horizon", "capacity") if name in sentence(claim, "en")
+        ]
         assert len(named) <= 1
 
 
 def test_figures_in_the_sentence_come_from_the_rows() -> None:
     made = rows(A, [True] * 9 + [False]) + rows(B, [True] * 2 + [False] * 9, lr=0.01, hidden_size=38)
-    text = judged(made, SOLVED)["solved"].text()
+    text = sentence(judged(made, SOLVED)["solved"], "en")
     for figure in ("9 of 10 seeds", "2 of 11 seeds", "lag 64", "hidden size 40", "hidden size 38", "1,500 steps"):
         assert figure in text
     for figure in ("learning rate 0.003", "learning rate 0.01", "symbols=8", "7,012 parameters", "+0.72"):
@@ -160,9 +163,9 @@ def test_no_difference_needs_equivalence_and_few_seeds_cannot_show_it() -> None:
     ten = judged(rows(A, [True] * 10) + rows(B, [True] * 10), SolvedQuestion(**{**SOLVED.model_dump(), "margin": 0.2}))
     thirty = judged(rows(A, [True] * 30) + rows(B, [True] * 30), SOLVED)
     assert ten["solved"].verdict is Verdict.NOT_RESOLVED
-    assert re.search(r"differences below 0\.\d\d would be missed", ten["solved"].text())
+    assert re.search(r"differences below 0\.\d\d would be missed", sentence(ten["solved"], "en"))
     assert thirty["solved"].verdict is Verdict.NO_DIFFERENCE
-    assert "differ by less than 0.3" in thirty["solved"].text()
+    assert "differ by less than 0.3" in sentence(thirty["solved"], "en")
 
 
 def test_recall_alike_in_ten_seeds_is_not_called_no_difference() -> None:
@@ -183,7 +186,7 @@ def test_predictions_are_judged_from_rows(solved: tuple[int, int], verdict: Pred
     sides = [[seed < count for seed in range(10)] for count in solved]
     found = judged(rows(A, sides[0]) + rows(B, sides[1]), predicted)["solved"]
     assert found.prediction is verdict
-    assert found.text("en").endswith(f"is better: {verdict.value}.")
+    assert sentence(found, "en").endswith(f"is better: {verdict.value}.")
     assert judged(rows(A, sides[0]) + rows(B, sides[1]), SOLVED)["solved"].prediction is None
 
 
@@ -198,16 +201,16 @@ def test_horizons_beyond_the_grid_on_both_sides_are_not_compared() -> None:
     made = [one for lag in LAGS for arm in (A, B) for one in rows(arm, [True] * 10, lag)]
     found = judged(made, TRAINED)["trained"]
     assert found.verdict is Verdict.NOT_RESOLVED
-    assert "no difference could be seen here" in found.text()
-    assert ">= 256 steps" in found.text()
-    assert "ratio" not in found.text()
+    assert "no difference could be seen here" in sentence(found, "en")
+    assert ">= 256 steps" in sentence(found, "en")
+    assert "ratio" not in sentence(found, "en")
 
 
 def test_a_horizon_beyond_the_grid_on_one_side_is_a_bound() -> None:
     made = [one for lag in LAGS for one in rows(A, [True] * 10, lag) + rows(B, [lag <= 32] * 10, lag)]
     found = judged(made, TRAINED)["trained"]
     assert found.verdict is Verdict.FIRST
-    assert "or further from 1 as a horizon lies beyond the lags tested" in found.text()
+    assert "or further from 1 as a horizon lies beyond the lags tested" in sentence(found, "en")
 
 
 def test_a_study_that_stopped_early_for_one_arm_is_compared() -> None:
@@ -227,15 +230,17 @@ def test_seeds_given_up_below_a_level_do_not_solve_it() -> None:
     assert claim.verdict is Verdict.FIRST
     assert claim.units == (10, 10)
     assert claim.readings[1]["en"].startswith("1 of 10 seeds")
-    assert "10 seeds, 9 of them given up after two failures in a row below, counted as not solving" in claim.text("en")
-    assert "其中 9 个此前连续两级失败" in claim.text("zh")
+    assert "10 seeds, 9 of them given up after two failures in a row below, counted as not solving" in sentence(
+        claim, "en"
+    )
+    assert "其中 9 个此前连续两级失败" in sentence(claim, "zh")
     one_failure = [one for one in ladder if not (one["arm"] == B and one["lag"] == 64 and one["seed"] < 9)]
     assert judged(one_failure, question)["solved"].units == (10, 1)  # one failure does not end a ladder
     solved_once = [{**one, "solved": True} if one["arm"] == B and one["lag"] == 128 else one for one in ladder]
     assert judged(solved_once, question)["solved"].units == (10, 1)
     whole = judged(rows(A, [True] * 10, 256) + rows(B, [False] * 9 + [True], 256), question)["solved"]
     assert whole.p_value == claim.p_value
-    assert "given up" not in whole.text("en")
+    assert "given up" not in sentence(whole, "en")
 
 
 def test_runs_that_failed_count_as_not_solved_and_are_told() -> None:
@@ -244,19 +249,19 @@ def test_runs_that_failed_count_as_not_solved_and_are_told() -> None:
     found = judged(made, SOLVED, RECALL, STEPS)
     assert {claim.verdict for claim in found.values()} == {Verdict.FIRST}
     for claim in found.values():
-        assert "10 runs failed and count as not solving" in claim.text("en")
-        assert "10 次运行失败" in claim.text("zh")
+        assert "10 runs failed and count as not solving" in sentence(claim, "en")
+        assert "10 次运行失败" in sentence(claim, "zh")
     failing = [{**lagged(B, seed, 32), **lost, "by_lag": []} for seed in range(10)]
     held = judged([lagged(A, seed, 64) for seed in range(10)] + failing, SEED)["seed"]
     assert held.verdict is Verdict.FIRST
-    assert "median over seeds 0 steps" in held.text()
+    assert "median over seeds 0 steps" in sentence(held, "en")
 
 
 def test_rows_of_tuning_are_passed_over() -> None:
     made = clear_study()
     tuned = [{**one, "stage": "tuning", "lr": 0.1, "seed": one["seed"] + 100} for one in swapped(made, A, B)]
-    assert {name: claim.text() for name, claim in judged(made + tuned).items()} == {
-        name: claim.text() for name, claim in judged(made).items()
+    assert {name: sentence(claim, "en") for name, claim in judged(made + tuned).items()} == {
+        name: sentence(claim, "en") for name, claim in judged(made).items()
     }
 
 
@@ -264,7 +269,7 @@ def test_runs_tested_on_few_sequences_claim_nothing() -> None:
     made = [{**one, "test_sequences": 256} for one in clear_study()]
     found = judged(made)
     assert {claim.verdict for claim in found.values()} == {Verdict.INDICATIVE}
-    assert "fewer than 1,000 sequences" in found["solved"].text()
+    assert "fewer than 1,000 sequences" in sentence(found["solved"], "en")
 
 
 def test_several_tasks_are_strata_and_several_levels_one_figure_per_seed() -> None:
@@ -278,13 +283,13 @@ def test_several_tasks_are_strata_and_several_levels_one_figure_per_seed() -> No
     assert found.units == (10, 10)
     assert found.finding is not None
     assert found.finding.effect.value == pytest.approx(0.81 - (0.345 + 0.1))
-    assert "recall(symbols=4); recall(symbols=8), lag 16-32" in found.text()
+    assert "recall(symbols=4); recall(symbols=8), lag 16-32" in sentence(found, "en")
 
 
 def test_levels_that_one_arm_lacks_are_neither_compared_nor_named() -> None:
     made = rows(A, [True] * 10, 16) + rows(A, [True] * 10, 64) + rows(B, [False] * 10, 16)
     found = judged(made, RECALL)["recall"]
-    assert "lag 16 (" in found.text()
+    assert "lag 16 (" in sentence(found, "en")
     assert len(found.rows) == 20
 
 
@@ -335,13 +340,6 @@ def test_families_and_questions_that_make_no_sense_are_refused() -> None:
 def test_a_family_is_read_from_plain_values() -> None:
     family = Family(questions=ALL)
     assert Family(**family.model_dump(mode="json")) == family
-
-
-def test_a_claim_as_plain_values() -> None:
-    found = judged(clear_study())["solved"].to_json()
-    assert found["verdict"] == "a is better"
-    assert found["effect"][0] == 1
-    assert set(found["text"]) == {"en", "zh"}
 
 
 def null_study(rng: np.random.Generator, arms: Sequence[str], seeds: int = 10) -> list[Row]:

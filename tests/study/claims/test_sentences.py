@@ -3,7 +3,7 @@ import re
 import pytest
 
 from longhold.errors import InputError
-from longhold.study.claims import Claim, Family, SolvedQuestion, TrainedHorizonQuestion, Tuning, claims
+from longhold.study.claims import Claim, Family, SolvedQuestion, TrainedHorizonQuestion, Tuning, claims, sentence
 from tests.study.claims.rows_made_up import rows, swapped
 from tests.study.claims.test_judge import ALL, SOLVED, A, B, clear_study
 
@@ -24,7 +24,7 @@ def test_every_verdict_and_measure_has_words_in_both_languages() -> None:
     assert len({claim.verdict for claim in known}) == 5
     assert len({claim.question.measure for claim in known}) == 5
     for claim in known:
-        english, chinese = claim.text("en"), claim.text("zh")
+        english, chinese = sentence(claim, "en"), sentence(claim, "zh")
         assert not re.search(r"[\u4e00-\u9fff]", english)
         assert re.search(r"[\u4e00-\u9fff]", chinese)
         assert "{" not in english + chinese
@@ -32,9 +32,9 @@ def test_every_verdict_and_measure_has_words_in_both_languages() -> None:
 
 @pytest.mark.parametrize("claim", told(), ids=lambda claim: f"{claim.question.name}, {claim.verdict.value}")
 def test_both_languages_name_the_same_figures(claim: Claim) -> None:
-    figures = [sorted(re.findall(r"\d+(?:[.,]\d+)*", claim.text(language))) for language in ("en", "zh")]
+    figures = [sorted(re.findall(r"\d+(?:[.,]\d+)*", sentence(claim, language))) for language in ("en", "zh")]
     assert figures[0] == figures[1]
-    for text in (claim.text("en"), claim.text("zh")):
+    for text in (sentence(claim, "en"), sentence(claim, "zh")):
         assert A in text
         assert B in text
         assert "recall(symbols=8)" in text
@@ -43,24 +43,26 @@ def test_both_languages_name_the_same_figures(claim: Claim) -> None:
 
 def test_no_sentence_speaks_of_memory_or_of_horizons_it_is_not_about() -> None:
     for claim in told():
-        assert "memory" not in claim.text("en")
+        assert "memory" not in sentence(claim, "en")
         if claim.question.name in ("solved", "recall", "steps"):
-            assert "horizon" not in claim.text("en")
+            assert "horizon" not in sentence(claim, "en")
 
 
 def test_the_tuning_is_named() -> None:
     fixed = claims(SAME, Family(questions=(SOLVED,)))[0]
-    assert "learning rates were fixed, not tuned" in fixed.text("en")
+    assert "learning rates were fixed, not tuned" in sentence(fixed, "en")
     grid = Tuning(learning_rates=(1e-4, 1e-3, 1e-2), seeds=3)
     tuned = claims(SAME, Family(questions=(SOLVED,), tuning=grid))[0]
-    assert "chosen from 3 between 0.0001 and 0.01 on 3 other seeds; intervals are given this tuning" in tuned.text("en")
-    assert "区间以此调优为前提" in tuned.text("zh")
+    assert "chosen from 3 between 0.0001 and 0.01 on 3 other seeds; intervals are given this tuning" in sentence(
+        tuned, "en"
+    )
+    assert "区间以此调优为前提" in sentence(tuned, "zh")
     search = Tuning(learning_rates=(1e-4, 1e-2), seeds=2, trials=16, dimensions=("lr", "clip_norm"))
     searched = claims(SAME, Family(questions=(SOLVED,), tuning=search))[0]
     assert (
         "lr, clip_norm of each arm chosen by 16 trials of one search (learning rates 0.0001 to 0.01) on 2 other seeds"
-    ) in searched.text("en")
-    assert "同一搜索的 16 次试验" in searched.text("zh")
+    ) in sentence(searched, "en")
+    assert "同一搜索的 16 次试验" in sentence(searched, "zh")
 
 
 def test_a_budget_in_seconds_is_told_with_the_steps_that_it_came_to() -> None:
@@ -74,22 +76,22 @@ def test_a_budget_in_seconds_is_told_with_the_steps_that_it_came_to() -> None:
         name="longer", task="recall", protocol="trained", a=A, b=B, minimum_effect=2.0, margin=1.5
     )
     (claim,) = claims(timed, Family(questions=(question,), resamples=99))
-    assert "at most 150-300 steps of 12 core-seconds" in claim.text("en")
-    assert "至多 150-300 步（12 核·秒）" in claim.text("zh")
+    assert "at most 150-300 steps of 12 core-seconds" in sentence(claim, "en")
+    assert "至多 150-300 步（12 核·秒）" in sentence(claim, "zh")
     with pytest.raises(InputError, match="steps 150, 300"):
         claims([{**one, "spec": {}} for one in timed], Family(questions=(question,), resamples=99))
 
 
 def test_equal_settings_are_told_once() -> None:
-    assert told()[0].text("en").count("7,012 parameters") == 1
+    assert sentence(told()[0], "en").count("7,012 parameters") == 1
     other = rows(A, [True] * 10) + rows(B, [False] * 10, lr=0.01)
-    assert claims(other, Family(questions=(SOLVED,)))[0].text("en").count("7,012 parameters") == 2
+    assert sentence(claims(other, Family(questions=(SOLVED,)))[0], "en").count("7,012 parameters") == 2
 
 
 def test_the_equivalence_is_told_with_its_own_p_value() -> None:
     found = claims(SAME, Family(questions=(SOLVED,)))[0]
-    assert "equivalence p < 0.001" in found.text("en")
-    assert "after Holm over 1 question." in found.text("en")
+    assert "equivalence p < 0.001" in sentence(found, "en")
+    assert "after Holm over 1 question." in sentence(found, "en")
 
 
 def test_a_hostile_label_is_only_text() -> None:
@@ -97,4 +99,4 @@ def test_a_hostile_label_is_only_text() -> None:
     name = "</script>{0}%s"
     asked = SolvedQuestion(**{**SOLVED.model_dump(), "a": name})
     found = claims(rows(name, [True] * 10) + rows(B, [False] * 10), Family(questions=(asked,)))
-    assert f"more seeds of {name} than of {B} solve it" in found[0].text("en")
+    assert f"more seeds of {name} than of {B} solve it" in sentence(found[0], "en")

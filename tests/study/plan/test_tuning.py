@@ -1,7 +1,7 @@
 import pytest
 
 from longhold.errors import InputError
-from longhold.study.plan.tuning import Tuning, best_rate, wider, workable_window
+from longhold.study.plan.tuning import Tuning, best_rate, wider
 from tests.study.tiny import row, spec
 
 
@@ -30,28 +30,6 @@ def test_a_grid_is_widened_at_its_edges_only_and_only_so_often() -> None:
     assert wider(tuning, tuning.grid, 1e-3) == 1e-4
     assert wider(tuning, tuning.grid, 1e-2) is None
     assert wider(tuning, (*tuning.grid, 100.0), 100.0) is None
-
-
-def test_the_window_is_the_stretch_around_the_best_rate() -> None:
-    shares = {
-        1: (False, False),
-        2: (True, False),
-        4: (True, True),
-        8: (True, True),
-        16: (False, False),
-        32: (True, True),
-    }
-    rows = [made for lr, solved in shares.items() for made in runs(lr, *solved)]
-    found = workable_window(rows)
-    assert found is not None
-    assert (found.lowest, found.highest, found.factor) == (2, 8, 4)
-    assert not found.open_below
-    assert not found.open_above
-    edge = workable_window([made for made in rows if made.lr <= 8])
-    assert edge is not None
-    assert edge.open_above
-    assert workable_window(rows, share=0.9).lowest == 4
-    assert workable_window(runs(1, False) + runs(2, False)) is None
 
 
 @pytest.mark.parametrize("grid", [(1e-3, 2e-3, 4e-3, 8e-3), (1, 2, 4, 8, 9), (5, 4, 3, 2, 1), (1, 1, 1, 1, 1), ()])

@@ -1,6 +1,6 @@
 """Questions are judged by the rows that are there; one that cannot be judged yet does not silence the others."""
 
-from longhold.study.claims import Verdict, claims
+from longhold.study.claims import Verdict, claims, sentence
 from longhold.study.report.judged import judged
 from longhold.study.statistics import holm
 from tests.study.report.rows_made_up import large, rows_of
@@ -15,7 +15,7 @@ def values():
 def test_with_all_rows_it_is_what_claims_say():
     found = judged(PLAN, values())
     told = claims(values(), PLAN.questions())
-    assert [claim.to_json() for claim in found.claims] == [claim.to_json() for claim in told]
+    assert [sentence(claim, "en") for claim in found.claims] == [sentence(claim, "en") for claim in told]
     assert len(told) == 5
     assert found.unanswered == {}
 

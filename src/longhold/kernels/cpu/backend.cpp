@@ -12,16 +12,19 @@ template <class Cell, class Real> void forward(const void* call, const Plan& pla
   Engine<Cell, Real>(*static_cast<const Call<Real>*>(call)).forward(plan);
 }
 template <class Cell, class Real> void backward(const void* call, const void* gradients, const Plan& plan) {
-  Engine<Cell, Real>(*static_cast<const Call<Real>*>(call)).backward(plan, *static_cast<const Gradients<Real>*>(gradients));
+  Engine<Cell, Real>(*static_cast<const Call<Real>*>(call))
+      .backward(plan, *static_cast<const Gradients<Real>*>(gradients));
 }
 template <class Cell> constexpr Passes passes() {
-  return {{forward<Cell, float>, forward<Cell, double>}, {backward<Cell, float>, backward<Cell, double>}, Lanes<float>::count};
+  return {{forward<Cell, float>, forward<Cell, double>}, {backward<Cell, float>, backward<Cell, double>},
+      Lanes<float>::count};
 }
 
 }  // namespace LONGHOLD_ISA
 
 const Backend& LONGHOLD_TABLE(backend)() {
-  static const Backend backend{{passes<RnnCell<false>>(), passes<RnnCell<true>>(), passes<GruCell>(), passes<LstmCell>()}};
+  static const Backend backend{
+      {passes<RnnCell<false>>(), passes<RnnCell<true>>(), passes<GruCell>(), passes<LstmCell>()}};
   return backend;
 }
 

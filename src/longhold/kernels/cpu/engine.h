@@ -1,4 +1,5 @@
-// One recurrence engine for all cells: the input's share, the loop over time, both passes, weight gradients. A cell supplies its pointwise part.
+// One recurrence engine for all cells: the input's share, the loop over time, both passes, weight gradients. A cell
+// supplies its pointwise part.
 #pragma once
 #include <numeric>
 #include <stdexcept>
@@ -16,14 +17,14 @@ template <class Real> struct Row {
   const Real* operand;  // h before the step as the product sees it
   const Real* h_old;
   const Real* c_old;
-  Real* gates;          // in, the input's share; out, if kept, the gates after their activations
-  Real* extra;          // null if not kept
+  Real* gates;  // in, the input's share; out, if kept, the gates after their activations
+  Real* extra;  // null if not kept
   Real* h;
   Real* c;
-  Real* h_out;          // h once more, or null
-  Real* masked;         // h * mask for the next step, or null
+  Real* h_out;   // h once more, or null
+  Real* masked;  // h * mask for the next step, or null
   const Real* mask;
-  bool keep;            // whether gates and extra are left for the backward pass
+  bool keep;  // whether gates and extra are left for the backward pass
 
   template <class V> void leave(int64_t at, V gate, int n) const {
     if (keep) store(gates + at, gate, n);
@@ -36,20 +37,22 @@ enum class Before { step, given, initial };
 template <class Cell, class Real> struct Engine {
   static constexpr int W = Lanes<Real>::count;
   static constexpr int G = Cell::gates;
-  static constexpr int U = Cell::blocks;   // blocks of W units in one forward tile
+  static constexpr int U = Cell::blocks;  // blocks of W units in one forward tile
   static constexpr int N = G * U;
   static constexpr int M = registers / N > 8 ? 8 : registers / N;
   static constexpr int64_t chunk_rows = 48;  // rows for which the input's share is computed at once
   using Gradient = WeightGradient<Real>;
 
   const Call<Real>& p;
-  const int64_t H, width;                  // units, and gates of all units
-  std::vector<int64_t> order;              // rows, the longest first
-  Buffer<Real> zeros;                      // a row of a state that was not given
+  const int64_t H, width;      // units, and gates of all units
+  std::vector<int64_t> order;  // rows, the longest first
+  Buffer<Real> zeros;          // a row of a state that was not given
 
-  explicit Engine(const Call<Real>& call) : p(call), H(call.H), width(G * call.H), order(call.B), zeros(allocate<Real>(call.H)) {
+  explicit Engine(const Call<Real>& call)
+      : p(call), H(call.H), width(G * call.H), order(call.B), zeros(allocate<Real>(call.H)) {
     std::iota(order.begin(), order.end(), 0);
-    if (p.lengths) std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return length(a) > length(b); });
+    if (p.lengths)
+      std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return length(a) > length(b); });
     std::fill(zeros.get(), zeros.get() + H, Real(0));
   }
 
@@ -94,7 +97,8 @@ template <class Cell, class Real> struct Engine {
   Share share(const Plan& plan, int64_t blocks, int64_t block_units, int me, int team) const {
     Share mine;
     if (!plan.by_rows) mine.rows = order;
-    else if (p.lengths) for (int64_t i = me; i < p.B; i += team) mine.rows.push_back(order[i]);
+    else if (p.lengths)
+      for (int64_t i = me; i < p.B; i += team) mine.rows.push_back(order[i]);
     else {
       const Range range = cut(p.B, me, team);
       mine.rows.assign(order.begin() + range.begin, order.begin() + range.end);
@@ -105,7 +109,8 @@ template <class Cell, class Real> struct Engine {
   }
   int64_t active(const Share& mine, int64_t t) const {
     if (!p.lengths) return mine.rows.size();
-    return std::partition_point(mine.rows.begin(), mine.rows.end(), [&](int64_t b) { return length(b) > t; }) - mine.rows.begin();
+    return std::partition_point(mine.rows.begin(), mine.rows.end(), [&](int64_t b) { return length(b) > t; }) -
+        mine.rows.begin();
   }
   int64_t steps_at_once(const Share& mine) const {
     const int64_t rows = std::max<int64_t>(1, mine.rows.size());
@@ -119,7 +124,8 @@ template <class Cell, class Real> struct Engine {
       for (int u = 0; u < U; ++u)
         for (int g = 0; g < G; ++g) {
           const int64_t unit = (j * U + u) * W;
-          transpose(weight + (g * H + unit) * K, valid_lanes(H, unit, W), K, K, out + (j * K * N + u * G + g) * W, N * W);
+          transpose(
+              weight + (g * H + unit) * K, valid_lanes(H, unit, W), K, K, out + (j * K * N + u * G + g) * W, N * W);
         }
   }
   void pack_bias(Range blocks, Real* out) const {
@@ -131,7 +137,8 @@ template <class Cell, class Real> struct Engine {
   }
 
   // The input's share of some rows' gates, for one super-block of units.
-  template <int rows> void input_tile(const Real* const* x, Real* const* gates, int64_t j, const Real* panel, const Real* bias) const {
+  template <int rows> void input_tile(
+      const Real* const* x, Real* const* gates, int64_t j, const Real* panel, const Real* bias) const {
     Vector<Real> acc[rows][N];
 #pragma GCC unroll 16
     for (int m = 0; m < rows; ++m)
@@ -193,11 +200,14 @@ template <class Cell, class Real> struct Engine {
   }
   int64_t previous(int64_t t) const { return p.reverse ? t + 1 : t - 1; }
 
-  // What the forward pass needs besides the call: gates for some steps and a running c where they are not kept, h * mask.
+  // What the forward pass needs besides the call: gates for some steps and a running c where they are not kept, h *
+  // mask.
   struct Scratch {
     Buffer<Real> gates, c, masked;
   };
-  Real* masked_slab(const Scratch& scratch, int64_t slab, int64_t b) const { return scratch.masked.get() + (slab * p.B + b) * H; }
+  Real* masked_slab(const Scratch& scratch, int64_t slab, int64_t b) const {
+    return scratch.masked.get() + (slab * p.B + b) * H;
+  }
 
   Row<Real> forward_row(int64_t t, int64_t b, int64_t step_in_chunk, const Scratch& scratch) const {
     const int64_t at = t * p.B + b;
@@ -246,14 +256,16 @@ template <class Cell, class Real> struct Engine {
     return (p.bias_ih ? p.bias_ih[i] : Real(0)) + (p.bias_hh && !inner ? p.bias_hh[i] : Real(0));
   }
   // Writes the input's share of some rows' gates, for a thread's units. `at` is t * B + b of each.
-  void add_input(const Input& input, const std::vector<int64_t>& at, const std::vector<Row<Real>>& rows, int64_t count, Range blocks, std::vector<const Real*>& x, std::vector<Real*>& gates) const {
+  void add_input(const Input& input, const std::vector<int64_t>& at, const std::vector<Row<Real>>& rows, int64_t count,
+      Range blocks, std::vector<const Real*>& x, std::vector<Real*>& gates) const {
     for (int64_t i = 0; i < count; ++i) {
       gates[i] = rows[i].gates;
       if (p.x) x[i] = p.x + at[i] * p.I;
       else look_up(input, p.ids[at[i]], {std::min(H, blocks.begin * U * W), std::min(H, blocks.end * U * W)}, gates[i]);
     }
     for (int64_t j = blocks.begin; p.x && j < blocks.end; ++j)
-      in_tiles<M>(count, [&]<int n>(int64_t i) { input_tile<n>(&x[i], &gates[i], j, input.panel.get(), input.bias.get()); });
+      in_tiles<M>(
+          count, [&]<int n>(int64_t i) { input_tile<n>(&x[i], &gates[i], j, input.panel.get(), input.bias.get()); });
   }
   void look_up(const Input& input, int64_t id, Range units, Real* gates) const {
     for (int64_t g = 0; g < G; ++g)
@@ -307,7 +319,8 @@ template <class Cell, class Real> struct Engine {
   void check_ids() const {
     for (int64_t at = 0; p.ids && at < p.T * p.B; ++at)
       if (at / p.B < length(at % p.B) && (p.ids[at] < 0 || p.ids[at] >= p.I))
-        throw std::out_of_range("ids should be from 0 to " + std::to_string(p.I - 1) + ", got " + std::to_string(p.ids[at]));
+        throw std::out_of_range(
+            "ids should be from 0 to " + std::to_string(p.I - 1) + ", got " + std::to_string(p.ids[at]));
   }
 
   Scratch forward_scratch(const Plan& plan) const {
@@ -334,8 +347,11 @@ template <class Cell, class Real> struct Engine {
   void checkpoint(const Share& mine, int64_t step, const Scratch& scratch) const {
     Real* to = p.c + step / p.every * p.B * H;
     for (int64_t b : mine.rows)
-      if (step == 0 || length(b) == 0) std::fill(to + b * H + mine.units.begin, to + b * H + mine.units.end, Real(0));  // the states given stand there
-      else std::copy(&scratch.c[b * H + mine.units.begin], &scratch.c[b * H + mine.units.end], to + b * H + mine.units.begin);
+      if (step == 0 || length(b) == 0)
+        std::fill(to + b * H + mine.units.begin, to + b * H + mine.units.end, Real(0));  // the states given stand there
+      else
+        std::copy(
+            &scratch.c[b * H + mine.units.begin], &scratch.c[b * H + mine.units.end], to + b * H + mine.units.begin);
   }
 
   // The final states of a share; a row without a step ends as it began.
@@ -345,12 +361,18 @@ template <class Cell, class Real> struct Engine {
       const bool none = length(b) == 0;
       const int64_t last = none ? 0 : ((p.reverse ? 0 : length(b) - 1) * p.B + b) * H;
       std::copy_n((none ? state_row(p.h0, b) : p.h + last) + from, count, p.h_n + b * H + from);
-      if (Cell::has_c) std::copy_n((none ? state_row(p.c0, b) : scratch.c ? scratch.c.get() + b * H : p.c + last) + from, count, p.c_n + b * H + from);
+      if (Cell::has_c)
+        std::copy_n((none ? state_row(p.c0, b)
+                            : scratch.c ? scratch.c.get() + b * H
+                                        : p.c + last) +
+                from,
+            count, p.c_n + b * H + from);
     }
   }
 
   void zero_beyond(Real* out, int64_t stride, int64_t b, Range part) const {
-    for (int64_t t = length(b); t < p.T; ++t) std::fill(out + (t * p.B + b) * stride + part.begin, out + (t * p.B + b) * stride + part.end, Real(0));
+    for (int64_t t = length(b); t < p.T; ++t)
+      std::fill(out + (t * p.B + b) * stride + part.begin, out + (t * p.B + b) * stride + part.end, Real(0));
   }
 
   void zero_beyond_length(int64_t b, Range units) const {
@@ -361,8 +383,10 @@ template <class Cell, class Real> struct Engine {
     for (int g = 0; p.gates && g < G; ++g) zero_beyond(p.gates, width, b, {g * H + units.begin, g * H + units.end});
   }
 
-  // d_h[b] (+)= d_gates_h[t, b] W_hh for one block of units; where a cell keeps extra, its last gate's share comes from there.
-  template <int rows> void backward_tile(const Real* const* first, const Real* const* second, Real* const* d_h, const Real* const* mask, int64_t j, const Real* panel) const {
+  // d_h[b] (+)= d_gates_h[t, b] W_hh for one block of units; where a cell keeps extra, its last gate's share comes from
+  // there.
+  template <int rows> void backward_tile(const Real* const* first, const Real* const* second, Real* const* d_h,
+      const Real* const* mask, int64_t j, const Real* panel) const {
     Vector<Real> acc[rows][wide] = {};
     const Real* base = panel + j * width * columns<Real>;
     const int64_t K = Cell::has_extra ? (G - 1) * H : width;
@@ -380,7 +404,8 @@ template <class Cell, class Real> struct Engine {
       }
   }
 
-  template <int rows> void input_gradient_tile(const Real* const* d_gates, Real* const* d_x, int64_t j, const Real* panel) const {
+  template <int rows> void input_gradient_tile(
+      const Real* const* d_gates, Real* const* d_x, int64_t j, const Real* panel) const {
     Vector<Real> acc[rows][wide] = {};
     multiply<Real, rows, wide>(d_gates, panel + j * width * columns<Real>, width, acc);
     for (int m = 0; m < rows; ++m)
@@ -426,7 +451,8 @@ template <class Cell, class Real> struct Engine {
       if (back.again) pack_forward(p.weight_hh, H, cut(forward_blocks(), me, team), back.forward_panel.get());
       if (back.again) pack_input(back.input, me, team);
       const Share mine = share(plan, blocks, columns<Real>, me, team);
-      const Range tiles = cut((width + tall - 1) / tall, me, team), gates{tiles.begin * tall, std::min(width, tiles.end * tall)};
+      const Range tiles = cut((width + tall - 1) / tall, me, team),
+                  gates{tiles.begin * tall, std::min(width, tiles.end * tall)};
       begin_gradients(mine, g);
       begin_table(back, g, gates);
       barrier.wait(team);
@@ -434,8 +460,10 @@ template <class Cell, class Real> struct Engine {
       int64_t rounds = 0;
       for (int64_t end = p.T; end > 0;) {
         const int64_t begin = (end - 1) / p.segment * p.segment;
-        if (back.again && end > begin && (end == p.T || end % p.every == 0)) compute_again(mine, begin / p.every * p.every, end, back);
-        walk_back(plan, mine, g, back, begin, end, plan.by_rows ? Range{0, x_blocks} : cut(x_blocks, me, team), barrier, team);
+        if (back.again && end > begin && (end == p.T || end % p.every == 0))
+          compute_again(mine, begin / p.every * p.every, end, back);
+        walk_back(plan, mine, g, back, begin, end, plan.by_rows ? Range{0, x_blocks} : cut(x_blocks, me, team), barrier,
+            team);
         barrier.wait(team);
         valid_steps(begin, end, valid);
         weight_gradients(g, back, valid, gates, rounds, barrier, me, team);
@@ -452,7 +480,8 @@ template <class Cell, class Real> struct Engine {
   void begin_gradients(const Share& mine, const Gradients<Real>& g) const {
     auto begin = [&](const Real* from, Real* to, int64_t b) {
       if (!to) return;
-      if (from) std::copy(from + b * H + mine.units.begin, from + b * H + mine.units.end, to + b * H + mine.units.begin);
+      if (from)
+        std::copy(from + b * H + mine.units.begin, from + b * H + mine.units.end, to + b * H + mine.units.begin);
       else std::fill(to + b * H + mine.units.begin, to + b * H + mine.units.end, Real(0));
     };
     for (int64_t b : mine.rows) {
@@ -465,13 +494,16 @@ template <class Cell, class Real> struct Engine {
   }
   // Where no row has a step, no round has set them.
   void zero_weight_gradients(const Gradients<Real>& g, Range gates) const {
-    auto zero = [gates](Real* of, int64_t columns) { if (of) std::fill(of + gates.begin * columns, of + gates.end * columns, Real(0)); };
+    auto zero = [gates](Real* of, int64_t columns) {
+      if (of) std::fill(of + gates.begin * columns, of + gates.end * columns, Real(0));
+    };
     zero(g.d_weight_ih, p.I), zero(g.d_weight_hh, H), zero(g.d_bias_ih, 1), zero(g.d_bias_hh, 1);
   }
   void begin_table(const Back& back, const Gradients<Real>& g, Range gates) const {
     if (!p.ids) return;
     std::fill(g.d_weight_ih + gates.begin * p.I, g.d_weight_ih + gates.end * p.I, Real(0));
-    for (int64_t id = 0; back.d_table && id < p.I; ++id) std::fill(&back.d_table[id * width] + gates.begin, &back.d_table[id * width] + gates.end, Real(0));
+    for (int64_t id = 0; back.d_table && id < p.I; ++id)
+      std::fill(&back.d_table[id * width] + gates.begin, &back.d_table[id * width] + gates.end, Real(0));
   }
 
   // Gates, extra and c of the steps [begin, end), from the states h, which are all there, and the c kept at `begin`.
@@ -497,7 +529,8 @@ template <class Cell, class Real> struct Engine {
         at[r] = t * p.B + b;
         if (Cell::has_c) {
           rows[r].c = &back.c[place * H];
-          if (from == Before::step) rows[r].c_old = s == begin ? p.c + (s / p.every * p.B + b) * H : rows[r].c - p.B * H;
+          if (from == Before::step)
+            rows[r].c_old = s == begin ? p.c + (s / p.every * p.B + b) * H : rows[r].c - p.B * H;
         }
         if (p.mask) {
           apply_mask(rows[r].h_old, b, &masked[r * H]);
@@ -524,10 +557,15 @@ template <class Cell, class Real> struct Engine {
     else row.c_old = s % p.every == 0 ? p.c + (s / p.every * p.B + b) * H : row.c - p.B * H;
     return row;
   }
-  Real* d_gates_at(const Back& back, int64_t s, int64_t b) const { return &back.d_gates[((s % back.chunk) * p.B + b) * width]; }
-  Real* d_extra_at(const Back& back, int64_t s, int64_t b) const { return Cell::has_extra ? &back.d_extra[((s % back.chunk) * p.B + b) * H] : nullptr; }
+  Real* d_gates_at(const Back& back, int64_t s, int64_t b) const {
+    return &back.d_gates[((s % back.chunk) * p.B + b) * width];
+  }
+  Real* d_extra_at(const Back& back, int64_t s, int64_t b) const {
+    return Cell::has_extra ? &back.d_extra[((s % back.chunk) * p.B + b) * H] : nullptr;
+  }
 
-  void walk_back(const Plan& plan, const Share& mine, const Gradients<Real>& g, const Back& back, int64_t begin, int64_t end, Range x_blocks, Barrier& barrier, int team) const {
+  void walk_back(const Plan& plan, const Share& mine, const Gradients<Real>& g, const Back& back, int64_t begin,
+      int64_t end, Range x_blocks, Barrier& barrier, int team) const {
     const int64_t from = mine.units.begin, to = mine.units.end, most = mine.rows.size(), chunk = steps_at_once(mine);
     std::vector<const Real*> first(most), second(most), mask(most), d_gates;
     std::vector<Real*> d_h(most), d_x;
@@ -557,13 +595,15 @@ template <class Cell, class Real> struct Engine {
       }
       if (!plan.by_rows) barrier.wait(team);
       for (int64_t j = mine.blocks.begin; j < mine.blocks.end; ++j)
-        in_tiles<tall>(count, [&]<int n>(int64_t i) { backward_tile<n>(&first[i], &second[i], &d_h[i], &mask[i], j, back.panel.get()); });
+        in_tiles<tall>(count,
+            [&]<int n>(int64_t i) { backward_tile<n>(&first[i], &second[i], &d_h[i], &mask[i], j, back.panel.get()); });
       if (p.reset)
         for (int64_t r = 0; r < count; ++r)
           if (before(t, mine.rows[r]) == Before::initial) move_to_initial(g, mine.rows[r], from, to);
       if (g.d_x && (s == begin || (end - s) % chunk == 0)) {
         for (int64_t j = x_blocks.begin; j < x_blocks.end; ++j)
-          in_tiles<tall>(d_x.size(), [&]<int n>(int64_t i) { input_gradient_tile<n>(&d_gates[i], &d_x[i], j, back.input_panel.get()); });
+          in_tiles<tall>(d_x.size(),
+              [&]<int n>(int64_t i) { input_gradient_tile<n>(&d_gates[i], &d_x[i], j, back.input_panel.get()); });
         d_gates.clear();
         d_x.clear();
       }
@@ -602,7 +642,8 @@ template <class Cell, class Real> struct Engine {
   }
 
   // d_gates of some steps as the input saw them, or as h did: gates [m, m + count), [panel][k][tall].
-  void pack_d_gates(const Back& back, const int64_t* at, int64_t K, int64_t m, int64_t count, bool of_h, Real* out) const {
+  void pack_d_gates(
+      const Back& back, const int64_t* at, int64_t K, int64_t m, int64_t count, bool of_h, Real* out) const {
     const int64_t inner = Cell::has_extra && of_h ? (G - 1) * H : width;  // from here on the other array
     for (int64_t k = 0; k < K; ++k) {
       const int64_t s = at[k] / p.B, b = at[k] % p.B;
@@ -610,17 +651,20 @@ template <class Cell, class Real> struct Engine {
       const Real* other = Cell::has_extra ? d_extra_at(back, s, b) + m - inner : nullptr;
       for (int64_t i = 0; i < count; i += tall) {
         Real* to = out + (i * Gradient::depth + k * tall);
-        for (int64_t n = 0; n < tall; ++n) to[n] = i + n >= count ? Real(0) : m + i + n < inner ? from[i + n] : other[i + n];
+        for (int64_t n = 0; n < tall; ++n)
+          to[n] = i + n >= count ? Real(0) : m + i + n < inner ? from[i + n] : other[i + n];
       }
     }
   }
 
   // Adds (first: sets) what some steps give to the weights' gradients, for the gates [gates.begin, gates.end).
-  void weight_gradients(const Gradients<Real>& g, const Back& back, const std::vector<int64_t>& valid, Range gates, int64_t& rounds, Barrier& barrier, int me, int team) const {
+  void weight_gradients(const Gradients<Real>& g, const Back& back, const std::vector<int64_t>& valid, Range gates,
+      int64_t& rounds, Barrier& barrier, int me, int team) const {
     const int64_t all = operand_blocks(), total = valid.size();
     const Range packing = cut(all, me, team);
     const int64_t panel_size = Gradient::depth * columns<Real>, group = Gradient::group * tall;
-    const Buffer<Real> x_side = allocate<Real>(Gradient::depth * group), h_side = allocate<Real>(Gradient::depth * group);
+    const Buffer<Real> x_side = allocate<Real>(Gradient::depth * group),
+                       h_side = allocate<Real>(Gradient::depth * group);
     for (int64_t k = 0; k < total; k += Gradient::depth, ++rounds) {
       const int64_t K = std::min(Gradient::depth, total - k);
       const bool sets = rounds == 0;
@@ -639,7 +683,8 @@ template <class Cell, class Real> struct Engine {
           Real* out = (is_x ? g.d_weight_ih : g.d_weight_hh) + m * stride + column;
           const Real* d = is_x ? x_side.get() : of_h;
           for (int64_t i = 0; i < count; i += tall)
-            Gradient::tile(d + i * Gradient::depth, shared + j * panel_size, K, std::min<int64_t>(tall, count - i), out + i * stride, stride, stride - column, sets);
+            Gradient::tile(d + i * Gradient::depth, shared + j * panel_size, K, std::min<int64_t>(tall, count - i),
+                out + i * stride, stride, stride - column, sets);
         }
         for (int64_t i = 0; i < count; i += tall) {
           add_bias(g.d_bias_ih, x_side.get() + i * Gradient::depth, K, m + i, std::min<int64_t>(tall, count - i), sets);

@@ -1,5 +1,5 @@
-// The engine for cells with options, for one instruction set. A step is a product of all rows into memory, then a function
-// of one row at a time that may look at all of its units, then for some cells both once more.
+// The engine for cells with options, for one instruction set. A step is a product of all rows into memory, then a
+// function of one row at a time that may look at all of its units, then for some cells both once more.
 #include "extended.h"
 
 #include <memory>
@@ -25,7 +25,8 @@ template <class Real> class Product {
     for (int m = 0; m < rows; ++m)
       for (int n = 0; n < N; ++n) {
         const int64_t column = (j * N + n) * W;
-        if (column < columns) store(out[m] + column, acc[m][n], static_cast<int>(std::min<int64_t>(columns - column, W)));
+        if (column < columns)
+          store(out[m] + column, acc[m][n], static_cast<int>(std::min<int64_t>(columns - column, W)));
       }
   }
   template <int rows> void tile_of(int64_t count, const Real* const* in, Real* const* out, int64_t j) const {
@@ -86,9 +87,12 @@ struct Worker {
   Span own, multiplied;  // rows
 
   Worker(const Plan& plan, int64_t B, int me, int team, Barrier& barrier)
-      : me(me), team(team), by_rows(plan.by_rows), barrier(barrier), own(part_of(B, me, team)), multiplied(by_rows ? own : Span{0, B}) {}
+      : me(me), team(team), by_rows(plan.by_rows), barrier(barrier), own(part_of(B, me, team)),
+        multiplied(by_rows ? own : Span{0, B}) {}
 
-  void wait() const { if (!by_rows) barrier.wait(team); }
+  void wait() const {
+    if (!by_rows) barrier.wait(team);
+  }
   template <class Real> void run(const Product<Real>& product, const Operands<Real>& rows) const {
     wait();
     const Span blocks = by_rows ? Span{0, product.blocks()} : part_of(product.blocks(), me, team);
@@ -125,14 +129,17 @@ template <class Cell, class Real> class Walk {
     if (p.reset && cut < p.T && p.reset[cut * B + b]) return Before::initial;
     return t == (p.reverse ? length(b) - 1 : 0) ? Before::given : Before::step;
   }
-  const Real* state_before(int64_t t, int64_t b, const Real* stack, const Real* given, const Real* initial, int64_t size) const {
+  const Real* state_before(
+      int64_t t, int64_t b, const Real* stack, const Real* given, const Real* initial, int64_t size) const {
     switch (before(t, b)) {
       case Before::initial: return initial + b * size;
       case Before::given: return given + b * size;
       default: return stack + ((p.reverse ? t + 1 : t - 1) * B + b) * size;
     }
   }
-  Zone<Real> zone_at(const uint8_t* keep, Real rate, int64_t at, int64_t size) const { return {keep ? keep + at * size : nullptr, rate}; }
+  Zone<Real> zone_at(const uint8_t* keep, Real rate, int64_t at, int64_t size) const {
+    return {keep ? keep + at * size : nullptr, rate};
+  }
 
   Step<Real> step(int64_t t, int64_t b) const {
     const int64_t at = t * B + b;
@@ -177,19 +184,24 @@ template <class Cell, class Real> class Walk {
       if (sums.bias) over<Real>(n, [&](int64_t j, auto k) { add(sums.bias + first, load(d + j, k), j, k); });
       if (!p.gain_h) continue;
       const Real* const y = p.norm + at * width + first;
-      if (sums.gain_h) over<Real>(n, [&](int64_t j, auto k) { add(sums.gain_h + first, load(d + j, k) * load(y + j, k), j, k); });
+      if (sums.gain_h)
+        over<Real>(n, [&](int64_t j, auto k) { add(sums.gain_h + first, load(d + j, k) * load(y + j, k), j, k); });
       normalise_backward(d, p.gain_h + first, y, p.scale[at * Cell::groups + i], d_product + first, n);
     }
   }
 
   void zero(int64_t t, int64_t b) const {
     const int64_t at = t * B + b;
-    auto clear = [at](Real* rows, int64_t size) { if (rows) fill<Real>(rows + at * size, size, 0); };
-    clear(p.h, P), clear(p.c, H), clear(p.gates, width), clear(p.extra, H), clear(p.norm, width), clear(p.scale, Cell::groups);
+    auto clear = [at](Real* rows, int64_t size) {
+      if (rows) fill<Real>(rows + at * size, size, 0);
+    };
+    clear(p.h, P), clear(p.c, H), clear(p.gates, width), clear(p.extra, H), clear(p.norm, width),
+        clear(p.scale, Cell::groups);
   }
   void end_forward(int64_t t, int64_t b, const Step<Real>& s) const {
     const int64_t at = t * B + b;
-    if (zones_h()) zone_at(p.keep_h, p.rate_h, at, P).forward(s.h_old, p.weight_hr ? fresh.get() + b * P : s.fresh, p.h + at * P, P);
+    if (zones_h())
+      zone_at(p.keep_h, p.rate_h, at, P).forward(s.h_old, p.weight_hr ? fresh.get() + b * P : s.fresh, p.h + at * P, P);
     if (zones_c()) zone_at(p.keep_c, p.rate_c, at, H).forward(s.c_old, s.cell, p.c + at * H, H);
   }
 
@@ -200,7 +212,10 @@ template <class Cell, class Real> class Walk {
     masked = rows_of(p.mask, P), products = rows_of(true, width), second = rows_of(two_products(), H);
     fresh = rows_of(zones_h(), P), cells = rows_of(zones_c(), H);
     const int64_t early = Cell::before ? 2 * H : width;  // columns of the first product
-    Product<Real> recurrent(P, early), inner = Cell::before ? Product<Real>(H, H) : p.weight_hr ? Product<Real>(H, P) : Product<Real>();
+    Product<Real> recurrent(P, early),
+        inner = Cell::before ? Product<Real>(H, H)
+        : p.weight_hr        ? Product<Real>(H, P)
+                             : Product<Real>();
     Barrier barrier;
     in_team(plan.threads, [&](int me, int team) {
       const Worker worker(plan, B, me, team, barrier);
@@ -229,11 +244,13 @@ template <class Cell, class Real> class Walk {
       if (active(t, b)) f(b, t * B + b);
   }
 
-  void forward_step(int64_t t, const Worker& worker, const Product<Real>& recurrent, const Product<Real>& inner, Rows& first, Rows& then) const {
+  void forward_step(int64_t t, const Worker& worker, const Product<Real>& recurrent, const Product<Real>& inner,
+      Rows& first, Rows& then) const {
     for (int64_t b = worker.own.begin; b < worker.own.end; ++b)
       if (active(t, b)) drop(step(t, b), b);
       else zero(t, b);
-    multiplied_rows(worker, t, first, [&](int64_t b, int64_t) { first.take(step(t, b).operand, products.get() + b * width); });
+    multiplied_rows(
+        worker, t, first, [&](int64_t b, int64_t) { first.take(step(t, b).operand, products.get() + b * width); });
     worker.run(recurrent, first);
     own_rows(worker, t, [&](int64_t b, int64_t at, const Step<Real>& s) {
       normalise_groups(at, products.get() + b * width, 0, Cell::before ? 1 : Cell::groups);
@@ -275,7 +292,9 @@ template <class Cell, class Real> class Walk {
     return s;
   }
   void zero_gradients(int64_t at, const Gradients& g) const {
-    auto clear = [at](Real* rows, int64_t size) { if (rows) fill<Real>(rows + at * size, size, 0); };
+    auto clear = [at](Real* rows, int64_t size) {
+      if (rows) fill<Real>(rows + at * size, size, 0);
+    };
     clear(g.d_gates, width), clear(g.d_product, width), clear(g.d_projected, P), clear(g.second, H);
   }
   void begin_backward(int64_t b, int64_t at, const Gradients& g) const {
@@ -306,7 +325,8 @@ template <class Cell, class Real> class Walk {
     for (int64_t i = 0; i < n; ++i) to[i] += from[i], from[i] = 0;
   }
 
-  void backward_step(int64_t t, const Worker& worker, const Gradients& g, const Product<Real>& recurrent, const Product<Real>& inner, Rows& first, Rows& then, Sums<Real>& sums) const {
+  void backward_step(int64_t t, const Worker& worker, const Gradients& g, const Product<Real>& recurrent,
+      const Product<Real>& inner, Rows& first, Rows& then, Sums<Real>& sums) const {
     Real* const own_room = room.get() + worker.me * H;
     for (int64_t b = worker.own.begin; b < worker.own.end; ++b) {
       const int64_t at = t * B + b;
@@ -333,17 +353,22 @@ template <class Cell, class Real> class Walk {
       leave_groups(at, g, 0, Cell::before ? 1 : Cell::groups, sums);
       sums.row_done();
     });
-    multiplied_rows(worker, t, then, [&](int64_t b, int64_t at) { then.take(g.d_product + at * width, back.get() + b * P); });
+    multiplied_rows(
+        worker, t, then, [&](int64_t b, int64_t at) { then.take(g.d_product + at * width, back.get() + b * P); });
     worker.run(recurrent, then);
     own_rows(worker, t, [&](int64_t b, int64_t, const Step<Real>&) { end_backward(t, b, g); });
   }
 
  public:
   void backward(const Plan& plan, const Gradients& g) {
-    masked = rows_of(p.mask && Cell::before, P), cells = rows_of(Cell::has_c, H), back = rows_of(true, P), d_u = rows_of(two_products(), H);
+    masked = rows_of(p.mask && Cell::before, P), cells = rows_of(Cell::has_c, H), back = rows_of(true, P),
+    d_u = rows_of(two_products(), H);
     old_h = rows_of(zones_h(), P), old_c = rows_of(zones_c(), H), room = allocate<Real>(plan.threads * H);
     const int64_t early = Cell::before ? 2 * H : width;
-    Product<Real> recurrent(early, P), inner = Cell::before ? Product<Real>(H, H) : p.weight_hr ? Product<Real>(P, H) : Product<Real>();
+    Product<Real> recurrent(early, P),
+        inner = Cell::before ? Product<Real>(H, H)
+        : p.weight_hr        ? Product<Real>(P, H)
+                             : Product<Real>();
     std::vector<Sums<Real>> sums(plan.threads);
     for (Sums<Real>& each : sums)
       each.prepare({width, width, (G - 1) * H, H, H}, {g.d_bias, g.d_gain_h, g.d_peephole, g.d_gain_c, g.d_shift_c});
@@ -366,10 +391,12 @@ template <class Cell, class Real> void forward(const void* call, const Plan& pla
   Walk<Cell, Real>(*static_cast<const ExtendedCall<Real>*>(call)).forward(plan);
 }
 template <class Cell, class Real> void backward(const void* call, const void* gradients, const Plan& plan) {
-  Walk<Cell, Real>(*static_cast<const ExtendedCall<Real>*>(call)).backward(plan, *static_cast<const ExtendedGradients<Real>*>(gradients));
+  Walk<Cell, Real>(*static_cast<const ExtendedCall<Real>*>(call))
+      .backward(plan, *static_cast<const ExtendedGradients<Real>*>(gradients));
 }
 template <class... Cells> ExtendedTable table_of() {
-  return {{{forward<Cells, float>, forward<Cells, double>}...}, {{backward<Cells, float>, backward<Cells, double>}...}, Lanes<float>::count};
+  return {{{forward<Cells, float>, forward<Cells, double>}...}, {{backward<Cells, float>, backward<Cells, double>}...},
+      Lanes<float>::count};
 }
 
 }  // namespace options
@@ -377,7 +404,8 @@ template <class... Cells> ExtendedTable table_of() {
 
 const ExtendedTable& LONGHOLD_TABLE(extended)() {
   using namespace options;
-  static const ExtendedTable table = table_of<ExtendedRnn<false>, ExtendedRnn<true>, ExtendedGru, ExtendedGruBefore, ExtendedLstm<false>, ExtendedLstm<true>>();
+  static const ExtendedTable table = table_of<ExtendedRnn<false>, ExtendedRnn<true>, ExtendedGru, ExtendedGruBefore,
+      ExtendedLstm<false>, ExtendedLstm<true>>();
   return table;
 }
 

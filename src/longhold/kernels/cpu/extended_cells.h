@@ -22,13 +22,13 @@ template <class Real> struct Step {
 
 // What its backward step finds besides (`product`, `fresh` aren't there; `cell` is room for H numbers).
 template <class Real> struct BackStep {
-  const Real* d_told;   // (G*H): of the gates, or null
-  Real* d_h;            // (P): in, of h before zoneout; out, what reaches h_old straight
-  Real* d_u;            // (H): of the second product's operand; d_h where there is no second product
-  Real* d_c;            // (H): in, of c before zoneout; out, of c_old
-  Real* d_gates;        // (G*H): of the input's share
-  Real* d_product;      // (G*H): of the recurrent share, where it is another
-  Real* room;           // (H)
+  const Real* d_told;  // (G*H): of the gates, or null
+  Real* d_h;           // (P): in, of h before zoneout; out, what reaches h_old straight
+  Real* d_u;           // (H): of the second product's operand; d_h where there is no second product
+  Real* d_c;           // (H): in, of c before zoneout; out, of c_old
+  Real* d_gates;       // (G*H): of the input's share
+  Real* d_product;     // (G*H): of the recurrent share, where it is another
+  Real* room;          // (H)
 
   Vector<Real> told(int64_t at, int n) const { return d_told ? load(d_told + at, n) : Vector<Real>{}; }
 };
@@ -48,7 +48,8 @@ template <bool relu> struct ExtendedRnn {
       store(s.fresh + at, h, n);
     });
   }
-  template <class Real> static void backward(const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>&) {
+  template <class Real> static void backward(
+      const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>&) {
     over<Real>(p.H, [&](int64_t at, auto n) {
       const Vector<Real> h = load(s.gates + at, n), v = load(d.d_h + at, n);
       if constexpr (relu) store(d.d_gates + at, h <= 0 ? Vector<Real>{} : v, n);
@@ -78,7 +79,8 @@ struct ExtendedGru {
       store(s.fresh + at, n + z * (load(s.h_old + at, k) - n), k);
     });
   }
-  template <class Real> static void backward(const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>&) {
+  template <class Real> static void backward(
+      const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>&) {
     const int64_t H = p.H;
     over<Real>(H, [&](int64_t at, auto k) {
       const Vector<Real> r = load(s.gates + at, k), z = load(s.gates + H + at, k), n = load(s.gates + 2 * H + at, k);
@@ -104,8 +106,10 @@ struct ExtendedGruBefore {
 
   template <class Real> static void forward(const ExtendedCall<Real>& p, const Step<Real>& s) {
     const int64_t H = p.H;
-    over<Real>(2 * H, [&](int64_t at, auto k) { store(s.gates + at, sigmoid(load(s.gates + at, k) + load(s.product + at, k)), k); });
-    over<Real>(H, [&](int64_t at, auto k) { store(s.second + at, load(s.gates + at, k) * load(s.operand + at, k), k); });
+    over<Real>(2 * H,
+        [&](int64_t at, auto k) { store(s.gates + at, sigmoid(load(s.gates + at, k) + load(s.product + at, k)), k); });
+    over<Real>(
+        H, [&](int64_t at, auto k) { store(s.second + at, load(s.gates + at, k) * load(s.operand + at, k), k); });
   }
   template <class Real> static void forward_second(const ExtendedCall<Real>& p, const Step<Real>& s) {
     const int64_t H = p.H;
@@ -115,7 +119,8 @@ struct ExtendedGruBefore {
       store(s.fresh + at, n + load(s.gates + H + at, k) * (load(s.h_old + at, k) - n), k);
     });
   }
-  template <class Real> static void backward_first(const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d) {
+  template <class Real> static void backward_first(
+      const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d) {
     const int64_t H = p.H;
     over<Real>(H, [&](int64_t at, auto k) {
       const Vector<Real> z = load(s.gates + H + at, k), n = load(s.gates + 2 * H + at, k), v = load(d.d_h + at, k);
@@ -125,7 +130,8 @@ struct ExtendedGruBefore {
     });
   }
   // In `d_u` it leaves what reaches h through r * h.
-  template <class Real> static void backward(const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>&) {
+  template <class Real> static void backward(
+      const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>&) {
     over<Real>(p.H, [&](int64_t at, auto k) {
       const Vector<Real> r = load(s.gates + at, k), h = load(s.operand + at, k), d_v = load(d.d_u + at, k);
       store(d.d_gates + at, (d_v * h + d.told(at, k)) * r * (1 - r), k);
@@ -170,7 +176,8 @@ template <bool coupled> struct ExtendedLstm {
     });
   }
 
-  template <class Real> static void backward(const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>& sums) {
+  template <class Real> static void backward(
+      const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>& sums) {
     const int64_t H = p.H;
     auto gate = [&](int which, int64_t at, int n) { return load(s.gates + which * H + at, n); };
     auto forget = [&](int64_t at, int n) {
@@ -181,11 +188,11 @@ template <bool coupled> struct ExtendedLstm {
       store(s.cell + at, forget(at, n) * load(s.c_old + at, n) + gate(I, at, n) * gate(C, at, n), n);
     });
     if (p.gain_c) visible_backward(p, s, d, sums);
-    else over<Real>(H, [&](int64_t at, auto n) {
-      add(d.d_c, out_backward(s, d, H, at, n, load(s.cell + at, n)), at, n);
-    });
+    else
+      over<Real>(H, [&](int64_t at, auto n) { add(d.d_c, out_backward(s, d, H, at, n, load(s.cell + at, n)), at, n); });
     over<Real>(H, [&](int64_t at, auto n) {
-      const Vector<Real> i = gate(I, at, n), g = gate(C, at, n), f = forget(at, n), c_old = load(s.c_old + at, n), d_ao = load(d.d_gates + O * H + at, n);
+      const Vector<Real> i = gate(I, at, n), g = gate(C, at, n), f = forget(at, n), c_old = load(s.c_old + at, n),
+                         d_ao = load(d.d_gates + O * H + at, n);
       auto peep = [&](int which) { return load(p.peephole + which * H + at, n); };
       Vector<Real> d_c = load(d.d_c + at, n);
       if (p.peephole) d_c += peep(peep_o) * d_ao;
@@ -211,14 +218,16 @@ template <bool coupled> struct ExtendedLstm {
 
  private:
   // From the gradient of u = o * tanh(y): leaves o's, and u where a projection saw it, and returns that of y.
-  template <class Real> static Vector<Real> out_backward(const Step<Real>& s, const BackStep<Real>& d, int64_t H, int64_t at, int n, Vector<Real> y) {
+  template <class Real> static Vector<Real> out_backward(
+      const Step<Real>& s, const BackStep<Real>& d, int64_t H, int64_t at, int n, Vector<Real> y) {
     const Vector<Real> o = load(s.gates + O * H + at, n), shown = tangent(y), d_u = load(d.d_u + at, n);
     store(d.d_gates + O * H + at, (d_u * shown + d.told(O * H + at, n)) * o * (1 - o), n);
     if (s.second) store(s.second + at, o * shown, n);
     return d_u * o * (1 - shown * shown);
   }
   // The same through layer norm of the visible cell state.
-  template <class Real> static void visible_backward(const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>& sums) {
+  template <class Real> static void visible_backward(
+      const ExtendedCall<Real>& p, const Step<Real>& s, const BackStep<Real>& d, Sums<Real>& sums) {
     const int64_t H = p.H;
     const Moments<Real> m = moments(s.cell, H);
     Vector<Real> sum{}, along{};

@@ -8,7 +8,8 @@ struct GruCell {
   static constexpr bool has_c = false, has_extra = true, keeps_h = true;
   static constexpr bool starts_from_bias(int gate) { return gate == 2; }
 
-  template <class Real> static Vector<Real> forward(const Vector<Real>* acc, const Row<Real>& row, int64_t H, int64_t unit, int count) {
+  template <class Real> static Vector<Real> forward(
+      const Vector<Real>* acc, const Row<Real>& row, int64_t H, int64_t unit, int count) {
     const Vector<Real> r = sigmoid(acc[0]), z = sigmoid(acc[1]), q = acc[2];
     const Vector<Real> n = tangent(load(row.gates + 2 * H + unit, count) + r * q);
     row.leave(unit, r, count);
@@ -17,8 +18,10 @@ struct GruCell {
     if (row.keep) store(row.extra + unit, q, count);
     return n + z * (load(row.h_old + unit, count) - n);
   }
-  template <class Real> static void backward(const Row<Real>& row, Vector<Real> d, Real* d_h, Real*, Real* d_gates, Real* d_extra, int64_t H, int64_t unit, int count) {
-    const Vector<Real> r = load(row.gates + unit, count), z = load(row.gates + H + unit, count), n = load(row.gates + 2 * H + unit, count), q = load(row.extra + unit, count);
+  template <class Real> static void backward(const Row<Real>& row, Vector<Real> d, Real* d_h, Real*, Real* d_gates,
+      Real* d_extra, int64_t H, int64_t unit, int count) {
+    const Vector<Real> r = load(row.gates + unit, count), z = load(row.gates + H + unit, count),
+                       n = load(row.gates + 2 * H + unit, count), q = load(row.extra + unit, count);
     const Vector<Real> d_an = d * (1 - z) * (1 - n * n);
     store(d_gates + unit, d_an * q * r * (1 - r), count);
     store(d_gates + H + unit, d * (load(row.h_old + unit, count) - n) * z * (1 - z), count);

@@ -14,7 +14,11 @@ struct Known {
 const std::vector<Known>& known() {
   static const std::vector<Known> sets{
 #if defined(__x86_64__)
-      {Isa::avx512, "avx512", [] { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"); }},
+      {Isa::avx512, "avx512",
+          [] {
+            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+          }},
       {Isa::avx2, "avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
 #endif
       {Isa::plain, "plain", [] { return true; }},

@@ -7,10 +7,10 @@ namespace longhold {
 
 enum class Isa { plain, avx2, avx512 };
 
-Isa isa_in_use();                              // the best that the processor has, unless another was named
+Isa isa_in_use();  // the best that the processor has, unless another was named
 std::string isa_name();
-std::vector<std::string> isa_available();      // best first
-void isa_use(const std::string& name);         // for tests; throws std::invalid_argument
+std::vector<std::string> isa_available();  // best first
+void isa_use(const std::string& name);     // for tests; throws std::invalid_argument
 
 }  // namespace longhold
 
@@ -21,19 +21,19 @@ void isa_use(const std::string& name);         // for tests; throws std::invalid
 #define LONGHOLD_NAME(feature, isa) LONGHOLD_JOIN(feature, isa)
 #define LONGHOLD_TABLE(feature) LONGHOLD_NAME(feature, LONGHOLD_ISA)
 #if defined(__x86_64__)
-#define LONGHOLD_TABLES(Type, feature)                                        \
-  const Type& feature##_plain();                                              \
-  const Type& feature##_avx2();                                               \
-  const Type& feature##_avx512();                                             \
-  inline const Type& feature() {                                              \
-    switch (isa_in_use()) {                                                   \
-      case Isa::avx512: return feature##_avx512();                            \
-      case Isa::avx2: return feature##_avx2();                                \
-      default: return feature##_plain();                                      \
-    }                                                                         \
+#define LONGHOLD_TABLES(Type, feature)             \
+  const Type& feature##_plain();                   \
+  const Type& feature##_avx2();                    \
+  const Type& feature##_avx512();                  \
+  inline const Type& feature() {                   \
+    switch (isa_in_use()) {                        \
+      case Isa::avx512: return feature##_avx512(); \
+      case Isa::avx2: return feature##_avx2();     \
+      default: return feature##_plain();           \
+    }                                              \
   }
 #else
-#define LONGHOLD_TABLES(Type, feature)   \
-  const Type& feature##_plain();         \
+#define LONGHOLD_TABLES(Type, feature) \
+  const Type& feature##_plain();       \
   inline const Type& feature() { return feature##_plain(); }
 #endif

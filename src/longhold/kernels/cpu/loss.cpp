@@ -13,7 +13,9 @@ inline namespace LONGHOLD_ISA {
 namespace {
 
 inline vfloat e_to_the(vfloat x) { return exponential(x); }
-inline vdouble e_to_the(vdouble x) { return each(x, [](double v) { return std::exp(v); }); }
+inline vdouble e_to_the(vdouble x) {
+  return each(x, [](double v) { return std::exp(v); });
+}
 
 template <class Real> inline double sum_of(Vector<Real> v) {
   double sum = 0;
@@ -27,7 +29,8 @@ template <class Real> inline Vector<Real> lane_numbers() {
   return v;
 }
 
-// Where the size is no multiple of W, the last W numbers make the last vector: `old` of its lanes belong to the one before.
+// Where the size is no multiple of W, the last W numbers make the last vector: `old` of its lanes belong to the one
+// before.
 template <class Real> struct LogitRow {
   static constexpr int W = Lanes<Real>::count;
   Real* x;
@@ -51,7 +54,8 @@ template <class Real> struct LogitRow {
       return sum_of<Real>(lane_numbers<Real>() < static_cast<Real>(size) ? y : Vector<Real>{});
     }
     const Vector<Real> last = e_to_the(load(x + size - W) - shift);
-    Vector<Real> sum = size % W ? (lane_numbers<Real>() >= static_cast<Real>(old()) ? last : Vector<Real>{}) : Vector<Real>{};
+    Vector<Real> sum =
+        size % W ? (lane_numbers<Real>() >= static_cast<Real>(old()) ? last : Vector<Real>{}) : Vector<Real>{};
     double total = 0;
     for (int64_t i = 0; i < whole(); i += W) {
       const Vector<Real> y = e_to_the(load(x + i) - shift);

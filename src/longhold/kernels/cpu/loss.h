@@ -10,9 +10,9 @@ template <class Real> struct LogitBlock {
   int64_t rows, size;      // rows of the block, and logits in each (V)
   const int64_t* targets;  // (rows)
   int64_t ignored;         // the target that asks nothing
-  Real* logits;            // (rows, size): in; with `scale` out, scale * (softmax - one-hot), zero where nothing is asked
-  double* nats;            // (rows): -ln softmax[target], zero where nothing is asked
-  Real scale;              // 0: the logits stay
+  Real* logits;  // (rows, size): in; with `scale` out, scale * (softmax - one-hot), zero where nothing is asked
+  double* nats;  // (rows): -ln softmax[target], zero where nothing is asked
+  Real scale;    // 0: the logits stay
 };
 
 // Throws std::out_of_range for a target that is none.

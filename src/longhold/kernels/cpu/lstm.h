@@ -8,7 +8,8 @@ struct LstmCell {
   static constexpr bool has_c = true, has_extra = false, keeps_h = false;
   static constexpr bool starts_from_bias(int) { return false; }
 
-  template <class Real> static Vector<Real> forward(const Vector<Real>* acc, const Row<Real>& row, int64_t H, int64_t unit, int n) {
+  template <class Real> static Vector<Real> forward(
+      const Vector<Real>* acc, const Row<Real>& row, int64_t H, int64_t unit, int n) {
     const Vector<Real> i = sigmoid(acc[0]), f = sigmoid(acc[1]), g = tangent(acc[2]), o = sigmoid(acc[3]);
     const Vector<Real> c = f * load(row.c_old + unit, n) + i * g;
     row.leave(unit, i, n);
@@ -19,8 +20,10 @@ struct LstmCell {
     return visible<Real>(o, c);
   }
   template <class Real> static Vector<Real> visible(Vector<Real> o, Vector<Real> c) { return o * tangent(c); }
-  template <class Real> static void backward(const Row<Real>& row, Vector<Real> d, Real*, Real* d_c, Real* d_gates, Real*, int64_t H, int64_t unit, int n) {
-    const Vector<Real> i = load(row.gates + unit, n), f = load(row.gates + H + unit, n), g = load(row.gates + 2 * H + unit, n), o = load(row.gates + 3 * H + unit, n);
+  template <class Real> static void backward(
+      const Row<Real>& row, Vector<Real> d, Real*, Real* d_c, Real* d_gates, Real*, int64_t H, int64_t unit, int n) {
+    const Vector<Real> i = load(row.gates + unit, n), f = load(row.gates + H + unit, n),
+                       g = load(row.gates + 2 * H + unit, n), o = load(row.gates + 3 * H + unit, n);
     const Vector<Real> shown = tangent(load(row.c + unit, n));
     const Vector<Real> dc = load(d_c + unit, n) + d * o * (1 - shown * shown);
     store(d_gates + unit, dc * g * i * (1 - i), n);

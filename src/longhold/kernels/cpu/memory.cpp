@@ -31,7 +31,8 @@ size_t rounded(size_t bytes) { return std::max(line, (bytes + line - 1) / line *
 void* take_scratch(size_t bytes) {
   const size_t size = rounded(bytes);
   auto& blocks = kept.blocks;
-  const auto found = std::find_if(blocks.begin(), blocks.end(), [&](const Block& block) { return block.bytes == size; });
+  const auto found =
+      std::find_if(blocks.begin(), blocks.end(), [&](const Block& block) { return block.bytes == size; });
   if (found != blocks.end()) {
     void* memory = found->memory;
     blocks.erase(found);

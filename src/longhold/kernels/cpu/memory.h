@@ -6,7 +6,7 @@
 
 namespace longhold {
 
-void* take_scratch(size_t bytes);              // aligned to a cache line, of this thread's own; throws std::bad_alloc
+void* take_scratch(size_t bytes);  // aligned to a cache line, of this thread's own; throws std::bad_alloc
 void give_scratch(void* memory, size_t bytes);
 
 template <class Real> struct GiveBack {

@@ -20,7 +20,8 @@ template <class Real> struct Piece {
 template <class Real, class Body> void in_pieces(const Update<Real>& p, Body body) {
   std::vector<Piece<Real>> pieces;
   for (const Leaf<Real>& leaf : p.leaves)
-    for (int64_t from = 0; from < leaf.count; from += piece_length) pieces.push_back({&leaf, from, std::min(leaf.count, from + piece_length)});
+    for (int64_t from = 0; from < leaf.count; from += piece_length)
+      pieces.push_back({&leaf, from, std::min(leaf.count, from + piece_length)});
   const int64_t count = static_cast<int64_t>(pieces.size());
   in_team(static_cast<int>(std::clamp<int64_t>(count / worth_a_thread, 1, p.threads)), [&](int me, int team) {
     for (int64_t i = count * me / team; i < count * (me + 1) / team; ++i) body(pieces[i], i);
@@ -43,7 +44,9 @@ template <class Real> double norm(const Update<Real>& p) {
   int64_t count = 0;
   for (const Leaf<Real>& leaf : p.leaves) count += (leaf.count + piece_length - 1) / piece_length;
   std::vector<double> sums(count);
-  in_pieces(p, [&](const Piece<Real>& piece, int64_t i) { sums[i] = square_sum(piece.leaf->gradient + piece.from, piece.to - piece.from); });
+  in_pieces(p, [&](const Piece<Real>& piece, int64_t i) {
+    sums[i] = square_sum(piece.leaf->gradient + piece.from, piece.to - piece.from);
+  });
   double sum = 0;
   for (double part : sums) sum += part;
   return std::sqrt(sum);
@@ -53,7 +56,8 @@ template <class Real> void sgd(const Update<Real>& p) {
   in_pieces(p, [&](const Piece<Real>& piece, int64_t) {
     const Leaf<Real>& leaf = *piece.leaf;
     const SgdRates& rates = *reinterpret_cast<const SgdRates*>(leaf.rates);
-    const Real scale = static_cast<Real>(p.scale), lr = static_cast<Real>(rates.lr), momentum = static_cast<Real>(rates.momentum), decay = static_cast<Real>(rates.weight_decay);
+    const Real scale = static_cast<Real>(p.scale), lr = static_cast<Real>(rates.lr),
+               momentum = static_cast<Real>(rates.momentum), decay = static_cast<Real>(rates.weight_decay);
     Real* __restrict value = leaf.value;
     const Real* __restrict gradient = leaf.gradient;
     Real* __restrict velocity = leaf.first;
@@ -74,7 +78,8 @@ template <class Real> void adamw(const Update<Real>& p) {
     const AdamwRates& rates = *reinterpret_cast<const AdamwRates*>(leaf.rates);
     const Real scale = static_cast<Real>(p.scale), eps = static_cast<Real>(rates.eps);
     const Real keep = static_cast<Real>(1 - rates.lr * rates.weight_decay);
-    const Real new1 = static_cast<Real>(1 - rates.beta1), old2 = static_cast<Real>(rates.beta2), new2 = static_cast<Real>(1 - rates.beta2);
+    const Real new1 = static_cast<Real>(1 - rates.beta1), old2 = static_cast<Real>(rates.beta2),
+               new2 = static_cast<Real>(1 - rates.beta2);
     const Real size = static_cast<Real>(rates.lr / (1 - std::pow(rates.beta1, rates.step)));
     const Real root = static_cast<Real>(std::sqrt(1 - std::pow(rates.beta2, rates.step)));
     Real* __restrict value = leaf.value;

@@ -16,8 +16,12 @@ template <class Real> struct Leaf {
   const double* rates;  // SgdRates or AdamwRates
 };
 
-struct SgdRates { double lr, weight_decay, momentum; };
-struct AdamwRates { double lr, weight_decay, beta1, beta2, eps, step; };  // step: from 1
+struct SgdRates {
+  double lr, weight_decay, momentum;
+};
+struct AdamwRates {
+  double lr, weight_decay, beta1, beta2, eps, step;
+};  // step: from 1
 
 template <class Real> struct Update {
   const std::vector<Leaf<Real>>& leaves;

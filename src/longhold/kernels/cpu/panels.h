@@ -39,7 +39,9 @@ template <class Real> inline Real quantize(const Real* a, int64_t K, int32_t* wo
   }
   const Real bound = static_cast<Real>(std::clamp<int64_t>(INT32_MAX / (127 * K), 1, 32767));
   const Real inverse = poison == 0 && largest > 0 ? bound / largest : 0;
-  const auto at = [&](int64_t k) { return k < K && poison == 0 ? static_cast<uint32_t>(static_cast<int32_t>(std::nearbyint(a[k] * inverse))) : 0u; };
+  const auto at = [&](int64_t k) {
+    return k < K && poison == 0 ? static_cast<uint32_t>(static_cast<int32_t>(std::nearbyint(a[k] * inverse))) : 0u;
+  };
   for (int64_t k = 0; k < K; k += 4) {
     *words++ = static_cast<int32_t>((at(k) & 0xffff) | at(k + 2) << 16);
     *words++ = static_cast<int32_t>((at(k + 1) & 0xffff) | at(k + 3) << 16);
@@ -55,16 +57,17 @@ template <class Real> struct Source {
   const Real* scales = nullptr;
 };
 
-// Each block of rows is padded to whole vectors, so that gates begin at one. Layout [panel][k][row], or for 16 and 8 bits
-// [panel][k / 2][row] and [panel][k / 4][row] with two and four k in a lane, the first lowest. Rows of padding are zero.
+// Each block of rows is padded to whole vectors, so that gates begin at one. Layout [panel][k][row], or for 16 and 8
+// bits [panel][k / 2][row] and [panel][k / 4][row] with two and four k in a lane, the first lowest. Rows of padding are
+// zero.
 template <class Real> class Panels {
   static constexpr int W = Lanes<Real>::count;
   static constexpr int N = LONGHOLD_BYTES == 64 ? 8 : 4;  // vectors in a panel
   static constexpr int M = registers / N;                 // vectors multiplied at once
   Buffer<Real> values;
   Buffer<int32_t> packed;
-  Buffer<Real> scale;                                     // of int8
-  int in_lane = 1;                                        // numbers
+  Buffer<Real> scale;  // of int8
+  int in_lane = 1;     // numbers
 
  public:
   int64_t K = 0, vectors = 0;
@@ -72,7 +75,11 @@ template <class Real> class Panels {
   int64_t rows() const { return vectors * W; }
 
   Panels() = default;
-  Panels(const Source<Real>& source, int64_t blocks, int64_t size, int64_t K) : in_lane(source.bytes ? 4 : source.halves ? 2 : 1), K(K), vectors(blocks * padded<Real>(size) / W) {
+  Panels(const Source<Real>& source, int64_t blocks, int64_t size, int64_t K)
+      : in_lane(source.bytes    ? 4
+                : source.halves ? 2
+                                : 1),
+        K(K), vectors(blocks * padded<Real>(size) / W) {
     const int64_t depth = lanes();
     if (in_lane > 1) {
       packed = allocate<int32_t>(rows() * depth);
@@ -89,7 +96,8 @@ template <class Real> class Panels {
         for (int64_t k = 0; k < K; ++k) values[at + k * step] = unit < size ? source.numbers[row * K + k] : 0;
       } else if (unit < size) {
         for (int64_t k = 0; k < K; ++k) {
-          const uint32_t bits = source.bytes ? static_cast<uint8_t>(source.bytes[row * K + k]) : source.halves[row * K + k];
+          const uint32_t bits =
+              source.bytes ? static_cast<uint8_t>(source.bytes[row * K + k]) : source.halves[row * K + k];
           packed[at + k / in_lane * step] |= static_cast<int32_t>(bits << (32 / in_lane * (k % in_lane)));
         }
       }
@@ -104,20 +112,25 @@ template <class Real> class Panels {
   }
 
   // out[m] = bias + W a[m], rows of this thread; bias may be null.
-  void multiply(int64_t rows, const Real* a, int64_t a_stride, const Real* bias, Real* out, int64_t out_stride, int me, int team) const {
+  void multiply(int64_t rows, const Real* a, int64_t a_stride, const Real* bias, Real* out, int64_t out_stride, int me,
+      int team) const {
     const int64_t panels = (vectors + N - 1) / N, from = panels * me / team, to = panels * (me + 1) / team;
     if (in_lane == 1) {
-      for (int64_t j = from; j < to; ++j) panel<N>(j, rows, [&](int64_t m) { return a + m * a_stride; }, bias, out, out_stride);
+      for (int64_t j = from; j < to; ++j)
+        panel<N>(j, rows, [&](int64_t m) { return a + m * a_stride; }, bias, out, out_stride);
     } else if constexpr (sizeof(Real) == 4) {
       if (in_lane == 2) {
-        for (int64_t j = from; j < to; ++j) panel<N>(j, rows, [&](int64_t m) { return Halved{a + m * a_stride}; }, bias, out, out_stride);
+        for (int64_t j = from; j < to; ++j)
+          panel<N>(j, rows, [&](int64_t m) { return Halved{a + m * a_stride}; }, bias, out, out_stride);
         return;
       }
       const int64_t words = (K + 3) / 4 * 2;
       const Buffer<int32_t> quantized = allocate<int32_t>(rows * words);
       const Buffer<Real> unit = allocate<Real>(rows);
       for (int64_t m = 0; m < rows; ++m) unit[m] = quantize(a + m * a_stride, K, quantized.get() + m * words);
-      for (int64_t j = from; j < to; ++j) panel<N>(j, rows, [&](int64_t m) { return Quantized{quantized.get() + m * words, unit[m]}; }, bias, out, out_stride);
+      for (int64_t j = from; j < to; ++j)
+        panel<N>(
+            j, rows, [&](int64_t m) { return Quantized{quantized.get() + m * words, unit[m]}; }, bias, out, out_stride);
     }
   }
 
@@ -127,7 +140,11 @@ template <class Real> class Panels {
     for (int64_t v = 0; v < vectors; ++v) {
       const int64_t j = v / N, at = (j * N * depth + k / in_lane * count_at(j) + v % N) * W;
       Vector<Real> found;
-      if constexpr (sizeof(Real) == 4) found = in_lane == 1 ? load(values.get() + at) : in_lane == 2 ? half(load_lanes(at), k) : load(scale.get() + v * W) * __builtin_convertvector((load_lanes(at) << (24 - 8 * (k % 4))) >> 24, vfloat);
+      if constexpr (sizeof(Real) == 4)
+        found = in_lane == 1 ? load(values.get() + at)
+            : in_lane == 2
+            ? half(load_lanes(at), k)
+            : load(scale.get() + v * W) * __builtin_convertvector((load_lanes(at) << (24 - 8 * (k % 4))) >> 24, vfloat);
       else found = load(values.get() + at);
       store(out + v * W, bias ? found + load(bias + v * W) : found);
     }
@@ -155,19 +172,22 @@ template <class Real> class Panels {
   };
 
   // `factor(m)` is the m-th vector: its numbers, or what they are quantized to.
-  template <int n, class Factor> void panel(int64_t j, int64_t rows, Factor factor, const Real* bias, Real* out, int64_t out_stride) const {
+  template <int n, class Factor> void panel(
+      int64_t j, int64_t rows, Factor factor, const Real* bias, Real* out, int64_t out_stride) const {
     if constexpr (n > 1)
       if (count_at(j) < n) return panel<n - 1>(j, rows, factor, bias, out, out_stride);
     in_tiles<M, n>(j, 0, rows, factor, bias, out, out_stride);
   }
-  template <int m, int n, class Factor> void in_tiles(int64_t j, int64_t row, int64_t rows, Factor factor, const Real* bias, Real* out, int64_t out_stride) const {
+  template <int m, int n, class Factor> void in_tiles(
+      int64_t j, int64_t row, int64_t rows, Factor factor, const Real* bias, Real* out, int64_t out_stride) const {
     if constexpr (m > 0) {
       for (; row + m <= rows; row += m) tile<m, n>(j, row, factor, bias, out + row * out_stride, out_stride);
       if (row < rows) in_tiles<m - 1, n>(j, row, rows, factor, bias, out, out_stride);
     }
   }
 
-  template <int m, int n, class Factor> void tile(int64_t j, int64_t row, Factor factor, const Real* bias, Real* out, int64_t out_stride) const {
+  template <int m, int n, class Factor> void tile(
+      int64_t j, int64_t row, Factor factor, const Real* bias, Real* out, int64_t out_stride) const {
     decltype(factor(0)) a[m];
     for (int i = 0; i < m; ++i) a[i] = factor(row + i);
     Vector<Real> sums[m][n];
@@ -199,7 +219,8 @@ template <class Real> class Panels {
         for (int s = 1; s < S; ++s) sums[i][v] += acc[s][i][v];
       }
   }
-  template <int m, int n> static void add(const Real* w, const Real* const (&a)[m], int64_t k, Vector<Real> (&acc)[m][n]) {
+  template <int m, int n> static void add(
+      const Real* w, const Real* const (&a)[m], int64_t k, Vector<Real> (&acc)[m][n]) {
     Vector<Real> b[n];
 #pragma GCC unroll 16
     for (int v = 0; v < n; ++v) b[v] = load(w + v * W);
@@ -241,12 +262,14 @@ template <class Real> class Panels {
         const vint lanes = load_lanes((from + k * n + v) * W);
         const vint odd = (vint)((vshort)lanes >> 8), even = (vint)(((vshort)lanes << 8) >> 8);
 #pragma GCC unroll 16
-        for (int i = 0; i < m; ++i) acc[i][v] += pairs(even, vint{} + a[i].words[2 * k]) + pairs(odd, vint{} + a[i].words[2 * k + 1]);
+        for (int i = 0; i < m; ++i)
+          acc[i][v] += pairs(even, vint{} + a[i].words[2 * k]) + pairs(odd, vint{} + a[i].words[2 * k + 1]);
       }
 #pragma GCC unroll 16
     for (int i = 0; i < m; ++i)
 #pragma GCC unroll 16
-      for (int v = 0; v < n; ++v) sums[i][v] = __builtin_convertvector(acc[i][v], vfloat) * (a[i].unit * load(scale.get() + (j * N + v) * W));
+      for (int v = 0; v < n; ++v)
+        sums[i][v] = __builtin_convertvector(acc[i][v], vfloat) * (a[i].unit * load(scale.get() + (j * N + v) * W));
   }
 };
 

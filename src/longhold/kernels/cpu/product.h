@@ -44,7 +44,8 @@ template <int most, class Tile> inline void in_tiles(int64_t count, const Tile& 
 }
 
 // One column of `lanes` weights per k, transposed out of rows that are `stride` apart: out[k * step + lane].
-template <class Real> void transpose(const Real* from, int64_t lanes, int64_t stride, int64_t K, Real* out, int64_t step) {
+template <class Real> void transpose(
+    const Real* from, int64_t lanes, int64_t stride, int64_t K, Real* out, int64_t step) {
   constexpr int W = Lanes<Real>::count;
   constexpr int64_t block = 16;
   for (int64_t k = 0; k < K; k += block) {
@@ -79,7 +80,8 @@ template <class Real> struct WeightGradient {
   static constexpr int64_t group = 8;                    // tiles for which d is packed at once: whole cache lines
 
   // Adds (or, for the first block, sets) rows [m, m + count) of the gradient. d: [k][tall], operands: [k][wide][W].
-  static void tile(const Real* d, const Real* operands, int64_t K, int64_t count, Real* out, int64_t stride, int64_t n, bool first) {
+  static void tile(
+      const Real* d, const Real* operands, int64_t K, int64_t count, Real* out, int64_t stride, int64_t n, bool first) {
     Vector<Real> acc[tall][wide] = {};
     for (int64_t k = 0; k < K; ++k) {
       Vector<Real> b[wide];

@@ -12,7 +12,8 @@ template <bool relu> struct RnnCell {
     if constexpr (relu) return acc[0] > 0 ? acc[0] : (acc[0] == acc[0] ? Vector<Real>{} : acc[0]);
     else return tangent(acc[0]);
   }
-  template <class Real> static void backward(const Row<Real>& row, Vector<Real> d, Real*, Real*, Real* d_gates, Real*, int64_t, int64_t unit, int n) {
+  template <class Real> static void backward(
+      const Row<Real>& row, Vector<Real> d, Real*, Real*, Real* d_gates, Real*, int64_t, int64_t unit, int n) {
     const Vector<Real> h = load(row.h + unit, n);
     if constexpr (relu) store(d_gates + unit, h <= 0 ? Vector<Real>{} : d, n);
     else store(d_gates + unit, d * (1 - h * h), n);

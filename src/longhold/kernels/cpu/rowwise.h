@@ -32,7 +32,9 @@ template <class Real> inline Vector<Real> only(Vector<Real> v, int n) {
   return v;
 }
 
-template <class Real> inline void add(Real* to, Vector<Real> v, int64_t at, int n) { store(to + at, load(to + at, n) + v, n); }
+template <class Real> inline void add(Real* to, Vector<Real> v, int64_t at, int n) {
+  store(to + at, load(to + at, n) + v, n);
+}
 
 template <class Real> inline void fill(Real* to, int64_t n, Real value) { std::fill(to, to + n, value); }
 
@@ -55,7 +57,8 @@ template <class Real> inline Real normalise(const Real* x, Real* y, int64_t n) {
 }
 
 // The gradient of x from that of y * gain; `d_x` may be `d`.
-template <class Real> inline void normalise_backward(const Real* d, const Real* gain, const Real* y, Real scale, Real* d_x, int64_t n) {
+template <class Real> inline void normalise_backward(
+    const Real* d, const Real* gain, const Real* y, Real scale, Real* d_x, int64_t n) {
   Vector<Real> sum{}, along{};
   over<Real>(n, [&](int64_t at, auto k) {
     const Vector<Real> v = load(d + at, k) * load(gain + at, k);

@@ -9,7 +9,9 @@ namespace longhold {
 inline namespace LONGHOLD_ISA {
 
 inline vfloat raised(vfloat x) { return exponential(x); }
-inline vdouble raised(vdouble x) { return each(x, [](double v) { return std::exp(v); }); }
+inline vdouble raised(vdouble x) {
+  return each(x, [](double v) { return std::exp(v); });
+}
 
 template <class Real> class Sampler {
   static constexpr int W = Lanes<Real>::count;
@@ -17,7 +19,9 @@ template <class Real> class Sampler {
   Buffer<Real> weights;
   Buffer<int32_t> order;
 
-  struct Larger { bool operator()(Real a, Real b) const { return a > b; } };
+  struct Larger {
+    bool operator()(Real a, Real b) const { return a > b; }
+  };
   // A heap's top is the token that comes first: the most probable, of equals the one with the smallest id.
   struct Later {
     const Real* logits;
@@ -30,8 +34,8 @@ template <class Real> class Sampler {
   explicit Sampler(int64_t V) : V(V), weights(allocate<Real>(V + W)), order(allocate<int32_t>(V)) {}
   Sampler alike() const { return V ? Sampler(V) : Sampler(); }
 
-  // The id, or -1 where no finite logit is the largest or no id may come. The logits, room for whole vectors, are written
-  // over. `barred`, as long as they are, is 0 for the ids that may come and -inf for all others; null: any may.
+  // The id, or -1 where no finite logit is the largest or no id may come. The logits, room for whole vectors, are
+  // written over. `barred`, as long as they are, is 0 for the ids that may come and -inf for all others; null: any may.
   int64_t draw(Real* logits, const Rules& rules, const Real* barred, double uniform) const {
     int64_t best = 0;
     for (int64_t v = 0; v < V; ++v) {

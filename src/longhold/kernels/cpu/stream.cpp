@@ -18,14 +18,13 @@ template <class Real> class Stack final : public Stepper {
 
   struct Layer {
     int64_t I = 0;
-    Panels<Real> ih, hh, hn, hr;           // hn: the candidate's product where the reset gate comes before it
+    Panels<Real> ih, hh, hn, hr;  // hn: the candidate's product where the reset gate comes before it
     Buffer<Real> bias_x, bias_h, bias_n, peephole, norm_ih, norm_hh, norm_c, bias_norm_c;
     Buffer<Real> h_initial, c_initial, h, c;
 
     Layer copy() const {
-      return {
-          I, ih.copy(), hh.copy(), hn.copy(), hr.copy(),
-          copy_of(bias_x), copy_of(bias_h), copy_of(bias_n), copy_of(peephole), copy_of(norm_ih), copy_of(norm_hh), copy_of(norm_c), copy_of(bias_norm_c),
+      return {I, ih.copy(), hh.copy(), hn.copy(), hr.copy(), copy_of(bias_x), copy_of(bias_h), copy_of(bias_n),
+          copy_of(peephole), copy_of(norm_ih), copy_of(norm_hh), copy_of(norm_c), copy_of(bias_norm_c),
           copy_of(h_initial), copy_of(c_initial), copy_of(h), copy_of(c)};
     }
   };
@@ -38,8 +37,8 @@ template <class Real> class Stack final : public Stepper {
   Buffer<Real> gates_x, gates_h, shown, projected, between[2], embedding, embedded, output_bias, logits;
   Panels<Real> output;
   Sampler<Real> sampler;
-  Buffer<int8_t> next, places;             // null: any id may follow any other
-  Buffer<Real> barred;                     // for each state of `next` 0 or -inf, one row as long as the logits
+  Buffer<int8_t> next, places;  // null: any id may follow any other
+  Buffer<Real> barred;          // for each state of `next` 0 or -inf, one row as long as the logits
   int64_t multiplied = 0;
   mutable Barrier barrier;
 
@@ -54,7 +53,8 @@ template <class Real> class Stack final : public Stepper {
     if (!source) return nullptr;
     const int64_t wide = padded<Real>(size);
     Buffer<Real> made = zeros(blocks * wide);
-    for (int64_t b = 0; b < blocks; ++b) std::memcpy(made.get() + b * wide, static_cast<const Real*>(source) + b * size, size * sizeof(Real));
+    for (int64_t b = 0; b < blocks; ++b)
+      std::memcpy(made.get() + b * wide, static_cast<const Real*>(source) + b * size, size * sizeof(Real));
     return made;
   }
   static Buffer<Real> zeros(int64_t n) {
@@ -65,8 +65,12 @@ template <class Real> class Stack final : public Stepper {
   static Panels<Real> pack(const MatrixView& m, int64_t first_block, int64_t blocks, int64_t size, int64_t K) {
     if (!m.values) return {};
     const int64_t at = first_block * size;
-    if (m.storage == storage_bfloat16) return {{.halves = static_cast<const uint16_t*>(m.values) + at * K}, blocks, size, K};
-    if (m.storage == storage_int8) return {{.bytes = static_cast<const int8_t*>(m.values) + at * K, .scales = static_cast<const Real*>(m.scale) + at}, blocks, size, K};
+    if (m.storage == storage_bfloat16)
+      return {{.halves = static_cast<const uint16_t*>(m.values) + at * K}, blocks, size, K};
+    if (m.storage == storage_int8)
+      return {
+          {.bytes = static_cast<const int8_t*>(m.values) + at * K, .scales = static_cast<const Real*>(m.scale) + at},
+          blocks, size, K};
     return {{.numbers = static_cast<const Real*>(m.values) + at * K}, blocks, size, K};
   }
 
@@ -86,7 +90,10 @@ template <class Real> class Stack final : public Stepper {
 
  public:
   explicit Stack(const StackView& view)
-      : Stepper(view.B, view.layers[0].I, view.V, sizeof(Real)), cell(view.cell), H(view.H), P(view.P), Hp(padded<Real>(H)), Pp(padded<Real>(P)), G(gates_of(cell)), R(G * Hp), count(view.count), chunk(std::max<int64_t>(1, 24 / B)), outputs(view.outputs), zoneout_h(static_cast<Real>(view.zoneout_h)), zoneout_c(static_cast<Real>(view.zoneout_c)), layers(new Layer[view.count]) {
+      : Stepper(view.B, view.layers[0].I, view.V, sizeof(Real)), cell(view.cell), H(view.H), P(view.P),
+        Hp(padded<Real>(H)), Pp(padded<Real>(P)), G(gates_of(cell)), R(G * Hp), count(view.count),
+        chunk(std::max<int64_t>(1, 24 / B)), outputs(view.outputs), zoneout_h(static_cast<Real>(view.zoneout_h)),
+        zoneout_c(static_cast<Real>(view.zoneout_c)), layers(new Layer[view.count]) {
     norm = view.layers[0].norm_hh != nullptr;
     for (int64_t l = 0; l < count; ++l) {
       const LayerView& from = view.layers[l];
@@ -106,7 +113,8 @@ template <class Real> class Stack final : public Stepper {
       layer.c_initial = spread(from.c_initial, 1, H);
       layer.h = zeros(B * Pp);
       if (is_lstm()) layer.c = zeros(B * Hp);
-      multiplied += B * H * (G * (P + (l || view.embedding || !view.output.values ? from.I : 0)) + (from.hr.values ? P : 0));
+      multiplied +=
+          B * H * (G * (P + (l || view.embedding || !view.output.values ? from.I : 0)) + (from.hr.values ? P : 0));
     }
     gates_x = zeros(chunk * B * R);
     gates_h = zeros(B * R);
@@ -129,7 +137,14 @@ template <class Real> class Stack final : public Stepper {
   }
 
   Stack(const Stack& from)
-      : Stepper(from.B, from.I, from.V, from.width), cell(from.cell), H(from.H), P(from.P), Hp(from.Hp), Pp(from.Pp), G(from.G), R(from.R), count(from.count), chunk(from.chunk), outputs(from.outputs), zoneout_h(from.zoneout_h), zoneout_c(from.zoneout_c), norm(from.norm), layers(new Layer[from.count]), gates_x(copy_of(from.gates_x)), gates_h(copy_of(from.gates_h)), shown(copy_of(from.shown)), projected(copy_of(from.projected)), between{copy_of(from.between[0]), copy_of(from.between[1])}, embedding(copy_of(from.embedding)), embedded(copy_of(from.embedded)), output_bias(copy_of(from.output_bias)), logits(copy_of(from.logits)), output(from.output.copy()), sampler(from.sampler.alike()), next(copy_of(from.next)), places(copy_of(from.places)), barred(copy_of(from.barred)), multiplied(from.multiplied) {
+      : Stepper(from.B, from.I, from.V, from.width), cell(from.cell), H(from.H), P(from.P), Hp(from.Hp), Pp(from.Pp),
+        G(from.G), R(from.R), count(from.count), chunk(from.chunk), outputs(from.outputs), zoneout_h(from.zoneout_h),
+        zoneout_c(from.zoneout_c), norm(from.norm), layers(new Layer[from.count]), gates_x(copy_of(from.gates_x)),
+        gates_h(copy_of(from.gates_h)), shown(copy_of(from.shown)), projected(copy_of(from.projected)),
+        between{copy_of(from.between[0]), copy_of(from.between[1])}, embedding(copy_of(from.embedding)),
+        embedded(copy_of(from.embedded)), output_bias(copy_of(from.output_bias)), logits(copy_of(from.logits)),
+        output(from.output.copy()), sampler(from.sampler.alike()), next(copy_of(from.next)),
+        places(copy_of(from.places)), barred(copy_of(from.barred)), multiplied(from.multiplied) {
     for (int64_t l = 0; l < count; ++l) layers[l] = from.layers[l].copy();
   }
 
@@ -146,14 +161,16 @@ template <class Real> class Stack final : public Stepper {
     for (int64_t l = 0; l < count; ++l)
       for (int64_t b = 0; b < B; ++b) {
         std::memcpy(static_cast<Real*>(h) + (l * B + b) * P, layers[l].h.get() + b * Pp, P * sizeof(Real));
-        if (is_lstm()) std::memcpy(static_cast<Real*>(c) + (l * B + b) * H, layers[l].c.get() + b * Hp, H * sizeof(Real));
+        if (is_lstm())
+          std::memcpy(static_cast<Real*>(c) + (l * B + b) * H, layers[l].c.get() + b * Hp, H * sizeof(Real));
       }
   }
   void write_state(const void* h, const void* c) override {
     for (int64_t l = 0; l < count; ++l)
       for (int64_t b = 0; b < B; ++b) {
         std::memcpy(layers[l].h.get() + b * Pp, static_cast<const Real*>(h) + (l * B + b) * P, P * sizeof(Real));
-        if (is_lstm()) std::memcpy(layers[l].c.get() + b * Hp, static_cast<const Real*>(c) + (l * B + b) * H, H * sizeof(Real));
+        if (is_lstm())
+          std::memcpy(layers[l].c.get() + b * Hp, static_cast<const Real*>(c) + (l * B + b) * H, H * sizeof(Real));
       }
   }
 
@@ -161,7 +178,8 @@ template <class Real> class Stack final : public Stepper {
     in_team(threads, [&](int me, int team) {
       for (int64_t t = 0; t < steps; t += chunk) {
         const Real* in = x ? static_cast<const Real*>(x) + t * B * I : nullptr;
-        advance(std::min(chunk, steps - t), in, ids ? ids + t * B : nullptr, static_cast<Real*>(out) + t * B * P, me, team);
+        advance(
+            std::min(chunk, steps - t), in, ids ? ids + t * B : nullptr, static_cast<Real*>(out) + t * B * P, me, team);
       }
     });
   }
@@ -186,7 +204,9 @@ template <class Real> class Stack final : public Stepper {
     in_team(threads, [&](int me, int team) {
       for (int64_t t = 0; t < wanted; ++t) {
         advance(1, nullptr, ids + t * B, nullptr, me, team);
-        if (is_shared || me == 0) output.multiply(B, layers[count - 1].h.get(), Pp, output_bias.get(), logits.get(), output.rows(), is_shared ? me : 0, is_shared ? team : 1);
+        if (is_shared || me == 0)
+          output.multiply(B, layers[count - 1].h.get(), Pp, output_bias.get(), logits.get(), output.rows(),
+              is_shared ? me : 0, is_shared ? team : 1);
         if (is_shared) barrier.wait(team);
         if (me == 0) {
           for (int64_t b = 0; b < B; ++b) {
@@ -211,7 +231,8 @@ template <class Real> class Stack final : public Stepper {
     int64_t stride = I;
     if (ids && embedding) {
       if (me == 0)
-        for (int64_t i = 0; i < steps * B; ++i) std::memcpy(embedded.get() + i * I, embedding.get() + ids[i] * I, I * sizeof(Real));
+        for (int64_t i = 0; i < steps * B; ++i)
+          std::memcpy(embedded.get() + i * I, embedding.get() + ids[i] * I, I * sizeof(Real));
       barrier.wait(team);
       x = embedded.get();
       ids = nullptr;
@@ -220,17 +241,20 @@ template <class Real> class Stack final : public Stepper {
       Layer& layer = layers[l];
       if (ids && l == 0) {
         if (me == 0)
-          for (int64_t i = 0; i < steps * B; ++i) layer.ih.column(ids[i], norm ? nullptr : layer.bias_x.get(), gates_x.get() + i * R);
+          for (int64_t i = 0; i < steps * B; ++i)
+            layer.ih.column(ids[i], norm ? nullptr : layer.bias_x.get(), gates_x.get() + i * R);
       } else {
         layer.ih.multiply(steps * B, x, stride, norm ? nullptr : layer.bias_x.get(), gates_x.get(), R, me, team);
         barrier.wait(team);
       }
       if (norm && me == 0)
-        for (int64_t i = 0; i < steps * B; ++i) normalize_gates(gates_x.get() + i * R, layer.norm_ih.get(), layer.bias_x.get());
+        for (int64_t i = 0; i < steps * B; ++i)
+          normalize_gates(gates_x.get() + i * R, layer.norm_ih.get(), layer.bias_x.get());
       const bool last = l + 1 == count;
       Real* const to = last ? out : between[l % 2].get();
       const int64_t to_stride = last ? P : Pp;
-      for (int64_t t = 0; t < steps; ++t) step(layer, gates_x.get() + t * B * R, to ? to + t * B * to_stride : nullptr, to_stride, me, team);
+      for (int64_t t = 0; t < steps; ++t)
+        step(layer, gates_x.get() + t * B * R, to ? to + t * B * to_stride : nullptr, to_stride, me, team);
       x = to;
       stride = to_stride;
     }
@@ -241,7 +265,8 @@ template <class Real> class Stack final : public Stepper {
     barrier.wait(team);
     if (layer.hn) {
       if (me == 0)
-        for (int64_t b = 0; b < B; ++b) gate_reset(layer, gx + b * R, gates_h.get() + b * R, layer.h.get() + b * Pp, shown.get() + b * Hp);
+        for (int64_t b = 0; b < B; ++b)
+          gate_reset(layer, gx + b * R, gates_h.get() + b * R, layer.h.get() + b * Pp, shown.get() + b * Hp);
       barrier.wait(team);
       layer.hn.multiply(B, shown.get(), Hp, nullptr, gates_h.get() + 2 * Hp, R, me, team);
       barrier.wait(team);
@@ -264,13 +289,15 @@ template <class Real> class Stack final : public Stepper {
   // v = (v - mean) / sqrt(var + 1e-5) * gain + bias over `gates` gates of H; bias may be null.
   void normalize(Real* v, int64_t gates, const Real* gain, const Real* bias) const {
     V_ sum{}, squares{};
-    for (int64_t i = 0; i < gates * Hp; i += W) sum += first<Real>(load(v + i), H - i % Hp);  // padding may have become NaN
+    for (int64_t i = 0; i < gates * Hp; i += W)
+      sum += first<Real>(load(v + i), H - i % Hp);  // padding may have become NaN
     const Real mean = total(sum) / (gates * H);
     for (int64_t i = 0; i < gates * Hp; i += W) {
       const V_ d = first<Real>(load(v + i) - mean, H - i % Hp);
       squares += d * d;
     }
-    const Moments<Real> m = moments_of(mean, total(squares) / (gates * H), [&](int64_t i) { return v[i / H * Hp + i % H]; }, gates * H);
+    const Moments<Real> m =
+        moments_of(mean, total(squares) / (gates * H), [&](int64_t i) { return v[i / H * Hp + i % H]; }, gates * H);
     for (int64_t i = 0; i < gates * Hp; i += W) {
       const V_ d = (load(v + i) - m.mean) * m.scale * load(gain + i);
       store(v + i, bias ? d + load(bias + i) : d);

@@ -1,4 +1,5 @@
-// A stack of layers that is stepped with its state carried and its weights packed once, and text drawn from a model on it.
+// A stack of layers that is stepped with its state carried and its weights packed once, and text drawn from a model on
+// it.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -23,9 +24,9 @@ struct MatrixView {
 // One layer by addresses, which are read while a stepper is made and not after. Null: the option is off.
 struct LayerView {
   int64_t I;
-  MatrixView ih, hh, hr;                            // (G*H, I), (G*H, P), (P, H)
+  MatrixView ih, hh, hr;  // (G*H, I), (G*H, P), (P, H)
   const void *bias_ih, *bias_hh, *peephole, *norm_ih, *norm_hh, *norm_c, *bias_norm_c;
-  const void *h_initial, *c_initial;                // (P), (H)
+  const void *h_initial, *c_initial;  // (P), (H)
 };
 
 struct StackView {
@@ -34,19 +35,19 @@ struct StackView {
   double zoneout_h, zoneout_c;
   const LayerView* layers;
   int64_t count;
-  const void* embedding;                            // (V, I) where ids are embedded, or null
-  int64_t V;                                        // ids that may come in
-  MatrixView output;                                // (outputs, P), for drawing
-  const void* output_bias;                          // (outputs)
+  const void* embedding;    // (V, I) where ids are embedded, or null
+  int64_t V;                // ids that may come in
+  MatrixView output;        // (outputs, P), for drawing
+  const void* output_bias;  // (outputs)
   int64_t outputs;
 };
 
 // longhold.sampling's SamplingConfig.
 struct Rules {
-  double temperature;                               // 0: greedy
-  int64_t top_k;                                    // 0: off
-  double top_p;                                     // 1: off
-  double min_p;                                     // 0: off
+  double temperature;  // 0: greedy
+  int64_t top_k;       // 0: off
+  double top_p;        // 1: off
+  double min_p;        // 0: off
 };
 
 class Stepper {
@@ -64,17 +65,17 @@ class Stepper {
   virtual void read_state(void* h, void* c) const = 0;
   virtual void write_state(const void* h, const void* c) = 0;
   virtual void reset(int64_t row) = 0;
-  virtual Stepper* copy() const = 0;                // another in the same state; the caller owns it
-  virtual int64_t products() const = 0;             // multiplications in a step's matrix products
+  virtual Stepper* copy() const = 0;     // another in the same state; the caller owns it
+  virtual int64_t products() const = 0;  // multiplications in a step's matrix products
 
-  const int64_t B, I, V, width;                     // width: bytes of a number
+  const int64_t B, I, V, width;  // width: bytes of a number
   std::atomic_flag busy = ATOMIC_FLAG_INIT;
  protected:
   Stepper(int64_t B, int64_t I, int64_t V, int64_t width) : B(B), I(I), V(V), width(width) {}
 };
 
 struct Steppers {
-  Stepper* (*make[2])(const StackView& stack);      // float, double; the caller owns
+  Stepper* (*make[2])(const StackView& stack);  // float, double; the caller owns
 };
 LONGHOLD_TABLES(Steppers, steppers)
 

@@ -28,26 +28,34 @@ class Turn {
 
  public:
   explicit Turn(Stepper& s) : stepper(s) {
-    if (s.busy.test_and_set(std::memory_order_acquire)) throw std::runtime_error("the stream is in use by another thread");
+    if (s.busy.test_and_set(std::memory_order_acquire))
+      throw std::runtime_error("the stream is in use by another thread");
   }
   ~Turn() { stepper.busy.clear(std::memory_order_release); }
 };
 
 void check_ids(const Stepper& s, int64_t count, const int64_t* ids) {
   for (int64_t i = 0; i < count; ++i)
-    if (ids[i] < 0 || ids[i] >= s.V) throw nb::index_error(("id " + std::to_string(ids[i]) + " is outside 0.." + std::to_string(s.V - 1)).c_str());
+    if (ids[i] < 0 || ids[i] >= s.V)
+      throw nb::index_error(("id " + std::to_string(ids[i]) + " is outside 0.." + std::to_string(s.V - 1)).c_str());
 }
 
 LayerView layer_view(int64_t I, const std::vector<Address>& a, Storage storage) {
   auto in = [&](int i) { return at<const void>(a[i]); };
-  return {I, {in(0), in(1), storage}, {in(2), in(3), storage}, {in(4), in(5), storage}, in(6), in(7), in(8), in(9), in(10), in(11), in(12), in(13), in(14)};
+  return {I, {in(0), in(1), storage}, {in(2), in(3), storage}, {in(4), in(5), storage}, in(6), in(7), in(8), in(9),
+      in(10), in(11), in(12), in(13), in(14)};
 }
 
-std::unique_ptr<Stepper> make_stepper(int cell, bool is_double, int storage, int64_t B, int64_t H, int64_t P, double zoneout_h, double zoneout_c, const std::vector<int64_t>& widths, const std::vector<std::vector<Address>>& layers, int64_t V, Address embedding, const std::vector<Address>& output, int64_t outputs) {
+std::unique_ptr<Stepper> make_stepper(int cell, bool is_double, int storage, int64_t B, int64_t H, int64_t P,
+    double zoneout_h, double zoneout_c, const std::vector<int64_t>& widths,
+    const std::vector<std::vector<Address>>& layers, int64_t V, Address embedding, const std::vector<Address>& output,
+    int64_t outputs) {
   const auto held = static_cast<Storage>(storage);
   std::vector<LayerView> views;
   for (size_t l = 0; l < layers.size(); ++l) views.push_back(layer_view(widths[l], layers[l], held));
-  const StackView stack{static_cast<StreamCell>(cell), B, H, P, zoneout_h, zoneout_c, views.data(), static_cast<int64_t>(views.size()), at<const void>(embedding), V, {at<const void>(output[0]), at<const void>(output[1]), held}, at<const void>(output[2]), outputs};
+  const StackView stack{static_cast<StreamCell>(cell), B, H, P, zoneout_h, zoneout_c, views.data(),
+      static_cast<int64_t>(views.size()), at<const void>(embedding), V,
+      {at<const void>(output[0]), at<const void>(output[1]), held}, at<const void>(output[2]), outputs};
   return std::unique_ptr<Stepper>(steppers().make[is_double](stack));
 }
 
@@ -69,21 +77,25 @@ class Memory {
   bool held;
 
  public:
-  Memory(nb::handle array, int flags) : held(PyObject_GetBuffer(array.ptr(), &view, flags | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) == 0) {
+  Memory(nb::handle array, int flags)
+      : held(PyObject_GetBuffer(array.ptr(), &view, flags | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) == 0) {
     if (!held) PyErr_Clear();
   }
-  ~Memory() { if (held) PyBuffer_Release(&view); }
+  ~Memory() {
+    if (held) PyBuffer_Release(&view);
+  }
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
   bool holds(const Stepper& s, int64_t columns, bool batched) const {
-    if (!held || !view.format || std::strcmp(view.format, s.width == 8 ? "d" : "f") != 0 || view.ndim != 1 + batched) return false;
+    if (!held || !view.format || std::strcmp(view.format, s.width == 8 ? "d" : "f") != 0 || view.ndim != 1 + batched)
+      return false;
     return view.shape[view.ndim - 1] == columns && (!batched || view.shape[0] == s.B);
   }
   Address address() const { return reinterpret_cast<Address>(view.buf); }
 };
 
-// The same for arrays by Python's buffer protocol: x (B, I) or (I,), out (B, P) or (P,), of the stream's type and dense.
-// False, and nothing is done, where they are not.
+// The same for arrays by Python's buffer protocol: x (B, I) or (I,), out (B, P) or (P,), of the stream's type and
+// dense. False, and nothing is done, where they are not.
 bool step_arrays(Stepper& s, nb::handle x, nb::handle out, int64_t P, bool batched) {
   const Memory in(x, 0), to(out, PyBUF_WRITABLE);
   if (!in.holds(s, s.I, batched) || !to.holds(s, P, batched)) return false;
@@ -91,7 +103,8 @@ bool step_arrays(Stepper& s, nb::handle x, nb::handle out, int64_t P, bool batch
   return true;
 }
 
-int64_t draw(Stepper& s, int64_t count, Address ids, Address uniforms, double temperature, int64_t top_k, double top_p, double min_p, int threads) {
+int64_t draw(Stepper& s, int64_t count, Address ids, Address uniforms, double temperature, int64_t top_k, double top_p,
+    double min_p, int threads) {
   const Turn turn(s);
   check_ids(s, s.B, at<const int64_t>(ids));
   return s.draw(count, at<int64_t>(ids), at<const double>(uniforms), {temperature, top_k, top_p, min_p}, threads);
@@ -112,10 +125,26 @@ void bind_stream(nb::module_& m) {
       .def("step_arrays", &step_arrays)
       .def("draw", &draw, released)
       .def("follow", &follow)
-      .def("read_state", [](Stepper& s, Address h, Address c) { const Turn turn(s); s.read_state(at<void>(h), at<void>(c)); })
-      .def("write_state", [](Stepper& s, Address h, Address c) { const Turn turn(s); s.write_state(at<const void>(h), at<const void>(c)); })
-      .def("reset", [](Stepper& s, int64_t row) { const Turn turn(s); s.reset(row); })
-      .def("copy", [](Stepper& s) { const Turn turn(s); return std::unique_ptr<Stepper>(s.copy()); })
+      .def("read_state",
+          [](Stepper& s, Address h, Address c) {
+            const Turn turn(s);
+            s.read_state(at<void>(h), at<void>(c));
+          })
+      .def("write_state",
+          [](Stepper& s, Address h, Address c) {
+            const Turn turn(s);
+            s.write_state(at<const void>(h), at<const void>(c));
+          })
+      .def("reset",
+          [](Stepper& s, int64_t row) {
+            const Turn turn(s);
+            s.reset(row);
+          })
+      .def("copy",
+          [](Stepper& s) {
+            const Turn turn(s);
+            return std::unique_ptr<Stepper>(s.copy());
+          })
       .def("products", &Stepper::products);
   m.def("make_stepper", &make_stepper, "layers stepped with carried state");
 }

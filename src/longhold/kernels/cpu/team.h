@@ -37,9 +37,9 @@ class Barrier {
   }
 };
 
-// Whether threads that wait for each other at every step have kept up of late. Where another program has one of the cores
-// they are many times slower than one thread alone, so after such a call the next ones are not shared: 8, and twice as
-// many each time that a trial shows the core still taken.
+// Whether threads that wait for each other at every step have kept up of late. Where another program has one of the
+// cores they are many times slower than one thread alone, so after such a call the next ones are not shared: 8, and
+// twice as many each time that a trial shows the core still taken.
 class Company {
   static constexpr int least = 8, most = 1024;
   std::atomic<int> alone{0}, gap{least};

@@ -1,4 +1,5 @@
-// Vectors by GCC's extension: one source for every width. LONGHOLD_BYTES is the width that this translation unit is compiled for.
+// Vectors by GCC's extension: one source for every width. LONGHOLD_BYTES is the width that this translation unit is
+// compiled for.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -22,8 +23,12 @@ template <class Real> struct Lanes {
 };
 template <class Real> using Vector = typename Lanes<Real>::vector;
 
-template <class Real> inline Vector<Real> load(const Real* p) { return *reinterpret_cast<const typename Lanes<Real>::unaligned*>(p); }
-template <class Real> inline void store(Real* p, Vector<Real> v) { *reinterpret_cast<typename Lanes<Real>::unaligned*>(p) = v; }
+template <class Real> inline Vector<Real> load(const Real* p) {
+  return *reinterpret_cast<const typename Lanes<Real>::unaligned*>(p);
+}
+template <class Real> inline void store(Real* p, Vector<Real> v) {
+  *reinterpret_cast<typename Lanes<Real>::unaligned*>(p) = v;
+}
 template <class Real> inline Vector<Real> splat(Real x) { return x - Vector<Real>{}; }
 
 // The first n lanes; the others are zero, and are not touched in memory.
@@ -52,8 +57,8 @@ typedef Lanes<float>::vector vfloat;
 typedef Lanes<double>::vector vdouble;
 typedef int32_t vint __attribute__((vector_size(LONGHOLD_BYTES)));
 
-// e^x: x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial of degree 6 in r, and 2^n by its bits, of which half is taken, so
-// that what is too large becomes infinite; what is below 2^-126 becomes 0. A gate far from 0 is then 0 or 1, and its
+// e^x: x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial of degree 6 in r, and 2^n by its bits, of which half is taken,
+// so that what is too large becomes infinite; what is below 2^-126 becomes 0. A gate far from 0 is then 0 or 1, and its
 // gradient 0, as torch has it: what is almost 0 would show again next to a number of 1e38. NaN stays NaN.
 inline vfloat exponential(vfloat x) {
   const vfloat bounded = smaller(larger(x, splat(-87.3f)), splat(89.0f));
@@ -86,8 +91,12 @@ template <class F> inline vdouble each(vdouble x, F f) {
   for (int i = 0; i < Lanes<double>::count; ++i) x[i] = f(x[i]);
   return x;
 }
-inline vdouble sigmoid(vdouble x) { return each(x, [](double v) { return 1.0 / (1.0 + std::exp(-v)); }); }
-inline vdouble tangent(vdouble x) { return each(x, [](double v) { return std::tanh(v); }); }
+inline vdouble sigmoid(vdouble x) {
+  return each(x, [](double v) { return 1.0 / (1.0 + std::exp(-v)); });
+}
+inline vdouble tangent(vdouble x) {
+  return each(x, [](double v) { return std::tanh(v); });
+}
 
 }  // namespace LONGHOLD_ISA
 }  // namespace longhold

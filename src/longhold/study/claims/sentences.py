@@ -3,44 +3,14 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, final
+from typing import final
 
-from pydantic import Field
-
-from longhold.models.config import Config
+from longhold.study.claims.claim import Claim, Verdict
 from longhold.study.claims.questions import Question
 from longhold.study.claims.readings import Language, between
 from longhold.study.claims.rows import Run
 from longhold.study.claims.sides import Side
 from longhold.study.statistics import LEAST_SEEDS
-
-if TYPE_CHECKING:
-    from longhold.study.claims.judge import Claim
-
-
-class Verdict(StrEnum):
-    """What may be said."""
-
-    FIRST = "a is better"
-    SECOND = "b is better"
-    NO_DIFFERENCE = "no difference"
-    NOT_RESOLVED = "not resolved"
-    INDICATIVE = "indicative"
-
-
-@final
-class Tuning(Config):
-    """How the learning rate of every arm was chosen, the same for all."""
-
-    learning_rates: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
-    """The grid."""
-    seeds: Annotated[int, Field(ge=1)]
-    """Seeds per learning rate, none of them used for results."""
-    trials: Annotated[int, Field(ge=1)] | None = None
-    """Trials of a search in several dimensions, of whose learning rates the above are the ends; None: a grid."""
-    dimensions: tuple[str, ...] = ()
-    """What a search chose."""
 
 
 @final
@@ -128,12 +98,12 @@ HORIZONS: dict[str, dict[Language, str]] = {
 _FATES: dict[str, str] = {"confirmed": "证实", "contradicted": "推翻", "not resolved": "未定"}
 
 
-def sentence(claim: "Claim", language: Language) -> str:
+def sentence(claim: Claim, language: Language) -> str:
     """The claim in one language."""
     return {"en": _english, "zh": _chinese}[language](claim)
 
 
-def _english(claim: "Claim") -> str:
+def _english(claim: Claim) -> str:
     one, other = _ordered(claim)
     parts = [
         f"{_where(claim, 'en')}: {_said(claim, 'en')}.",
@@ -145,7 +115,7 @@ def _english(claim: "Claim") -> str:
     return " ".join(parts)
 
 
-def _chinese(claim: "Claim") -> str:
+def _chinese(claim: Claim) -> str:
     one, other = _ordered(claim)
     parts = [
         f"{_where(claim, 'zh')}：{_said(claim, 'zh')}。",
@@ -157,13 +127,13 @@ def _chinese(claim: "Claim") -> str:
     return "".join(parts)
 
 
-def _ordered(claim: "Claim") -> list[tuple[Side, Mapping[Language, str]]]:
+def _ordered(claim: Claim) -> list[tuple[Side, Mapping[Language, str]]]:
     """The better side first, where there is one."""
     both = list(zip(claim.sides, claim.readings, strict=True))
     return both[::-1] if claim.verdict is Verdict.SECOND else both
 
 
-def _where(claim: "Claim", language: Language) -> str:
+def _where(claim: Claim, language: Language) -> str:
     runs = [run for side in claim.sides for run in side.runs]
     budget = _budget(runs)[language] if "steps" in claim.question.where else ""
     return place(runs, claim.question.protocol, language, budget)
@@ -183,7 +153,7 @@ def place(runs: Sequence[Run], protocol: str, language: Language, budget: str = 
     return f"{', '.join(parts)} (protocol {', '.join(filter(None, (protocol, budget)))})"
 
 
-def _said(claim: "Claim", language: Language) -> str:
+def _said(claim: Claim, language: Language) -> str:
     question = claim.question
     words = _WORDS[question.measure][language]
     horizon = HORIZONS.get(question.protocol, {}).get(language, "")
@@ -193,34 +163,34 @@ def _said(claim: "Claim", language: Language) -> str:
     return _BY_VERDICT[language][claim.verdict](claim, words, names)
 
 
-_Say = Callable[["Claim", _Words, Mapping[str, str]], str]
+_Say = Callable[[Claim, _Words, Mapping[str, str]], str]
 
 
-def _better(claim: "Claim", words: _Words, names: Mapping[str, str]) -> str:
+def _better(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
     return words.better.format(**names)
 
 
-def _same(claim: "Claim", words: _Words, names: Mapping[str, str]) -> str:
+def _same(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
     return words.same.format(**names)
 
 
-def _open_english(claim: "Claim", words: _Words, names: Mapping[str, str]) -> str:
+def _open_english(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
     missed = _amount(claim.question, claim.missed)
     told = "no difference could be seen here" if missed is None else f"differences below {missed} would be missed"
     return f"not resolved {words.open.format(**names)}; {told}"
 
 
-def _open_chinese(claim: "Claim", words: _Words, names: Mapping[str, str]) -> str:
+def _open_chinese(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
     missed = _amount(claim.question, claim.missed)
     told = "这里看不出任何差别" if missed is None else f"小于 {missed} 的差别会被漏掉"
     return f"未能确定 {words.open.format(**names)}；{told}"
 
 
-def _few_english(claim: "Claim", words: _Words, names: Mapping[str, str]) -> str:
+def _few_english(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
     return f"indicative, nothing is claimed about {words.open.format(**names)}; {_why(claim, 'en')}"
 
 
-def _few_chinese(claim: "Claim", words: _Words, names: Mapping[str, str]) -> str:
+def _few_chinese(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
     return f"仅供参考，不断言 {words.open.format(**names)}；{_why(claim, 'zh')}"
 
 
@@ -242,7 +212,7 @@ _BY_VERDICT: dict[Language, dict[Verdict, _Say]] = {
 }
 
 
-def _why(claim: "Claim", language: Language) -> str:
+def _why(claim: Claim, language: Language) -> str:
     one, other = claim.units
     if min(one, other) >= LEAST_SEEDS:
         return {"en": "runs were tested on fewer than 1,000 sequences", "zh": "测试序列不足 1,000 条"}[language]
@@ -252,7 +222,7 @@ def _why(claim: "Claim", language: Language) -> str:
     }[language]
 
 
-def _numbers(claim: "Claim", language: Language) -> str:
+def _numbers(claim: Claim, language: Language) -> str:
     finding = claim.finding
     if finding is None or math.isinf(claim.missed):
         return ""
@@ -292,7 +262,7 @@ def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
-def _settings(claim: "Claim", language: Language) -> list[str]:
+def _settings(claim: Claim, language: Language) -> list[str]:
     one, other = (setting(side)[language] for side in claim.sides)
     if one == other:
         return [{"en": f"Each arm: {one}", "zh": f"双方：{one}"}[language]]
@@ -341,7 +311,7 @@ def _range(values: list[float], form: str) -> str:
     return f"{low:{form}}" if low == high else f"{low:{form}}-{high:{form}}"
 
 
-def _tuning(claim: "Claim", language: Language) -> str:
+def _tuning(claim: Claim, language: Language) -> str:
     tuning = claim.family.tuning
     if tuning is None:
         return {"en": "learning rates were fixed, not tuned", "zh": "学习率事先固定，未经调优"}[language]

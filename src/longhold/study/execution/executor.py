@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import final
 
 from longhold.errors import InputError
 from longhold.study.execution.cost import Bill, Costs, Forecast, bills, measure, refuse_beyond_budget
@@ -14,8 +14,6 @@ from longhold.study.plan.plan import Plan
 from longhold.study.rows.row import Row, TrialSpec
 from longhold.study.rows.store import Store
 from longhold.training.presets import available_cores
-
-ExecutorName: TypeAlias = Literal["local", "ray"]
 
 
 def pool_named(name: str, workers: int | None = None) -> Pool:

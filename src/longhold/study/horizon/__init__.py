@@ -5,8 +5,6 @@ belong to one seed each and have a median over seeds (`seed_horizons`). A text h
 (`text_horizon`).
 """
 
-from longhold.study.horizon.curves import Curve as Curve
-from longhold.study.horizon.curves import fit_curve as fit_curve
 from longhold.study.horizon.modes import Mode as Mode
 from longhold.study.horizon.modes import Modes as Modes
 from longhold.study.horizon.modes import modes as modes

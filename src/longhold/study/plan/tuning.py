@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, NamedTuple, Self, TypeAlias, final
 
 from pydantic import Field, model_validator
@@ -128,48 +127,3 @@ def wider(tuning: Tuning, rates: Sequence[float], best: float) -> float | None:
 
 def _rounded(lr: float) -> float:
     return float(f"{lr:.4g}")
-
-
-@final
-@dataclass(frozen=True)
-class Window:
-    """The learning rates that work for an arm."""
-
-    lowest: float
-    """The lowest that was tried and works."""
-    highest: float
-    """The highest, with all between them working."""
-    open_below: bool
-    """Whether no lower one was tried."""
-    open_above: bool
-    """Whether no higher one was tried."""
-
-    @property
-    def factor(self) -> float:
-        """`highest / lowest`, at least; 1 where a single rate works."""
-        return self.highest / self.lowest
-
-
-def workable_window(rows: Sequence[Row], share: float = WORKABLE) -> Window | None:
-    """The stretch of neighbouring rates around the best one at which at least `share` of the seeds solve.
-
-    Args:
-        rows: the tuning runs of one arm in one experiment.
-        share: what counts as working.
-
-    Returns:
-        None where the best rate does not work either.
-    """
-    by_rate: dict[float, list[Row]] = {}
-    for row in rows:
-        by_rate.setdefault(row.lr, []).append(row)
-    works = {lr: statistics.fmean(row.solved for row in found) >= share for lr, found in sorted(by_rate.items())}
-    rates = list(works)
-    low = high = rates.index(best_rate(by_rate))
-    if not works[rates[low]]:
-        return None
-    while low > 0 and works[rates[low - 1]]:
-        low -= 1
-    while high < len(rates) - 1 and works[rates[high + 1]]:
-        high += 1
-    return Window(rates[low], rates[high], low == 0, high == len(rates) - 1)

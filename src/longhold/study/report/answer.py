@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from longhold.study.claims import Claim, Prediction, Verdict
+from longhold.study.claims import Claim, Prediction, Verdict, sentence
 from longhold.study.report.document import (
     Block,
     Entry,
@@ -112,8 +112,8 @@ def _comparison(claim: Claim) -> Statement:
 def _statement(claim: Claim, verdict: Said, kind: str) -> Statement:
     """The first sentence of a claim set before the figures and settings that it rests on."""
     (en, stop_en, rest_en), (zh, stop_zh, rest_zh) = (
-        claim.text("en").partition(". "),
-        claim.text("zh").partition("。"),
+        sentence(claim, "en").partition(". "),
+        sentence(claim, "zh").partition("。"),
     )
     return Statement(Said(en + stop_en.strip(), zh + stop_zh), Said(rest_en, rest_zh), verdict, kind)
 

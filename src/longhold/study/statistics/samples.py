@@ -49,13 +49,6 @@ class Superiority:
     probability: Estimate
     """Of superiority: P(a > b) + P(a = b) / 2."""
 
-    @property
-    def cliffs_delta(self) -> Estimate:
-        """P(a > b) - P(a < b), Cliff's delta (1993, Psychological Bulletin 114(3)): 1 if every a beats every b."""
-        known = self.probability.interval
-        interval = Interval(2 * known.low - 1, 2 * known.high - 1, known.confidence)
-        return Estimate(2 * self.probability.value - 1, interval)
-
 
 def permutation_test(strata: Strata, location: Location = np.mean, resamples: int = RESAMPLES, seed: int = 0) -> float:
     """The two-sided p-value of a permutation test on seeds: that both sides' figures come from one distribution.

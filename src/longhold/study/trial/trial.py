@@ -1,22 +1,22 @@
 """One run of the study: a specification in, a row out."""
 
-import copy
+import functools
 import math
+import operator
 import statistics
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from longhold.errors import InputError
 from longhold.models.budget import parameter_count, solve_hidden_size
-from longhold.models.contract import SequenceModel, State, able_to_learn, evaluation_mode
+from longhold.models.contract import SequenceModel, able_to_learn, evaluation_mode
 from longhold.models.cost import flops_per_token, solve_hidden_size_for_flops, state_bytes
 from longhold.models.memory import require_memory_to_train
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
@@ -29,13 +29,15 @@ from longhold.study.trial.examination import TEST_STREAM, examined
 from longhold.study.trial.inside import Inside
 from longhold.tasks import Task, TaskBatch, task_from_json
 from longhold.tasks.task import SOLVED
-from longhold.training.optim import clip_and_step
+from longhold.training.best import Best, copy_of
+from longhold.training.config import OptimizerName
+from longhold.training.optim import optimizer_of
+from longhold.training.schedule import along_cosine
+from longhold.training.step import take_step
+from longhold.training.stopping import Solved
 
 if TYPE_CHECKING:
     from longhold.inspection.memory_horizon import ReadableHorizon, RecallByLag
-
-WINDOW = 20
-"""Batches, the last ones, over which a run in training is judged."""
 
 _POINTS = 50
 """Points of a learning curve that runs to the end of its steps."""
@@ -48,11 +50,7 @@ _SHUFFLE = 1  # besides seed and step: what a random number is for
 _Seen = tuple[tuple[GradientAt, ...], TimeQuantiles | None]
 _NOTHING_SEEN: _Seen = ((), None)
 
-_Optimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
-_OPTIMIZERS: dict[str, _Optimizer] = {
-    "adam": lambda parameters, lr: torch.optim.AdamW(parameters, lr, weight_decay=0.0),  # without decay it is Adam
-    "sgd": lambda parameters, lr: torch.optim.SGD(parameters, lr),
-}
+_RULES: dict[str, OptimizerName] = {"adam": "adamw", "sgd": "sgd"}
 
 
 def run_trial(spec: TrialSpec) -> Row:
@@ -162,15 +160,16 @@ class _Learner:
         self.model = self.config.build()
         self.curve = _Curve(max(1, spec.steps // _POINTS))
         self.steps_used, self.tokens = 0, 0
-        self.seemed_solved: int | None = None
-        self.best = _best_of(self.model, self.task, spec)
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self._optimizer = _OPTIMIZERS[spec.optimizer](trained, spec.lr)
+        groups = [{"params": trained, "weight_decay": 0.0}]
+        self._optimizer = optimizer_of(groups, _RULES[spec.optimizer], spec.lr)
         self._batches = self.task.batches(spec.seed, spec.batch_size)
-        self._recent: deque[float] = deque(maxlen=WINDOW)
+        self.solved = Solved(spec.stop_at, lambda recall: self.task.solved(_score(self.task, recall)))
+        self._validation = _validation_of(self.model, self.task, spec)
+        self.best = Best() if self._validation is None else Best(math.inf, 0, copy_of(self.model))
 
     def train(self) -> str | None:
-        """Take steps until the last one or until the task is answered; what went wrong, in a line, if anything did."""
+        """Take steps until the last one or until the task is solved; returns a line on what went wrong, if it did."""
         self.model.train()
         for step in range(self.spec.steps):
             loss, recall = self.step(step)
@@ -178,51 +177,41 @@ class _Learner:
             if not (math.isfinite(loss) and math.isfinite(recall)):
                 return f"the loss became non-finite in step {self.steps_used}"
             self.curve.add(loss, recall)
-            if self.best is not None and (
-                self.steps_used % self.curve.every == 0 or self.steps_used == self.spec.steps
-            ):
-                self.best.look(self.steps_used)
-            self._recent.append(recall)
-            if self._is_answered():
+            if self.steps_used % self.curve.every == 0 or self.steps_used == self.spec.steps:
+                self._validate()
+            if self.solved.observe(recall):
                 break
         self.curve.close()
-        if self.best is not None:
-            self.best.restore()
+        self.best.restore(self.model)
         return None
 
     def step(self, step: int) -> tuple[float, float]:
-        """One update; loss and recall before it, which are a fresh batch's and so honest ones."""
-        batch = self._batch(step)
-        self._optimizer.zero_grad()
-        parts, loss, state = list[Tensor](), 0.0, None
-        for window in windows(batch, self.spec.truncation):
-            outputs, state, share = self._backward(window, state, batch.mask.sum())
-            parts.append(outputs)
-            loss += share
-        self._anneal(step)
-        clip_and_step(self._optimizer, self.spec.clip_norm)
+        """Take one step; returns loss and recall before it, which are honest, since the batch is new to the model."""
+        spec, batch, outputs = self.spec, self._batch(step), list[Tensor]()
+        angle = math.pi * step / max(1, spec.steps - 1)
+        lr = spec.lr * along_cosine(1.0, spec.final_fraction, angle)
+        taken = take_step(self._optimizer, self._losses(batch, outputs), lr=lr, clip_norm=spec.clip_norm)
         self.tokens += batch.mask.numel()
-        return loss, self.task.recall(self.task.score(torch.cat(parts), batch, loss))
+        loss = functools.reduce(operator.add, map(float, taken.losses), 0.0)  # plainly, where sum() compensates
+        return loss, self.task.recall(self.task.score(torch.cat(outputs), batch, loss))
 
-    def _backward(self, window: TaskBatch, state: State | None, asked: Tensor) -> tuple[Tensor, State, float]:
-        """Outputs and state after a window, cut from the graph, and its share of the loss, whose gradient is added."""
-        here = window.mask.sum()
-        with torch.set_grad_enabled(bool(here)):  # where nothing is asked there is no gradient either
-            outputs, state = self.model(window.inputs, state)
-            if not here:
-                return outputs, state, 0.0
-            loss = self.task.loss(outputs, window)
-            loss = loss if here == asked else loss * (here / asked)
-            loss.backward()  # type: ignore[no-untyped-call]
-        return outputs.detach(), self.model.detach(state), float(loss.detach())
+    def _losses(self, batch: TaskBatch, outputs: list[Tensor]) -> Iterator[Tensor]:
+        """Yields the loss of each window with targets, weighted by its part of them; adds each window's outputs."""
+        state, targets = None, batch.mask.sum()
+        for window in windows(batch, self.spec.truncation):
+            here = window.mask.sum()
+            with torch.set_grad_enabled(bool(here)):  # without targets there is no gradient either
+                out, state = self.model(window.inputs, state)
+                loss = self.task.loss(out, window) if here else None
+            if loss is not None:
+                yield loss if here == targets else loss * (here / targets)
+            outputs.append(out.detach())
+            state = self.model.detach(state)
 
-    def _anneal(self, step: int) -> None:
-        """Set the learning rate of a step, where it is not constant."""
-        last = self.spec.final_fraction
-        if last < 1:
-            share = last + (1 - last) * (1 + math.cos(math.pi * step / max(1, self.spec.steps - 1))) / 2
-            for group in self._optimizer.param_groups:
-                group["lr"] = self.spec.lr * share
+    def _validate(self) -> None:
+        """Keep the weights of this step if they are the best so far, where the task has data to tell."""
+        if self._validation is not None:
+            self.best.offer(self._validation.bits(), self.steps_used, self.model)
 
     def _batch(self, step: int) -> TaskBatch:
         batch = self._batches.at(step)
@@ -231,15 +220,6 @@ class _Learner:
         generator = np.random.default_rng(np.random.SeedSequence((self.spec.seed, step, _SHUFFLE)))
         order = torch.from_numpy(generator.permutation(self.spec.batch_size))
         return batch._replace(targets=batch.targets[:, order], mask=batch.mask[:, order])
-
-    def _is_answered(self) -> bool:
-        """Whether to stop; also notes when the last batches first counted as solved."""
-        if len(self._recent) < WINDOW:
-            return False
-        recall, task = statistics.fmean(self._recent), self.task
-        if self.seemed_solved is None and task.solved(task.chance + recall * (task.perfect - task.chance)):
-            self.seemed_solved = self.steps_used
-        return self.spec.stop_at is not None and recall >= self.spec.stop_at
 
     def test(self) -> tuple[LagScore, ...]:
         """The score of each test."""
@@ -263,7 +243,7 @@ class _Learner:
         reading = read_model_of_text(self.model, self.task, self.spec.pairs) if self.spec.contexts else None
         if not self.spec.written:
             return reading, None
-        best = self.steps_used if self.best is None else self.best.step
+        best = self.steps_used if self.best.step is None else self.best.step
         return reading, write_by_model(self.model, self.task, self.spec.written, self.spec.seed, best)
 
     def inside(self) -> Inside | None:
@@ -302,35 +282,30 @@ def sequences(spec: TrialSpec, test: Task) -> int:
     return max(spec.test_sequences, test.tested_sequences)
 
 
-@final
-class _Best:
-    """The weights of a model of text that did best on windows by which nothing was fitted, always the same ones."""
+def _score(task: Task, recall: float) -> float:
+    """Returns the score that a recall stands for."""
+    return task.chance + recall * (task.perfect - task.chance)
 
-    def __init__(self, model: SequenceModel, validation: TextTask, stream: int) -> None:
-        self.step = 0
-        self._model, self._task = model, validation
-        self._batch = validation.batch_at(stream, 0, _VALIDATION_WINDOWS)
-        self._bits = math.inf
-        self._weights = copy.deepcopy(model.state_dict())
+
+@final
+class _Validation:
+    """Windows of a text that no weight is fitted to, always the same ones, by which the best weights are chosen."""
+
+    def __init__(self, model: SequenceModel, task: TextTask, stream: int) -> None:
+        self._model, self._task = model, task
+        self._batch = task.batch_at(stream, 0, _VALIDATION_WINDOWS)
 
     @torch.no_grad()
-    def look(self, step: int) -> None:
-        """Keep the weights of this step if they are the best so far."""
+    def bits(self) -> float:
+        """Returns the bits per token of the model as it is."""
         with evaluation_mode(self._model):
-            bits = float(self._task.scores(self._model(self._batch.inputs)[0], self._batch).mean())
-        if bits < self._bits:
-            self.step, self._bits = step, bits
-            self._weights = copy.deepcopy(self._model.state_dict())
-
-    def restore(self) -> None:
-        """Give the model back its best weights."""
-        self._model.load_state_dict(self._weights)
+            return float(self._task.scores(self._model(self._batch.inputs)[0], self._batch).mean())
 
 
-def _best_of(model: SequenceModel, task: Task, spec: TrialSpec) -> _Best | None:
+def _validation_of(model: SequenceModel, task: Task, spec: TrialSpec) -> _Validation | None:
     validation = task.validation if isinstance(task, TextTask) else None
     stream = spec.seed + TEST_STREAM * (len(spec.tests) + 3)
-    return None if validation is None else _Best(model, validation, stream)
+    return None if validation is None else _Validation(model, validation, stream)
 
 
 @final
@@ -393,7 +368,7 @@ def _row(
         steps=spec.steps,
         steps_used=learner.steps_used,
         solved=solved,
-        solved_step=(learner.seemed_solved or learner.steps_used) if solved else None,
+        solved_step=(learner.solved.first or learner.steps_used) if solved else None,
         score=statistics.fmean(test.score for test in tests) if tests else None,
         chance=statistics.fmean(task.chance for task in learner.tests),
         recall=statistics.fmean(test.recall for test in tests) if tests else None,
