@@ -13,6 +13,8 @@ SOURCE = ROOT / "src" / "longhold"
 
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
+    "config": set(),
+    "options": set(),
     "documents": set(),
     "hangup": set(),
     "_version": set(),
@@ -49,7 +51,9 @@ ARROWS: dict[str, set[str]] = {
         "web",
     },
 }
-"""Besides `errors`, `documents`, `files`, `hangup` and `_version`, which every room may import."""
+"""Besides the modules of `EVERYWHERE`, which every room may import."""
+
+EVERYWHERE = {"errors", "config", "options", "documents", "files", "hangup", "_version"}
 
 
 def room_of(path: Path) -> str:
@@ -78,7 +82,7 @@ def test_imports_follow_the_arrows(path: Path) -> None:
     room = room_of(path)
     if room == "__main__":
         return
-    allowed = ARROWS[room] | {room, "errors", "documents", "files", "hangup", "_version"}
+    allowed = ARROWS[room] | {room} | EVERYWHERE
     assert imported_rooms(path) <= allowed
 
 
