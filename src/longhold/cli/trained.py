@@ -21,7 +21,7 @@ def tell(trained: TrainedText, source: str, path: Path, flags: Mapping[str, obje
         say(f"it writes: {trained.sample[:_SHOWN].rstrip()}")
     if trained.words is not None and trained.words.total:
         words = trained.words
-        say(f"{words.share:.0%} of the {words.total:,} {words.unit} that it wrote occur in the training text")
+        say(f"{words.fraction:.0%} of the {words.total:,} {words.unit} that it wrote occur in the training text")
     if trained.held_out_bits is not None:
         per_byte = f"{trained.held_out_bits_per_byte:.3f} bits per byte"
         say(f"{trained.held_out_bits:.3f} bits per character on held-out text, {per_byte}")

@@ -40,7 +40,7 @@ class Script:
 
     usual: str
     """The encoding in which its texts usually are where they are not UTF-8."""
-    shares: Callable[[], dict[str, float]]
+    frequencies: Callable[[], dict[str, float]]
     """How often each character is expected to stand; what is left out is rare."""
 
 

@@ -112,8 +112,8 @@ def _known(language: Language, words: Counter[str]) -> float:
 
 
 def _characters(script: Script, beyond: Counter[str]) -> float:
-    shares = script.shares()
-    return sum(count * _character(shares, character) for character, count in beyond.items())
+    frequencies = script.frequencies()
+    return sum(count * _character(frequencies, character) for character, count in beyond.items())
 
 
 def _plain(text: str) -> NDArray[np.float64]:
@@ -138,13 +138,13 @@ def _letter(language: Language, character: str) -> float:
 
 
 def _drawn(script: Script, places: Counter[Place]) -> tuple[float, float, str, bool]:
-    shares = script.shares()
-    beyond = sum(count * (_character(shares, place.character) + _glue(place)) for place, count in places.items())
+    frequencies = script.frequencies()
+    beyond = sum(count * (_character(frequencies, place.character) + _glue(place)) for place, count in places.items())
     return beyond, -1.0, script.usual, False
 
 
-def _character(shares: dict[str, float], character: str) -> float:
-    return math.log(shares.get(character, 0.0) or 0.1 * (_sign(character) + _other(character)))
+def _character(frequencies: dict[str, float], character: str) -> float:
+    return math.log(frequencies.get(character, 0.0) or 0.1 * (_sign(character) + _other(character)))
 
 
 def _glue(place: Place) -> float:

@@ -71,7 +71,7 @@ def recall_by_lag(
 ) -> RecallByLag:
     """Test a trained model at each lag on fresh sequences, and give its H50.
 
-    Of a model that was trained on a stated distribution of lags this is its *extrapolated horizon*; where the task asks
+    Of a model that was trained on a stated distribution of lags this is its *extrapolated horizon*; where it tests
     for `n` symbols at a fixed lag and `n` takes the place of the lag, its *capacity*. A model trained anew for each lag
     has no single profile: that is the *trained horizon*, over seeds.
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 _NOUNS = (
     *("cat", "dog", "bird", "horse", "boy", "girl", "king", "pilot"),
@@ -158,7 +158,7 @@ class Agreement(Task):
     def sentences(self, batch: TaskBatch) -> list[str]:
         """The sentences of a batch as text, the stop before them left out."""
         words = batch.targets.T.tolist()
-        return [" ".join(VOCABULARY[word] for word in row if word != NOT_ASKED) for row in words]
+        return [" ".join(VOCABULARY[word] for word in row if word != IGNORE_INDEX) for row in words]
 
     def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
         draw = self._draw((batch_size + 1) // 2, generator)
@@ -170,7 +170,7 @@ class Agreement(Task):
         lengths = words.present.sum(0).repeat_interleave(2)[:batch_size]
         known = torch.arange(len(ids))[:, None] < lengths
         ids = ids.where(known, _ID[STOP])
-        return asked(ids[:-1], ids[1:].where(known[1:], NOT_ASKED))
+        return supervised(ids[:-1], ids[1:].where(known[1:], IGNORE_INDEX))
 
     def _draw(self, rows: int, generator: torch.Generator) -> "_Draw":
         def whole(value: int | None, least: int, most: int) -> Tensor:

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked, draw_lengths
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, draw_lengths, supervised
 
 A, B, END = 0, 1, 2
 """The ids; `END` also begins a string."""
@@ -160,4 +160,4 @@ def _strings(n: Tensor, m: Tensor) -> TaskBatch:
     step = torch.arange(int((n + m).max()) + 1)[:, None]
     symbols = torch.full(step.shape, B).where(step >= n, A).where(step < n + m, END)  # (T, B): what comes next
     inputs = torch.cat([torch.full((1, len(n)), END), symbols[:-1]])
-    return asked(inputs, symbols.where(step <= n + m, NOT_ASKED))
+    return supervised(inputs, symbols.where(step <= n + m, IGNORE_INDEX))

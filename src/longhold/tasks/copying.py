@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class BlankedCopy(Copying):
         targets = torch.zeros_like(inputs)
         inputs[: self.items] = targets[-self.items :] = shown
         inputs[self.lag - 1 : self.lag - 1 + self.markers] = self.symbols + 1
-        return asked(inputs, targets)
+        return supervised(inputs, targets)
 
 
 @final
@@ -156,9 +156,9 @@ class CopyAtMarkers(Copying):
         inputs = torch.zeros(self.length, batch_size, dtype=torch.long)
         inputs.scatter_(0, self.places(generator, batch_size), shown)
         inputs[-self.items :] = self.symbols + 1
-        targets = torch.full_like(inputs, NOT_ASKED)
+        targets = torch.full_like(inputs, IGNORE_INDEX)
         targets[-self.items :] = shown
-        return asked(inputs, targets)
+        return supervised(inputs, targets)
 
 
 @final

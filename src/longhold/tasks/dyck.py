@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked, draw_lengths
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, draw_lengths, supervised
 
 
 @final
@@ -85,7 +85,7 @@ class Dyck(Task):
             open_kinds[depth, rows] = kinds[t].where(opens & (t < lengths), open_kinds[depth, rows])
             targets[t] = (1 + open_kinds[depth, rows]).where(depth > 0, 0)
         over = torch.arange(steps)[:, None] >= lengths
-        return asked(inputs.where(~over, 0), targets.where(~over, NOT_ASKED))
+        return supervised(inputs.where(~over, 0), targets.where(~over, IGNORE_INDEX))
 
 
 @cache

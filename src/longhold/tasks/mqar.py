@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 
 @final
@@ -78,7 +78,7 @@ class MQAR(Task):
         inputs = torch.randint(self.vocabulary, (self.steps, batch_size), generator=generator)
         inputs[:context:2], inputs[1:context:2] = keys, values
         inputs.scatter_(0, queries, keys)
-        return asked(inputs, torch.full_like(inputs, NOT_ASKED).scatter_(0, queries, values))
+        return supervised(inputs, torch.full_like(inputs, IGNORE_INDEX).scatter_(0, queries, values))
 
     def _draw(self, weights: torch.Tensor, batch_size: int, generator: torch.Generator) -> torch.Tensor:
         """`(n, B)` places in `weights`, without replacement in each column."""

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 
 from longhold.errors import InputError
-from longhold.tasks.task import Task, TaskBatch, asked, at_steps, draw_lengths
+from longhold.tasks.task import Task, TaskBatch, at_steps, draw_lengths, supervised
 
 
 @final
@@ -64,4 +64,4 @@ class Parity(Task):
         lengths = draw_lengths(self.shortest, self.longest, batch_size, generator)
         bits = torch.randint(2, (int(lengths.max()), batch_size), generator=generator)
         bits[torch.arange(len(bits))[:, None] >= lengths] = 0
-        return asked(bits, at_steps(lengths - 1, bits.sum(0) % 2, len(bits)))
+        return supervised(bits, at_steps(lengths - 1, bits.sum(0) % 2, len(bits)))

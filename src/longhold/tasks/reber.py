@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 SYMBOLS = "BTSXPVE"
 """The letters; an id is a place in it."""
@@ -73,7 +73,7 @@ class EmbeddedReber(Task):
         letters.scatter_(0, lengths[None] + 2, outer[None])
         letters = letters[: int(lengths.max()) + 4]
         last = torch.arange(len(letters) - 1)[:, None] <= lengths + 2  # (T, B): a letter follows
-        return asked(letters[:-1], letters[1:].where(last, NOT_ASKED))
+        return supervised(letters[:-1], letters[1:].where(last, IGNORE_INDEX))
 
     def _inner(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Strings of the grammar `(longest, B)`, padded with E, and their lengths `(B,)`."""

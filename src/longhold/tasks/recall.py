@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 
 from longhold.errors import InputError
-from longhold.tasks.task import Task, TaskBatch, asked, at_steps, draw_lengths
+from longhold.tasks.task import Task, TaskBatch, at_steps, draw_lengths, supervised
 
 
 @final
@@ -60,7 +60,7 @@ class Recall(Task):
         noise = torch.randint(self.distractors, (self.lag, batch_size), generator=generator) + self.symbols
         question = torch.full((1, batch_size), self.symbols + self.distractors)
         inputs = torch.cat([symbol, noise, question])
-        return asked(inputs, at_steps(torch.full((batch_size,), self.lag + 1), symbol[0], self.length))
+        return supervised(inputs, at_steps(torch.full((batch_size,), self.lag + 1), symbol[0], self.length))
 
 
 @final
@@ -115,4 +115,4 @@ class MixedRecall(Task):
         inputs = torch.randint(self.distractors, (length, batch_size), generator=generator) + self.symbols
         inputs[0] = symbol
         inputs[torch.arange(length)[:, None] > lags] = self.symbols + self.distractors
-        return asked(inputs, at_steps(lags + 1, symbol, length))
+        return supervised(inputs, at_steps(lags + 1, symbol, length))

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, final
 import torch
 from pydantic import Field
 
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 
 @final
@@ -63,6 +63,6 @@ class SpanRecall(Task):
         noise = torch.randint(self.distractors, (self.lag, batch_size), generator=generator) + self.symbols
         questions = torch.full_like(shown, self.symbols + self.distractors)
         inputs = torch.cat([shown, noise, questions])
-        targets = torch.full_like(inputs, NOT_ASKED)
+        targets = torch.full_like(inputs, IGNORE_INDEX)
         targets[-self.items :] = shown
-        return asked(inputs, targets)
+        return supervised(inputs, targets)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, final
 import torch
 from pydantic import Field
 
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 
 @final
@@ -61,6 +61,6 @@ class StreamRecall(Task):
 
     def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
         inputs = torch.randint(self.symbols, (self.length, batch_size), generator=generator)
-        targets = torch.full_like(inputs, NOT_ASKED)
+        targets = torch.full_like(inputs, IGNORE_INDEX)
         targets[self.lag :] = inputs[: -self.lag]
-        return asked(inputs, targets)
+        return supervised(inputs, targets)

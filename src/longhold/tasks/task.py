@@ -13,8 +13,11 @@ from torch.nn import functional
 
 from longhold.errors import InputError
 
-NOT_ASKED = -100
-"""The target of a step without one: torch's `ignore_index`, which a cross-entropy leaves out."""
+IGNORE_INDEX = -100
+"""Marks a step without a target: torch's `ignore_index`, which a cross-entropy leaves out."""
+
+NOT_ASKED = IGNORE_INDEX
+"""Its earlier name, for tasks of other packages."""
 
 SOLVED = 0.9
 """The recall from which a task counts as solved, unless the task sets its own."""
@@ -30,7 +33,7 @@ class TaskBatch(NamedTuple):
     inputs: Tensor
     """`(T, B)` long, in `[0, input_size)`; of a continuous task `(T, B, input_size)` float32."""
     targets: Tensor
-    """`(T, B)` long, in `[0, output_size)`, and `NOT_ASKED` where `mask` is false; of a regression
+    """`(T, B)` long, in `[0, output_size)`, and `IGNORE_INDEX` where `mask` is false; of a regression
     `(T, B, output_size)` float32, and 0 where `mask` is false."""
     mask: Tensor
     """`(T, B)` bool: where there is a target. Every sequence has at least one."""
@@ -262,9 +265,9 @@ class TaskBatches:
         return self.task.batch_at(self.seed, step, self.batch_size)
 
 
-def asked(inputs: Tensor, targets: Tensor) -> TaskBatch:
-    """The batch of these ids, asked wherever the target is not `NOT_ASKED`; both `(T, B)`."""
-    return TaskBatch(inputs, targets, targets != NOT_ASKED)
+def supervised(inputs: Tensor, targets: Tensor) -> TaskBatch:
+    """Returns the batch of these ids, with a target wherever it is not `IGNORE_INDEX`; both `(T, B)`."""
+    return TaskBatch(inputs, targets, targets != IGNORE_INDEX)
 
 
 def draw_lengths(shortest: int, longest: int, batch_size: int, generator: torch.Generator) -> Tensor:
@@ -273,6 +276,6 @@ def draw_lengths(shortest: int, longest: int, batch_size: int, generator: torch.
 
 
 def at_steps(steps: Tensor, values: Tensor, length: int) -> Tensor:
-    """Targets `(length, B)`: `values` `(B,)` at `steps` `(B,)`, `NOT_ASKED` elsewhere."""
-    targets = torch.full((length, len(steps)), NOT_ASKED)
+    """Targets `(length, B)`: `values` `(B,)` at `steps` `(B,)`, `IGNORE_INDEX` elsewhere."""
+    targets = torch.full((length, len(steps)), IGNORE_INDEX)
     return targets.scatter_(0, steps[None], values[None])

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, final
 import torch
 from pydantic import Field
 
-from longhold.tasks.task import Task, TaskBatch, asked, at_steps, draw_lengths
+from longhold.tasks.task import Task, TaskBatch, at_steps, draw_lengths, supervised
 
 START, TRIGGER, NOISE, X = 0, 1, 2, 6
 """The ids of E and B, of the first of a, b, c, d, and of X; Y follows it."""
@@ -60,4 +60,4 @@ class TemporalOrder(Task):
             mark = torch.randint(2, (batch_size,), generator=generator)
             inputs.scatter_(0, draw_lengths(first, last, batch_size, generator)[None], X + mark[None])
             order = 2 * order + mark
-        return asked(inputs, at_steps(lengths - 1, order, len(inputs)))
+        return supervised(inputs, at_steps(lengths - 1, order, len(inputs)))

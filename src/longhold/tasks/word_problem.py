@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked, draw_lengths
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, draw_lengths, supervised
 
 ELEMENTS = tuple(permutations(range(3)))
 """The six permutations; an id is a place here, 0 the identity. `p` takes `i` to `p[i]`."""
@@ -83,4 +83,4 @@ class WordProblem(Task):
         for element in inputs:
             product = table[product, element]
             targets.append(product)
-        return asked(inputs, torch.stack(targets).where(~over, NOT_ASKED))
+        return supervised(inputs, torch.stack(targets).where(~over, IGNORE_INDEX))

@@ -65,7 +65,7 @@ class KnownWords:
     """`words`, or `pairs of characters` where the text is not written in words."""
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         """`known / total`; 0 where there are none."""
         return self.known / self.total if self.total else 0.0
 

@@ -17,7 +17,7 @@ from longhold.models.contract import (
     map_state,
     state_leaves,
 )
-from longhold.models.inputs import NOT_ASKED
+from longhold.models.inputs import IGNORE_INDEX
 from longhold.sampling.sampler import NotFinite
 from longhold.training.average import in_place, take_into
 from longhold.training.batches import Batch, Batches
@@ -192,8 +192,8 @@ class Session:
 
     def _require_targets(self, step: int) -> None:
         """Raises `InputError` where the loss of a step is not a number because its batch has no targets."""
-        if bool((torch.as_tensor(self.batches.at(step - 1).targets) == NOT_ASKED).all()):
-            raise InputError(f"the batch of step {step} has no targets: all are {NOT_ASKED}")
+        if bool((torch.as_tensor(self.batches.at(step - 1).targets) == IGNORE_INDEX).all()):
+            raise InputError(f"the batch of step {step} has no targets: all are {IGNORE_INDEX}")
 
     def follow_up(self, signal: int | None) -> int:
         """Do what is due after a step: evaluate, log, report, save. Gives the signal that any worker received, or 0."""

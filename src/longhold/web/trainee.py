@@ -119,7 +119,7 @@ def _came_to(trained: TrainedText) -> Event:
         "sample": (trained.sample or "")[:_SAMPLE],
         "diagnosis": None if trained.diagnosis is None else trained.diagnosis.kind,
         "best": trained.held_out_bits,
-        "words": None if trained.words is None else trained.words.share,
+        "words": None if trained.words is None else trained.words.fraction,
         "words_unit": None if trained.words is None else trained.words.unit,
         "early": trained.result.stopped_early,
     }
