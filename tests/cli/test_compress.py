@@ -90,7 +90,7 @@ def test_whatever_is_wrong_is_one_line_and_no_file(here: Path) -> None:
     refused(longhold("compress", "page.txt", "--model", "page.txt"), "page.txt")
     refused(
         longhold("decompress", "page.txt", "--model", MODEL),
-        "does not end in .lhtx: give the name of its content with -o",
+        "does not end in .lhtx: name what comes out with -o",
     )
     assert sorted(path.name for path in here.iterdir()) == before
 

@@ -48,5 +48,5 @@ def unpacked_name(archive: str) -> str:
     if archive == "-":
         return "-"
     if not archive.endswith(_SUFFIX) or Path(archive).name == _SUFFIX:
-        raise InputError(f"{archive!r} does not end in {_SUFFIX}: give the name of its content with -o")
+        raise InputError(f"{archive!r} does not end in {_SUFFIX}: name what comes out with -o")
     return archive.removesuffix(_SUFFIX)
