@@ -1,94 +1,141 @@
-"""The house: who may import whom, one stem per cell in every room, and a README whose tree is true."""
+"""The layout: `docs/architecture.md` says which package may import which, and the source is compared with it.
+
+- Every import statement counts as a dependency of its package, also one inside a function or under `if TYPE_CHECKING`;
+  what is looked up by a name in a string does not.
+- A circle is one of modules, by the statements that run when a module is imported: not those inside functions and not
+  those under `if TYPE_CHECKING`. `from package import name` counts as an import of the module `package.name` where
+  there is one, else of the package's `__init__`; that importing a module also runs the `__init__` above it is not
+  counted.
+"""
 
 import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "longhold"
-
-ARROWS: dict[str, set[str]] = {
-    "errors": set(),
-    "config": set(),
-    "options": set(),
-    "documents": set(),
-    "hangup": set(),
-    "_version": set(),
-    "files": set(),
-    "cells": set(),
-    "kernels": {"cells"},
-    "layers": {"cells", "kernels"},
-    "models": {"cells", "kernels", "layers"},
-    "data": set(),
-    "tasks": set(),
-    "sampling": {"models", "data"},
-    "inspection": {"models", "layers", "data"},
-    "integer": {"models", "data"},
-    "compression": {"integer", "models", "data"},
-    "export": {"integer", "models", "layers", "kernels", "data"},
-    "training": {"models", "data", "sampling", "layers", "kernels"},
-    "text": {"models", "data", "sampling", "training", "inspection"},
-    "web": {"text", "training", "models", "data", "inspection"},
-    "study": {"text", "training", "models", "data", "tasks", "sampling", "layers", "inspection"},
-    "tutorial": {"cells", "training", "models", "data", "sampling"},
-    "cli": {
-        "text",
-        "training",
-        "models",
-        "data",
-        "tasks",
-        "sampling",
-        "layers",
-        "study",
-        "tutorial",
-        "inspection",
-        "compression",
-        "export",
-        "web",
-    },
-}
-"""Besides the modules of `EVERYWHERE`, which every room may import."""
-
-EVERYWHERE = {"errors", "config", "options", "documents", "files", "hangup", "_version"}
+STUDY = SOURCE / "study"
+EVERYBODYS = {"errors", "config", "options", "documents", "hangup", "files", "_version"}
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(SOURCE).with_suffix("").parts[0]
+def table(heading: str) -> dict[str, set[str]]:
+    """Returns what each package may import, in the order of the table under a heading of docs/architecture.md."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    return {name.strip(" `"): set(re.findall(r"`(\w+)`", allowed)) for name, _, allowed in rows}
 
 
-def imported_rooms(path: Path) -> set[str]:
+PACKAGES, ROOMS = table("Packages"), table("Packages of the study")
+
+
+def modules(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def known() -> frozenset[str]:
+    return frozenset(map(name_of, modules(SOURCE)))
+
+
+def targets(path: Path, nodes: Iterator[ast.AST]) -> set[str]:
+    """Returns the modules of longhold that import statements name."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports inside longhold are absolute"
-            names = [node.module or ""]
-            if node.module == "longhold":
-                names = [f"longhold.{alias.name}" for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("longhold.")}
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in known() else str(node.module) for name in names}
+    return found & known()
+
+
+def run_on_import(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from run_on_import(node)
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
+    return frozenset(targets(path, ast.walk(ast.parse(path.read_text()))))
+
+
+@cache
+def imported_at_once(path: Path) -> frozenset[str]:
+    return frozenset(targets(path, run_on_import(ast.parse(path.read_text()))))
+
+
+def package_in(folder: Path, module: str) -> str | None:
+    """Returns the part of a module's name below a folder; None if it lies elsewhere or is the folder's `__init__`."""
+    above = name_of(folder / "__init__.py") + "."
+    return module.removeprefix(above).split(".")[0] if module.startswith(above) else None
+
+
+def dependencies(folder: Path) -> dict[str, set[str]]:
+    """Returns for each package in a folder the other packages in it that its files import."""
+    found: dict[str, set[str]] = {}
+    for path in modules(folder):
+        package = package_in(folder, name_of(path))
+        if package is not None:
+            inside = {package_in(folder, module) for module in imported(path)} - {None, package}
+            found.setdefault(package, set()).update(map(str, inside))
     return found
 
 
-def modules() -> list[Path]:
-    return sorted(path for path in SOURCE.rglob("*.py") if path.name != "__init__.py" or path.parent != SOURCE)
+@pytest.mark.parametrize("path", modules(SOURCE), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_follow_the_table(path: Path) -> None:
+    package = package_in(SOURCE, name_of(path))
+    if package not in (None, "__main__"):
+        inside = {package_in(SOURCE, module) for module in imported(path)}
+        assert inside - EVERYBODYS <= PACKAGES[package] | {package}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_follow_the_arrows(path: Path) -> None:
-    room = room_of(path)
-    if room == "__main__":
-        return
-    allowed = ARROWS[room] | {room} | EVERYWHERE
-    assert imported_rooms(path) <= allowed
+@pytest.mark.parametrize("path", modules(STUDY), ids=lambda path: str(path.relative_to(STUDY)))
+def test_imports_inside_the_study_follow_its_table(path: Path) -> None:
+    package = package_in(STUDY, name_of(path))
+    inside = {package_in(STUDY, module) for module in imported(path)} - {None}
+    assert inside <= (ROOMS[package] | {package} if package is not None else set())
 
 
-def test_every_room_has_its_arrows() -> None:
-    rooms = {room_of(path) for path in modules()} - {"__main__"}
-    assert rooms == set(ARROWS)
+def test_the_tables_list_every_package_and_nothing_that_is_not_imported() -> None:
+    packages = {name: found for name, found in dependencies(SOURCE).items() if name != "__main__"}
+    assert packages.keys() == PACKAGES.keys()
+    for name, found in packages.items():
+        assert PACKAGES[name] <= found, f"{name} does not import all that the table lists"
+    assert dependencies(STUDY) == ROOMS
+
+
+@pytest.mark.parametrize("rows", [PACKAGES, ROOMS], ids=["longhold", "study"])
+def test_no_package_imports_one_below_it(rows: Mapping[str, set[str]]) -> None:
+    order = list(rows)
+    for name, allowed in rows.items():
+        assert allowed <= set(order[: order.index(name)]), name
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {name_of(path): imported_at_once(path) - {name_of(path)} for path in modules(SOURCE)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
 
 
 @pytest.mark.parametrize("stem", ["rnn", "gru", "lstm"])

@@ -43,7 +43,7 @@ def test_what_train_prints_can_be_run(here: Path, name: str) -> None:
     repeated = {"encoding": "utf-8", "held_out": 0.1, "device": "cpu"}
     more = longhold(continue_command(f"{name}.txt", Path(name), repeated).replace("10m", "1s"), *QUICK)
     assert more.exit_code == 0, more.stderr
-    assert "goes on with the LSTM" in more.stderr
+    assert "continues with the LSTM" in more.stderr
 
 
 @pytest.mark.parametrize(

@@ -355,7 +355,7 @@ def test_an_architecture_says_its_depth_and_embedding() -> None:
         ({"cell": "elman"}, "cell='elman': expected one of rnn, irnn"),
         (
             {"cell": "transformer", "init": "chrono:9"},
-            "sets how long a state is kept, and transformer has no such share",
+            "sets how long a state is kept, and transformer has no such unit",
         ),
         ({"cell": "transformer", "init": "orthogonal"}, "is for a recurrent matrix, and transformer does not take it"),
         ({"cell": "mingru", "init": "identity"}, "is for a recurrent matrix, and mingru does not take it"),

@@ -40,7 +40,7 @@ def outputs_of(batch, answer):
 
 
 def counts(prefix):
-    """A model that has learnt the language: at its choice it always goes on with `a`."""
+    """A model that has learned the language: where it has the choice it always continues with `a`."""
     return min(slow_next(prefix) or {"."})
 
 

@@ -219,5 +219,5 @@ def test_lengths_and_seeds_that_are_none_are_refused(wrong: Any) -> None:
     with pytest.raises(InputError, match=r"^length=.*: expected 0 or more tokens"):
         text_model().write("t", length=wrong)
     if wrong is not None:
-        with pytest.raises(InputError, match=r"^seed=.*: expected a whole number"):
+        with pytest.raises(InputError, match=r"^seed=.*: expected an integer"):
             text_model().write("t", seed=wrong)

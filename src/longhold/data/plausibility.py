@@ -50,9 +50,11 @@ _ENDS = {"“": "”", "‘": "’", "„": "“”", "‚": "‘’", "«": "»
 
 
 def _weights() -> NDArray[np.float64]:
-    """What each letter from a to z says for each language, as logarithms; nothing for those of other letters."""
-    shares = np.array([[language.plain.get(letter, np.nan) for letter in ascii_lowercase] for language in LANGUAGES])
-    return np.asarray(np.nan_to_num(np.log(shares / np.nanmean(shares, axis=0))))
+    """The evidence of each letter from a to z for each language, as logarithms; none for languages of other letters."""
+    frequencies = np.array(
+        [[language.plain.get(letter, np.nan) for letter in ascii_lowercase] for language in LANGUAGES]
+    )
+    return np.asarray(np.nan_to_num(np.log(frequencies / np.nanmean(frequencies, axis=0))))
 
 
 _WEIGHTS = _weights()
@@ -128,11 +130,11 @@ def _lonely(text: str) -> int:
 
 @cache
 def _letter(language: Language, character: str) -> float:
-    share = language.letters.get(character)
-    if share is None:
+    frequency = language.letters.get(character)
+    if frequency is None:
         small = language.letters.get(character.lower())
-        share = 0.0 if small is None else _CAPITAL * small
-    return math.log(_LETTERS * share + _sign(character) + _other(character))
+        frequency = 0.0 if small is None else _CAPITAL * small
+    return math.log(_LETTERS * frequency + _sign(character) + _other(character))
 
 
 def _drawn(script: Script, places: Counter[Place]) -> tuple[float, float, str, bool]:

@@ -1,4 +1,4 @@
-"""What may come into a model, token ids or feature vectors, never the one for the other, and what it may be asked."""
+"""What may come into a model, token ids or feature vectors, never the one for the other, and its targets."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from longhold.errors import InputError
 from longhold.kernels.exported import is_written
 
 NOT_ASKED = -100
-"""The target of a step that is not asked, as torch's `ignore_index`."""
+"""The target of a step without a target, torch's `ignore_index`."""
 
 _WHOLE = (
     *(torch.int64, torch.int32, torch.int16, torch.int8),
@@ -53,7 +53,7 @@ def read_targets(targets: Tensor, steps_and_rows: tuple[int, ...], size: int) ->
         expected = f"({', '.join(map(str, steps_and_rows))})"
         raise InputError(
             f"targets of shape {tuple(targets.shape)} and type {targets.dtype}: expected {expected} integers from 0 to "
-            f"{size - 1}, or {NOT_ASKED} where nothing is asked"
+            f"{size - 1}, or {NOT_ASKED} where there is no target"
         )
     found = targets.long()
     _require_range("targets", found.masked_fill(found == NOT_ASKED, 0), size)

@@ -24,7 +24,7 @@ class Stepper:
         self._native = NativeStream(_weights(model), batch)
 
     def begin(self, state: State) -> None:
-        """Go on from a state of the model; it is copied."""
+        """Continue from a state of the model; it is copied."""
         self._native.set_state(tuple(state_leaves(state)))
 
     def follow(self, table: Tensor, places: Tensor) -> None:
@@ -43,7 +43,7 @@ def stepper_of(model: SequenceModel, batch: int) -> Stepper | None:
     """A stepper for `batch` rows that does what calls of the model in evaluation do, or None where there is no such.
 
     There is one for a `LanguageModel` in float32 or float64 on the CPU, if the extension is there, neither autocast nor
-    `use_backend` asks for another way, and nothing was put into the model that a loop in C++ would pass over: hooks,
+    `use_backend` selects another way, and nothing was put into the model that a loop in C++ would pass over: hooks,
     parametrizations, other modules.
     """
     if not isinstance(model, LanguageModel) or not _is_plain(model):

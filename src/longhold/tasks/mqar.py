@@ -13,13 +13,14 @@ from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
 @final
 @dataclass(frozen=True)
 class MQAR(Task):
-    """`n` pairs key, value; then every key once more, at a random place, where its value is asked.
+    """`n` pairs key, value; then every key once more, at a random place, where its value is the target.
 
     After zoology (Arora et al. 2023, `multiquery_ar`, one pass): of `V` ids, keys are from `1 ... V//2 - 1`, values
     from `V//2 ... V-1`, each drawn without replacement. The pairs take `2n` steps. The queries stand at even distances
     `2 g` from their end, the `g` drawn without replacement from `0 ... (T - 2n)//2 - 1` with probability in proportion
     to `(g + 1)^(a - 1)`: short gaps are likelier, `a = 1` is uniform. Every other step is filled with an id uniform
-    over all `V`. The value is asked at the step of the query. Guessing a value is right `1 / (V - V//2)` of the time.
+    over all `V`. The value is the target at the step of the query. Guessing a value is right `1 / (V - V//2)` of the
+    time.
 
     Zoology trains on mixtures of (T, n) from (64, 4) to (256, 64) with `V = 8192`.
 
@@ -35,7 +36,7 @@ class MQAR(Task):
     pairs: Annotated[int, Field(ge=1)] = 4
     """`n`, the pairs to be kept."""
     steps: Annotated[int, Field(ge=4)] = 64
-    """`T`, the steps of every sequence: even, and room for `2n` of pairs and `2n` of queries."""
+    """`T`, the steps of every sequence: even, and enough for `2n` of pairs and `2n` of queries."""
     vocabulary: Annotated[int, Field(ge=4)] = 8192
     """`V`, keys and values together."""
     power: Annotated[float, Field(gt=0, le=1)] = 0.01

@@ -16,8 +16,8 @@ class Recall(Task):
     """One of `K` symbols, `L` distractors from another alphabet, a question; the answer is the symbol.
 
     Ids are `0 ... K-1` for the symbols, `K ... K+D-1` for the distractors and `K+D` for the question. All are drawn
-    uniformly and independently, so nothing but the first step tells the answer, and guessing is right `1 / K` of the
-    time. The lag is fixed: every sequence has `L + 2` steps, and the answer is asked at the last of them only. It needs
+    uniformly and independently, so only the first step determines the answer, and guessing is right `1 / K` of the
+    time. The lag is fixed: every sequence has `L + 2` steps, and only the last has a target. It needs
     `log2 K` bits of memory.
 
     Source: the latch task of Bengio, Simard and Frasconi (1994) with `K` symbols, as the memory study of this package

@@ -17,7 +17,7 @@ class SpanRecall(Task):
 
     For the capacity of a model `n` grows while the lag stays; with `n = 1` it is `Recall`. Ids are those of `Recall`.
     The symbols are independent, so `n log2 K` bits have to be held, and guessing is right `1 / K` of the time. A score
-    is the share of the `n` answers. `L + n` steps lie between a symbol and its question.
+    is the fraction of the `n` answers. `L + n` steps lie between a symbol and its question.
 
     Example:
         With `n = 2`, `K = 4`, `D = 3`, lag 3:

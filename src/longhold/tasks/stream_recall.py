@@ -16,7 +16,7 @@ class StreamRecall(Task):
     """`y_t = x_(t-L)`: symbols uniform over `K`, independent, answered from step `L` on.
 
     A sequence has `L + max(asked, L)` steps, so that at step `L` every one of the last `L` symbols is still to be
-    asked: `L log2 K` bits have to be held at once. That makes it a measure of capacity, not of how long one symbol
+    answered: `L log2 K` bits have to be held at once. That makes it a measure of capacity, not of how long one symbol
     lasts. Guessing is right `1 / K` of the time.
 
     Source: the delayed recall of the echo-state literature (Jaeger 2001) with discrete symbols, "simple memory" of

@@ -17,7 +17,7 @@ _WINDOWS = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}
 @final
 @dataclass(frozen=True)
 class TemporalOrder(Task):
-    """E, noise from a, b, c, d, and B; at two or three steps X or Y instead. At B their order is asked.
+    """E, noise from a, b, c, d, and B; at two or three steps X or Y instead. At B their order is the target.
 
     Experiments 6a (two marks) and 6b (three) of Hochreiter and Schmidhuber (1997). The length is uniform from `T` to
     `T + T/10`. Counted from E at step 0 and for `T = 100`, the marks stand at steps uniform from 10 to 20 and 50 to 60,

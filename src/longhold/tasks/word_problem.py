@@ -39,7 +39,7 @@ class WordProblem(Task):
     longest: Annotated[int, Field(ge=1)] = 20
     """Elements of the longest word, not below the shortest."""
     tested: Annotated[int, Field(ge=1)] = 40
-    """Elements of the longest word of the examination; as many as `longest`: examined on what is trained."""
+    """Elements of the longest word that is tested; as many as `longest`: tested on what is trained."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,7 +11,7 @@ from longhold.files import StrPath, as_path, named_beside, quoted
 from longhold.models.language_model import LanguageModel
 from longhold.options import TextOptions
 from longhold.text.model import TextModel, load
-from longhold.training.plan import Begun, Spent
+from longhold.training.plan import Cost, WarmStart
 
 
 def require_arguments(source: object, paths: Mapping[str, object]) -> None:
@@ -56,13 +56,13 @@ def starting_model(
     return start
 
 
-def warm_start(start: TextModel) -> Begun:
+def warm_start(start: TextModel) -> WarmStart:
     """Returns what a training continues from; InputError where the model is none that can be trained."""
     if not isinstance(start.model, LanguageModel):
         raise InputError(f"more: only a LanguageModel can be continued, not a {type(start.model).__name__}")
     facts = start.facts
-    spent = Spent(facts.steps or 0, facts.tokens_seen or 0, facts.seconds or 0.0)
-    return Begun(start.model, start.tokenizer, facts.characters, spent)
+    cost = Cost(facts.steps or 0, facts.tokens_seen or 0, facts.seconds or 0.0)
+    return WarmStart(start.model, start.tokenizer, facts.characters, cost)
 
 
 def corpus_of(

@@ -152,7 +152,7 @@ def _trained(
     trained = train_text(
         training.corpus,
         training.options,
-        begun=None if training.start is None else warm_start(training.start),
+        warm_start=None if training.start is None else warm_start(training.start),
         device=device,
         folder=training.place.folder,
         tensorboard=training.place.tensorboard,
