@@ -24,7 +24,7 @@ class TextOptions(Config):
     tokenizer: Tokens = "char"
     """what the model reads and writes: char, byte, word or bpe (byte pairs)"""
     recipe: Recipe | None = None
-    """standard, or awd: the dropouts, tied and averaged weights of AWD-LSTM; None: by text and budget"""
+    """regularization: standard, or awd (AWD-LSTM's dropouts, tied and averaged weights); None: by text and budget"""
     vocab_size: int | None = Field(default=None, ge=1)
     """largest vocabulary, for char, word and bpe; None: for char the characters that are not rare"""
     hidden_size: int | None = Field(default=None, ge=1)

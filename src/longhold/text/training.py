@@ -63,8 +63,8 @@ def train(
         begin: the model that `more` continues, or its file; None: `output`.
         cell: recurrence: rnn, gru or lstm.
         tokenizer: what the model reads and writes: char, byte, word or bpe (byte pairs).
-        recipe: standard, or awd: the dropouts, tied and averaged weights of AWD-LSTM; None: by text and budget. See
-            `longhold.training.presets.preset`.
+        recipe: regularization: standard, or awd (AWD-LSTM's dropouts, tied and averaged weights); None: by text and
+            budget. See `longhold.training.presets.preset`.
         vocab_size: largest vocabulary, for char, word and bpe; None: for char the characters that are not rare. The
             others are spelled in bytes, as is whatever the model never saw.
         hidden_size: units in a layer.
