@@ -91,7 +91,7 @@ def test_both_run_in_a_study() -> None:
         spec(task=task, tests=(task,), vary=None, level=None, protocol="plain", cell="nomemory", steps=60, lr=0.1)
     )
     assert row.solved
-    assert row.arm == "nomemory uniform"
+    assert row.spec.arm == "nomemory uniform"
     assert row.parameters == 3 * 12 + 12 * 3 + 3
     assert row.state_bytes == 0
 

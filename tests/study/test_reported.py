@@ -24,14 +24,14 @@ def rows_of(plan: str) -> tuple[Row, ...]:
 
 @cache
 def claims_of(plan: str):
-    return judged(load_plan(plan), [row.to_json() for row in rows_of(plan)]).claims
+    return judged(load_plan(plan), rows_of(plan)).claims
 
 
 def solved(plan: str) -> dict[tuple[str, int], tuple[int, int]]:
     """Of each arm and level the seeds that solve, and all that were run."""
-    results = [row for row in rows_of(plan) if row.stage == "result"]
-    right = Counter((row.arm, row.level) for row in results if row.solved)
-    return {at: (right[at], count) for at, count in Counter((row.arm, row.level) for row in results).items()}
+    results = [row for row in rows_of(plan) if row.spec.stage == "result"]
+    right = Counter((row.spec.arm, row.spec.level) for row in results if row.solved)
+    return {at: (right[at], count) for at, count in Counter((row.spec.arm, row.spec.level) for row in results).items()}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -54,13 +54,17 @@ def test_the_lead_of_the_gru_is_confirmed_at_more_rates_and_with_more_steps() ->
 
 
 def test_no_rate_lets_an_lstm_hold_over_32_steps() -> None:
-    tried = [row for row in rows_of("rates") if row.stage == "tuning"]
-    rates = {row.lr for row in tried if row.arm == "gru uniform"}
+    tried = [row for row in rows_of("rates") if row.spec.stage == "tuning"]
+    rates = {row.spec.lr for row in tried if row.spec.arm == "gru uniform"}
     assert (min(rates), max(rates), len(rates)) == (0.001, 1.0, 7)
     for experiment in ("rates to 1", "four times the steps"):
-        worked = {row.lr for row in tried if row.solved and (row.arm, row.experiment) == ("gru uniform", experiment)}
+        worked = {
+            row.spec.lr
+            for row in tried
+            if row.solved and (row.spec.arm, row.spec.experiment) == ("gru uniform", experiment)
+        }
         assert len(worked) == 5
-    assert not any(row.solved for row in tried if row.cell == "lstm")
+    assert not any(row.solved for row in tried if row.spec.cell == "lstm")
 
 
 def test_attention_recalls_sixteen_pairs_and_an_lstm_none_of_four() -> None:
@@ -73,8 +77,8 @@ def test_attention_recalls_sixteen_pairs_and_an_lstm_none_of_four() -> None:
         ("transformer uniform", 4): (10, 10), ("transformer uniform", 8): (9, 10),
         ("transformer uniform", 16): (10, 10),
     }  # fmt: skip
-    results = [row for row in rows_of("mqar") if row.stage == "result"]
-    recall = [row.recall for row in results if row.cell in ("gru", "lstm") and row.level == 4]
+    results = [row for row in rows_of("mqar") if row.spec.stage == "result"]
+    recall = [row.recall for row in results if row.spec.cell in ("gru", "lstm") and row.spec.level == 4]
     assert (f"{min(recall):.2f}", f"{max(recall):.2f}") == ("0.23", "0.24")
 
 
@@ -108,24 +112,26 @@ def test_gated_cells_add_over_four_hundred_steps() -> None:
     assert of["lstm chrono (told the lag)"] == [(10, 10)] * 3
     assert of["irnn identity"] == [(9, 10), (9, 10), (1, 10)]
     assert of["rnn uniform"] == of["rnn orthogonal"] == [(0, 10), (0, 10), (0, 0)]
-    failed = [row for row in rows_of("adding") if row.stage == "result" and row.error]
-    assert {(row.arm, row.level) for row in failed} == {("irnn identity", 400)}
+    failed = [row for row in rows_of("adding") if row.spec.stage == "result" and row.error]
+    assert {(row.spec.arm, row.spec.level) for row in failed} == {("irnn identity", 400)}
     assert len(failed) == 8
     assert {claim.verdict.value for claim in claims_of("adding")} == {"not resolved"}
-    assert len({row.lr for row in rows_of("adding") if row.arm == "rnn uniform"}) == 7
+    assert len({row.spec.lr for row in rows_of("adding") if row.spec.arm == "rnn uniform"}) == 7
 
 
 def test_the_steps_to_add_are_those_of_the_rows() -> None:
-    results = [row for row in rows_of("adding") if row.stage == "result" and row.solved]
+    results = [row for row in rows_of("adding") if row.spec.stage == "result" and row.solved]
     steps = {
-        arm: sorted(row.solved_step for row in results if (row.arm, row.level) == (arm, 400) and row.solved_step)
+        arm: sorted(
+            row.solved_step for row in results if (row.spec.arm, row.spec.level) == (arm, 400) and row.solved_step
+        )
         for arm in ("gru uniform", "lstm chrono (told the lag)", "lstm uniform")
     }
     assert [(found[0], found[-1]) for found in steps.values()] == [(173, 217), (445, 927), (1248, 3660)]
 
 
 def test_one_recipe_climbs_to_five_thousand_steps() -> None:
-    climb = [row for row in rows_of("adding") if row.experiment == "climb"]
-    assert Counter(row.level for row in climb if row.solved) == {750: 3, 1500: 3, 3000: 3, 5000: 3}
+    climb = [row for row in rows_of("adding") if row.spec.experiment == "climb"]
+    assert Counter(row.spec.level for row in climb if row.solved) == {750: 3, 1500: 3, 3000: 3, 5000: 3}
     took = sorted(row.solved_step for row in climb if row.solved_step)
     assert (len(climb), took[0], took[-1]) == (12, 1384, 2206)

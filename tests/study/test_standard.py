@@ -37,8 +37,8 @@ def of_recall(rows, arm: str):
     """The outcomes of one arm of the one-symbol recall."""
     solved: dict[int, dict[int, bool]] = {}
     for row in rows:
-        if row.experiment == "one-symbol recall" and row.stage == "result" and row.arm == arm:
-            solved.setdefault(row.seed, {})[row.level] = row.solved
+        if row.spec.experiment == "one-symbol recall" and row.spec.stage == "result" and row.spec.arm == arm:
+            solved.setdefault(row.spec.seed, {})[row.spec.level] = row.solved
     return outcomes(solved)
 
 
@@ -65,7 +65,7 @@ def test_what_one_argument_changes_is_that_of_the_rows(rows, page: str) -> None:
 
 
 def test_predictions_came_out_as_told(rows) -> None:
-    claims = judged(load_plan("standard"), [row.to_json() for row in rows]).claims
+    claims = judged(load_plan("standard"), rows).claims
     fates = [claim.prediction.value for claim in claims if claim.prediction is not None]
     assert sorted(fates) == ["confirmed"] * 3 + ["not resolved"] * 3
     assert len(claims) == 11

@@ -23,7 +23,7 @@ def rows():
 def test_the_bits_are_those_of_the_rows(rows, page) -> None:
     told = re.sub(r"\s+", " ", (ROOT / page).read_text(encoding="utf-8"))
     for cell in ("rnn", "gru", "lstm"):
-        bits = [row.score for row in rows if row.stage == "result" and row.cell == cell]
+        bits = [row.score for row in rows if row.spec.stage == "result" and row.spec.cell == cell]
         assert len(bits) == 10
         figures = rf"{cell.upper()} {fmean(bits):.3f} ?[(（][^)）]*{min(bits):.3f} (?:to|至) ?{max(bits):.3f}"
         assert re.search(figures, told), figures
@@ -32,5 +32,5 @@ def test_the_bits_are_those_of_the_rows(rows, page) -> None:
 
 @pytest.mark.skipif(not os.environ.get("LONGHOLD_DATA"), reason="the plan reads the Penn Treebank in LONGHOLD_DATA")
 def test_the_comparison_came_out_as_told(rows) -> None:
-    claims = judged(load_plan("text"), [row.to_json() for row in rows]).claims
+    claims = judged(load_plan("text"), rows).claims
     assert [claim.verdict.value for claim in claims] == ["not resolved"]

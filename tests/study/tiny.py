@@ -5,7 +5,8 @@ from typing import Any
 from longhold.study.execution.worker import FUNCTIONS
 from longhold.study.execution.workers import Job, Pool
 from longhold.study.plan.plan import Plan
-from longhold.study.rows.row import Row, TrialSpec
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import TrialSpec
 from longhold.tasks import task_from_json
 
 RECALL = {"name": "recall", "symbols": 4, "distractors": 3}
@@ -66,7 +67,6 @@ def row(of: TrialSpec, *, solved: bool = True, **changes: Any) -> Row:
     task = task_from_json(of.task)
     recall = 0.95 if solved else 0.1
     values: dict[str, Any] = {
-        "digest": of.digest,
         "hidden_size": 12,
         "parameters": 900,
         "state_bytes": 96,
@@ -79,7 +79,6 @@ def row(of: TrialSpec, *, solved: bool = True, **changes: Any) -> Row:
         "recall": recall,
         "unit": task.unit,
         "lag": task.lag,
-        "arm": of.arm,
         "by_lag": (),
         "control": (),
         "curve": ((of.steps, 0.5, recall),),
@@ -91,8 +90,7 @@ def row(of: TrialSpec, *, solved: bool = True, **changes: Any) -> Row:
         "error": None,
         "spec": of,
     }
-    same = set(Row.model_fields) & set(TrialSpec.model_fields) - set(values)
-    return Row(**{**values, **{name: getattr(of, name) for name in same}, **changes})
+    return Row(**{**values, "test_sequences": of.test_sequences, "step_seconds": of.step_seconds, **changes})
 
 
 class Here(Pool):

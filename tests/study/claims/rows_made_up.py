@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from longhold.study.claims import Claim, Family, claims
+from tests.study.columns import row_of
+
 Row = dict[str, Any]
 
 
@@ -46,3 +49,8 @@ def swapped(given: Sequence[Row], a: str, b: str) -> list[Row]:
     """The same rows with the labels of two arms exchanged."""
     other = {a: b, b: a}
     return [{**one, "arm": other.get(one["arm"], one["arm"])} for one in given]
+
+
+def claimed(given: Sequence[Row], family: Family) -> list[Claim]:
+    """What `claims` says to these rows."""
+    return claims(map(row_of, given), family)

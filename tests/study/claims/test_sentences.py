@@ -3,8 +3,8 @@ import re
 import pytest
 
 from longhold.errors import InputError
-from longhold.study.claims import Claim, Family, SolvedQuestion, TrainedHorizonQuestion, Tuning, claims, sentence
-from tests.study.claims.rows_made_up import rows, swapped
+from longhold.study.claims import Claim, Family, SolvedQuestion, TrainedHorizonQuestion, Tuning, sentence
+from tests.study.claims.rows_made_up import claimed, rows, swapped
 from tests.study.claims.test_judge import ALL, SOLVED, A, B, clear_study
 
 FEW = [one for one in clear_study() if one["seed"] < 4]
@@ -16,7 +16,7 @@ def told(family: Family | None = None) -> list[Claim]:
     """A claim of each verdict and each measure."""
     known = family or Family(questions=ALL, resamples=99)
     studies = (clear_study(), swapped(clear_study(), A, B), FEW, SAME, OPEN)
-    return [claim for study in studies for claim in claims(study, known)]
+    return [claim for study in studies for claim in claimed(study, known)]
 
 
 def test_every_verdict_and_measure_has_words_in_both_languages() -> None:
@@ -49,16 +49,16 @@ def test_no_sentence_speaks_of_memory_or_of_horizons_it_is_not_about() -> None:
 
 
 def test_the_tuning_is_named() -> None:
-    fixed = claims(SAME, Family(questions=(SOLVED,)))[0]
+    fixed = claimed(SAME, Family(questions=(SOLVED,)))[0]
     assert "learning rates were fixed, not tuned" in sentence(fixed, "en")
     grid = Tuning(learning_rates=(1e-4, 1e-3, 1e-2), seeds=3)
-    tuned = claims(SAME, Family(questions=(SOLVED,), tuning=grid))[0]
+    tuned = claimed(SAME, Family(questions=(SOLVED,), tuning=grid))[0]
     assert "chosen from 3 between 0.0001 and 0.01 on 3 other seeds; intervals are given this tuning" in sentence(
         tuned, "en"
     )
     assert "区间以此调优为前提" in sentence(tuned, "zh")
     search = Tuning(learning_rates=(1e-4, 1e-2), seeds=2, trials=16, dimensions=("lr", "clip_norm"))
-    searched = claims(SAME, Family(questions=(SOLVED,), tuning=search))[0]
+    searched = claimed(SAME, Family(questions=(SOLVED,), tuning=search))[0]
     assert (
         "lr, clip_norm of each arm chosen by 16 trials of one search (learning rates 0.0001 to 0.01) on 2 other seeds"
     ) in sentence(searched, "en")
@@ -75,28 +75,28 @@ def test_a_budget_in_seconds_is_told_with_the_steps_that_it_came_to() -> None:
     question = TrainedHorizonQuestion(
         name="longer", task="recall", protocol="trained", a=A, b=B, minimum_effect=2.0, margin=1.5
     )
-    (claim,) = claims(timed, Family(questions=(question,), resamples=99))
+    (claim,) = claimed(timed, Family(questions=(question,), resamples=99))
     assert "at most 150-300 steps of 12 core-seconds" in sentence(claim, "en")
     assert "至多 150-300 步（12 核·秒）" in sentence(claim, "zh")
     with pytest.raises(InputError, match="steps 150, 300"):
-        claims([{**one, "spec": {}} for one in timed], Family(questions=(question,), resamples=99))
+        claimed([{**one, "spec": {}} for one in timed], Family(questions=(question,), resamples=99))
 
 
 def test_equal_settings_are_told_once() -> None:
     assert sentence(told()[0], "en").count("7,012 parameters") == 1
     other = rows(A, [True] * 10) + rows(B, [False] * 10, lr=0.01)
-    assert sentence(claims(other, Family(questions=(SOLVED,)))[0], "en").count("7,012 parameters") == 2
+    assert sentence(claimed(other, Family(questions=(SOLVED,)))[0], "en").count("7,012 parameters") == 2
 
 
 def test_the_equivalence_is_told_with_its_own_p_value() -> None:
-    found = claims(SAME, Family(questions=(SOLVED,)))[0]
+    found = claimed(SAME, Family(questions=(SOLVED,)))[0]
     assert "equivalence p < 0.001" in sentence(found, "en")
     assert "after Holm over 1 question." in sentence(found, "en")
 
 
 def test_a_hostile_label_is_only_text() -> None:
     """Escaping is the page's job; a sentence must not choke on it."""
-    name = "</script>{0}%s"
+    name = "</script> {0}%s"
     asked = SolvedQuestion(**{**SOLVED.model_dump(), "a": name})
-    found = claims(rows(name, [True] * 10) + rows(B, [False] * 10), Family(questions=(asked,)))
+    found = claimed(rows(name, [True] * 10) + rows(B, [False] * 10), Family(questions=(asked,)))
     assert f"more seeds of {name} than of {B} solve it" in sentence(found[0], "en")

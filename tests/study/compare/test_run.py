@@ -77,9 +77,11 @@ def test_too_few_steps_are_said_first() -> None:
 def test_every_cell_has_equal_size_steps_and_settings_and_the_page_tells(tmp_path: Path) -> None:
     told: list[str] = []
     made = compare([made_up("/home/me/book.txt")], tmp_path / "new" / "out", TINY, on_plan=told.append)
-    assert (made.left, [row.cell for row in made.rows]) == (0, ["lstm", "rnn"])
+    assert (made.left, [row.spec.cell for row in made.rows]) == (0, ["lstm", "rnn"])
     assert all(abs(row.parameters - 12_000) < 240 for row in made.rows)
-    assert {(row.steps_used, row.spec.batch_size, row.lr, row.seed) for row in made.rows} == {(12, 4, 3e-3, 0)}
+    assert {(row.steps_used, row.spec.batch_size, row.spec.lr, row.spec.seed) for row in made.rows} == {
+        (12, 4, 3e-3, 0)
+    }
     assert told == [made.plan.notes]
     assert told[0].startswith("Too short: after 12 steps a model of a text has learnt too little for its bits to say")
     assert "To fit 600 s on" in told[0]

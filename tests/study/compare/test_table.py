@@ -7,7 +7,8 @@ import pytest
 
 from longhold.study.compare.table import show_comparison
 from longhold.study.plan.plan import Plan
-from longhold.study.rows.row import Row, Writing
+from longhold.study.rows.results import Writing
+from longhold.study.rows.row import Row
 from tests.study.tiny import experiment, plan, row
 
 WRITING = Writing(
@@ -27,8 +28,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Plan, list[Ro
     study = plan(book, experiment())
     rows = [row(spec) for spec in specs(study)]
     for place, one in enumerate(rows):
-        if one.protocol == "text":
-            rows[place] = told(one, one.cell == "lstm")
+        if one.spec.protocol == "text":
+            rows[place] = told(one, one.spec.cell == "lstm")
     return study, rows[:-1]
 
 
@@ -70,7 +71,7 @@ def test_recall_has_every_seed_and_how_many_solved(
     made: tuple[Plan, list[Row]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     study, rows = made
-    show_comparison([one for one in rows if one.protocol == "trained"], study)
+    show_comparison([one for one in rows if one.spec.protocol == "trained"], study)
     shown = capsys.readouterr().out
     assert "book" not in shown
     words = [line.split() for line in shown.splitlines()]

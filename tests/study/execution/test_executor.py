@@ -58,7 +58,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
 def test_rows_are_those_of_the_runs_by_themselves(whole: list[dict[str, object]]) -> None:
     assert len(whole) > 12
     for values in (whole[0], whole[-1]):
-        assert run_trial(Row(**_measured(values)).spec).result() == values
+        assert run_trial(Row.from_json(_measured(values)).spec).result() == values
     assert {values["stage"] for values in whole} == {"tuning", "result"}
 
 
@@ -313,14 +313,16 @@ def test_at_equal_time_rows_say_the_steps_and_the_timing_that_they_follow_from(t
     with Store(tmp_path / "s.sqlite") as store:
         run_study(TIMED, store, Here())
         rows = store.rows("tiny", stage=None)
-    timed = [made for made in rows if made.stage == "timing"]
-    reported = [made for made in rows if made.stage == "result"]
+    timed = [made for made in rows if made.spec.stage == "timing"]
+    reported = [made for made in rows if made.spec.stage == "result"]
     assert len(timed) == 2 * 2 * 2
-    assert len({made.arm for made in reported}) == 2
+    assert len({made.spec.arm for made in reported}) == 2
     for made in reported:
-        steps = [one.step_seconds for one in timed if (one.arm, one.level) == (made.arm, made.level)]
+        steps = [
+            one.step_seconds for one in timed if (one.spec.arm, one.spec.level) == (made.spec.arm, made.spec.level)
+        ]
         assert made.spec.step_seconds == pytest.approx(min(steps), rel=1e-3)
-        assert made.steps_used == made.steps == max(1, int(0.03 / made.spec.step_seconds))
+        assert made.steps_used == made.spec.steps == max(1, int(0.03 / made.spec.step_seconds))
     assert run_trial(reported[0].spec).result() == reported[0].result()
     told = render_markdown(study_document([made.to_json() for made in rows], TIMED, ""))
     assert "4 reported, 0 of tuning, 8 of timing" in told
@@ -348,7 +350,7 @@ def test_a_search_that_was_interrupted_ends_with_the_same_rows(tmp_path: Path) -
     assert results(tmp_path / "whole") == results(tmp_path / "broken")
     with Store(tmp_path / "whole") as store:
         rows = store.rows("tiny", stage=None)
-    assert {(made.arm, made.spec.trial) for made in rows if made.stage == "tuning"} == {
+    assert {(made.spec.arm, made.spec.trial) for made in rows if made.spec.stage == "tuning"} == {
         (arm, trial) for arm in ("lstm uniform", "gru uniform") for trial in range(3)
     }
     tables = [block for section in study_document([made.to_json() for made in rows], SEARCHED, "").sections

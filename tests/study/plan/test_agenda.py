@@ -7,7 +7,8 @@ import pytest
 from longhold.errors import InputError
 from longhold.study.plan.agenda import agenda
 from longhold.study.plan.search import suggestion
-from longhold.study.rows.row import Row, TrialSpec
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import TrialSpec
 from tests.study.tiny import experiment, plan, row
 
 LADDER = plan(experiment(protocol={**experiment()["protocol"], "lags": [1, 2, 3, 4, 5]}, arms={"lstm": ["chrono"]}))

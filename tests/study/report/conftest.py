@@ -18,7 +18,7 @@ def rows(plan) -> list[Row]:
 
 @pytest.fixture(scope="session")
 def document(plan, rows) -> Document:
-    return study_document([row.to_json() for row in rows], plan, "longhold study run large")
+    return study_document(rows, plan, "longhold study run large")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,9 @@ import numpy as np
 from longhold.study.plan.plan import Experiment, Plan
 from longhold.study.plan.tuning import Setting
 from longhold.study.report import write_study_report
-from longhold.study.rows.row import Arm, LagScore, Row, TrialSpec
+from longhold.study.rows.results import LagScore
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import Arm, TrialSpec
 from longhold.tasks import task_from_json
 
 HOLDS = {"rnn uniform": 20.0, "rnn orthogonal": 55.0, "gru uniform": 30.0, "gru chrono (told the lag)": 400.0}
@@ -101,7 +103,7 @@ def made(of: TrialSpec, rng: np.random.Generator, **changes: Any) -> Row:
     used = of.steps if solved_step is None else min(of.steps, solved_step + 40)
     hidden = {"rnn": 81, "gru": 44, "lstm": 38}.get(of.cell, 24)
     values: dict[str, Any] = {
-        "digest": of.digest, "spec": of, "arm": of.arm, "lag": task.lag, "hidden_size": hidden,
+        "spec": of, "test_sequences": of.test_sequences, "lag": task.lag, "hidden_size": hidden,
         "parameters": 7000 + hidden, "state_bytes": 4 * hidden * (2 if of.cell == "lstm" else 1),
         "flops_per_token": 13_900 + 7 * hidden, "steps_used": used, "solved": solved, "solved_step": solved_step,
         "score": task.chance + recall * (task.perfect - task.chance), "chance": task.chance, "recall": recall,
@@ -111,8 +113,7 @@ def made(of: TrialSpec, rng: np.random.Generator, **changes: Any) -> Row:
         "machine": "Linux x86_64, Made-up Processor 9000, 2 cores",
         "versions": {"python": "3.11.7", "torch": "2.13.0+cpu", "longhold": "0.1.0"}, "error": None,
     }  # fmt: skip
-    same = set(Row.model_fields) & set(TrialSpec.model_fields) - set(values)
-    return Row(**{**values, **{name: getattr(of, name) for name in same}, **changes})
+    return Row(**{**values, **changes})
 
 
 def failed(row: Row) -> Row:

@@ -7,6 +7,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from longhold.study.plan.plan import Plan
 from longhold.study.report import render_markdown, render_page, study_document
+from tests.study.columns import row_of
 from tests.study.report.pages import Page, markdown_page
 from tests.study.report.rows_made_up import FAILURE, failed, rows_of
 
@@ -15,7 +16,7 @@ SHORTER = "the trained horizon of lstm forget:1 is longer than that of lstm chro
 
 
 def shown(rows, plan=None) -> Page:
-    return Page(render_page(study_document(rows, plan, "command")))
+    return Page(render_page(study_document(map(row_of, rows), plan, "command")))
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_without_rows_the_page_says_so(plan):
 
 
 def test_one_seed_is_shown_and_nothing_is_claimed(few, few_rows):
-    one = [row.to_json() for row in few_rows if row.seed == 0]
+    one = [row.to_json() for row in few_rows if row.spec.seed == 0]
     page = shown(one, few)
     assert "fewer than 10 seeds, so nothing is claimed of these arms" in page.words()
     assert "is longer than" not in page.words()
@@ -168,7 +169,7 @@ def test_a_study_in_which_every_run_failed_makes_a_page(few, few_rows):
 
 def test_a_study_that_is_under_way_makes_a_page(few, few_rows):
     """No seed has a row at every lag, so that the horizon cannot be judged yet."""
-    begun = [row.to_json() for row in few_rows if (row.seed, row.level) in {(0, 16), (1, 64), (2, 256)}]
+    begun = [row.to_json() for row in few_rows if (row.spec.seed, row.spec.level) in {(0, 16), (1, 64), (2, 256)}]
     words = shown(begun, few).words()
     assert "Not judged: chrono." in words
     assert "is longer than" not in words
@@ -190,7 +191,7 @@ def test_what_instruments_saw_is_shown_where_rows_carry_it(few, few_rows):
 
 def test_medians_and_probabilities_are_over_seeds(few, few_rows):
     def seen(row, longest):
-        gates = {"start": None, "trained": [longest / 9] * 5, "longest": longest,
+        gates = {"start": (), "trained": [longest / 9] * 5, "longest": longest,
                  "caution": "not to be read as memory: no"}  # fmt: skip
         return {**row.to_json(), "time_constants": gates}
 
@@ -234,7 +235,7 @@ def test_weights_set_by_hand_stand_beside_trained_ones(page, values):
 
 
 def test_a_task_that_nobody_knows_is_passed_over(few, few_rows):
-    values = [{**row.to_json(), "task": {**row.task, "name": "from elsewhere"}} for row in few_rows]
+    values = [{**row.to_json(), "task": {**row.spec.task, "name": "from elsewhere"}} for row in few_rows]
     assert "Learnable against representable" not in shown(values).words()
 
 
@@ -242,21 +243,21 @@ def test_long_tables_of_instruments_are_folded(few, few_rows):
     gates = {"start": [1, 2, 3, 4, 5.5], "trained": [2, 4, 8, 16, 321], "longest": 400.0, "caution": "for once fine"}
     rows = []
     for row in few_rows:
-        norms = [{"lag": lag, "start": 0.5, "trained": 0.9**lag / (1 + row.seed)} for lag in (1, row.level)]
+        norms = [{"lag": lag, "start": 0.5, "trained": 0.9**lag / (1 + row.spec.seed)} for lag in (1, row.spec.level)]
         rows.append({**row.to_json(), "gradient_by_lag": norms, "time_constants": gates})
-    document = study_document(rows, few, "")
+    document = study_document(map(row_of, rows), few, "")
     page, written = Page(render_page(document)), markdown_page(render_markdown(document))
-    places = {(row.arm, row.level) for row in few_rows}
+    places = {(row.spec.arm, row.spec.level) for row in few_rows}
     constants = [table for table in page.numbers() if table[0][-1] == "caution"]
     assert [len(table) - 1 for table in constants] == [2, len(places)]
     assert page.words().count(f"All {len(places)} rows") == 1
     assert [len(table) - 1 for table in written.numbers() if table[0][-1] == "caution"] == [2]
     seeds = next(table for table in page.numbers() if table[0][-1] == "lag: norm after training")
-    assert len(seeds) - 1 == sum(row.level == int(seeds[1][1]) for row in few_rows)
+    assert len(seeds) - 1 == sum(row.spec.level == int(seeds[1][1]) for row in few_rows)
     level = seeds[1][1]
     middle = next(table for table in written.numbers() if table[0] == ["arm", "1", level])
     for arm, *norms in middle[1:]:
-        shares = [1 / (1 + row.seed) for row in few_rows if (row.arm, row.level) == (arm, int(level))]
+        shares = [1 / (1 + row.spec.seed) for row in few_rows if (row.spec.arm, row.spec.level) == (arm, int(level))]
         assert norms == [f"{0.9**lag * statistics.median(shares):.3g}" for lag in (1, int(level))]
     assert not any(table[0][-1] == "lag: norm after training" for table in written.numbers())
 

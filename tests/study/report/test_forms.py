@@ -9,6 +9,7 @@ import pytest
 from longhold.errors import InputError
 from longhold.study.report import render_markdown, render_page, report_of, rows_digest, write_study_report
 from longhold.study.rows.store import Store, from_jsonl
+from tests.study.columns import row_of
 from tests.study.report.pages import Page, markdown_page
 from tests.study.report.rows_made_up import rows_of
 
@@ -66,13 +67,13 @@ def test_the_digest_is_that_of_the_rows_and_not_of_the_machine(rows):
     values = [row.to_json() for row in rows[:20]]
     moved = [{**row, "seconds": 1e6, "machine": "another", "versions": {}} for row in reversed(values)]
     changed = [{**values[0], "seed": 99}, *values[1:]]
-    assert rows_digest(values) == rows_digest(moved) != rows_digest(changed)
+    assert rows_digest(map(row_of, values)) == rows_digest(map(row_of, moved)) != rows_digest(map(row_of, changed))
     assert re.fullmatch("[0-9a-f]{64}", rows_digest([]))
 
 
 def test_the_page_tells_the_digest_the_machine_and_the_commands(page, rows):
     words = page.words()
-    for told in (rows_digest(row.to_json() for row in rows), "Made-up Processor 9000", "torch 2.13.0+cpu",
+    for told in (rows_digest(rows), "Made-up Processor 9000", "torch 2.13.0+cpu",
                  "longhold study run large"):  # fmt: skip
         assert told in words
 

@@ -3,13 +3,14 @@
 from longhold.study.claims import Verdict, claims, sentence
 from longhold.study.report.judged import judged
 from longhold.study.statistics import holm
+from tests.study.columns import row_of
 from tests.study.report.rows_made_up import large, rows_of
 
 PLAN = large()
 
 
 def values():
-    return [row.to_json() for row in rows_of(PLAN)]
+    return rows_of(PLAN)
 
 
 def test_with_all_rows_it_is_what_claims_say():
@@ -23,9 +24,12 @@ def test_with_all_rows_it_is_what_claims_say():
 def test_a_question_that_cannot_be_judged_is_named_and_stays_in_the_family():
     """Every seed of an arm lacks one of its lags, so there is none to read a trained horizon from."""
     holes = [
-        row for row in values()
-        if row["arm"] != "lstm forget:1" or row["stage"] == "tuning" or row["level"] != (16, 32)[row["seed"] % 2]
-    ]  # fmt: skip
+        row
+        for row in values()
+        if row.spec.arm != "lstm forget:1"
+        or row.spec.stage == "tuning"
+        or row.spec.level != (16, 32)[row.spec.seed % 2]
+    ]
     found, whole = judged(PLAN, holes), judged(PLAN, values())
     assert set(found.unanswered) == {"longer"}
     assert "expected at least one" in found.unanswered["longer"]
@@ -43,7 +47,7 @@ def test_a_question_that_cannot_be_judged_is_named_and_stays_in_the_family():
 
 
 def test_rows_of_another_plan_and_rows_that_are_missing_leave_a_question_unanswered():
-    others = [{**row, "plan": "other"} for row in values()]
+    others = [row_of({**row.to_json(), "plan": "other"}) for row in values()]
     assert judged(PLAN, others).claims == ()
     assert set(judged(PLAN, others).unanswered.values()) == {""}
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from longhold.study.report import render_markdown, render_page, study_document
+from tests.study.columns import row_of
 from tests.study.report.pages import Page, markdown_page
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}"
@@ -79,21 +80,23 @@ def test_languages_are_switched_without_a_script(text, page):
 
 
 def test_each_run_has_its_own_sign(page, rows):
-    expected = Counter(sign for row in rows if row.stage == "result" for sign in signs_of(row))
+    expected = Counter(sign for row in rows if row.spec.stage == "result" for sign in signs_of(row))
     assert Counter(title for title in page.titles if not title.endswith("not run")) == expected
 
 
 def signs_of(row):
     places = {"mixed lags": ("lag", (4, 16, 64, 256)), "read the state": ("lag", (1, 2, 4, 8, 16)),
               "agreement": ("attractors", (0, 1, 2, 3, 4))}  # fmt: skip
-    if row.experiment in places:
-        name, lags = places[row.experiment]
+    if row.spec.experiment in places:
+        name, lags = places[row.spec.experiment]
         values = [test.recall for test in row.by_lag] or [None] * len(lags)
         ats = [f" · {name} = {lag}" for lag in lags]
     else:
-        values, ats = [row.recall], ["" if row.level is None else f" · {row.vary} = {row.level}"]
+        values, ats = [row.recall], ["" if row.spec.level is None else f" · {row.spec.vary} = {row.spec.level}"]
     told = ["failed" if value is None else f"{round(value, 2) + 0.0:.2f}" for value in values]
-    return [f"{row.arm}{at} · seed = {row.seed} · recall = {value}" for at, value in zip(ats, told, strict=True)]
+    return [
+        f"{row.spec.arm}{at} · seed = {row.spec.seed} · recall = {value}" for at, value in zip(ats, told, strict=True)
+    ]
 
 
 def test_architectures_differ_by_shape_and_not_by_colour_alone(text):
@@ -121,7 +124,7 @@ def hostile(rows):
 
 
 def test_hostile_names_do_no_harm(few_rows):
-    made = study_document(hostile(few_rows), None, HOSTILE)
+    made = study_document(map(row_of, hostile(few_rows)), None, HOSTILE)
     page, written = Page(render_page(made)), markdown_page(render_markdown(made))
     for known in (page, written):
         assert not {"script", "img"} & set(known.tags)
@@ -131,10 +134,10 @@ def test_hostile_names_do_no_harm(few_rows):
 
 
 def test_control_characters_become_visible(few_rows):
-    values = [{**row.to_json(), "arm": "a\x00b\x1b[31mc\u202ed"} for row in few_rows if row.arm == "lstm uniform"]
-    text = render_page(study_document(values, None, ""))
+    values = [{**row.to_json(), "arm": "a\x00b \x1b[31mc\u202ed"} for row in few_rows if row.spec.arm == "lstm uniform"]
+    text = render_page(study_document(map(row_of, values), None, ""))
     assert not set("\x00\x1b\u202e") & set(text)
-    assert r"a\x00b\x1b[31mc\u202ed" in text
+    assert r"a\x00b \x1b[31mc\u202ed" in text
 
 
 def luminance(colour):

@@ -4,6 +4,7 @@ import pytest
 
 from longhold.study.report import study_document
 from longhold.study.report.document import Paragraph
+from tests.study.columns import row_of
 from tests.study.report.test_writing import rows, writing
 
 Row = dict[str, object]
@@ -11,7 +12,7 @@ Row = dict[str, object]
 
 def first(found: list[Row], language: str = "en") -> list[str]:
     """The first two paragraphs of the report."""
-    section = study_document(found, None, "command").sections[0]
+    section = study_document(map(row_of, found), None, "command").sections[0]
     blocks = section.blocks[:2]
     assert all(isinstance(block, Paragraph) and not block.quiet for block in blocks)
     return [getattr(block.text, language) for block in blocks]  # type: ignore[union-attr]
@@ -54,7 +55,7 @@ def test_chinese_says_the_same() -> None:
 
 @pytest.mark.parametrize("solved", [True, False])
 def test_runs_that_solve_are_counted(few_rows, solved: bool) -> None:
-    values = [{**row.to_json(), "solved": solved} for row in few_rows if row.seed == 0]
+    values = [{**row.to_json(), "solved": solved} for row in few_rows if row.spec.seed == 0]
     seen = first(values)[0]
     arms = {str(row["arm"]) for row in values}
     assert all(arm in seen for arm in arms)

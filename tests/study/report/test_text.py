@@ -7,6 +7,7 @@ from scipy.stats import t as student
 
 from longhold.study.report import render_page, study_document
 from longhold.study.report.text import share_of_pairs
+from tests.study.columns import row_of
 from tests.study.report.pages import Page
 from tests.study.tiny import row, spec
 
@@ -29,7 +30,7 @@ def text_rows(seeds, **changes):
 
 
 def words(rows):
-    return Page(render_page(study_document(rows, None, "command"))).words()
+    return Page(render_page(study_document(map(row_of, rows), None, "command"))).words()
 
 
 def test_horizon_bits_and_truncation_stand_together():

@@ -8,6 +8,7 @@ from longhold.study.report import render_markdown, render_page, study_document
 from longhold.study.report.axis import axis_from_zero
 from longhold.study.report.plots import value_scale, value_strip
 from longhold.study.report.writing import train_perplexity
+from tests.study.columns import row_of
 from tests.study.report.pages import Page, markdown_page
 from tests.study.tiny import row, spec
 
@@ -32,7 +33,7 @@ def rows(seeds: int = 1, sample: str = "it was so") -> list[dict[str, object]]:
 
 
 def page(found: list[dict[str, object]]) -> Page:
-    return Page(render_page(study_document(found, None, "command")))
+    return Page(render_page(study_document(map(row_of, found), None, "command")))
 
 
 def test_bits_of_every_arm_and_rival_stand_together() -> None:
@@ -74,13 +75,13 @@ def test_enough_seeds_are_not_called_few(seeds: int, told: bool) -> None:
 
 
 def test_each_arm_has_a_sample_after_the_same_words() -> None:
-    text = render_page(study_document(rows(2), None, "command"))
+    text = render_page(study_document(map(row_of, rows(2)), None, "command"))
     assert text.count("<b>the machine\nstood</b>it was so</p>") == 2
     assert "“the machine stood”, at temperature 0.8" in Page(text).words()
 
 
 def test_what_a_model_writes_does_no_harm_and_nothing_of_it_is_lost() -> None:
-    document = study_document(rows(sample=HOSTILE), None, "command")
+    document = study_document(map(row_of, rows(sample=HOSTILE)), None, "command")
     text, written = render_page(document), render_markdown(document)
     shown = Page(text)
     for known in (shown, markdown_page(written)):

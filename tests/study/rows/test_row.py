@@ -3,7 +3,8 @@ import json
 import pytest
 
 from longhold.errors import InputError
-from longhold.study.rows.row import MEASURED, Row, TrialSpec, digest_of
+from longhold.study.rows.row import COLUMNS, MEASURED, REPEATED, Row
+from longhold.study.rows.spec import TrialSpec, digest_of
 from tests.study.tiny import row, spec
 
 
@@ -51,16 +52,32 @@ def test_a_specification_that_cannot_be_is_refused_in_a_line(changes: dict[str, 
 
 def test_a_row_survives_json_and_knows_its_specification() -> None:
     made = row(spec())
-    assert Row(**json.loads(json.dumps(made.to_json()))) == made
+    assert Row.from_json(json.loads(json.dumps(made.to_json()))) == made
     with pytest.raises(InputError, match="digest"):
-        Row(**{**made.to_json(), "spec": spec(seed=7).model_dump(mode="json")})
+        Row.from_json({**made.to_json(), "spec": spec(seed=7).model_dump(mode="json")})
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_a_column_that_repeats_the_specification_is_there_and_is_its(name: str) -> None:
+    values = row(spec()).to_json()
+    assert values[name] == getattr(spec(), name)
+    with pytest.raises(InputError, match=f"{name}='other' is not that of the row's spec"):
+        Row.from_json({**values, name: "other"})
+    del values[name]
+    with pytest.raises(InputError, match=name):
+        Row.from_json(values)
+
+
+def test_columns_are_the_fields_of_a_row_and_what_they_repeat() -> None:
+    assert set(Row.model_fields) | set(REPEATED) == set(COLUMNS)
+    assert list(row(spec()).to_json()) == [name for name in COLUMNS if name != "writing"]
 
 
 def test_two_runs_are_compared_without_what_was_measured() -> None:
     slow = row(spec(), seconds=99.0, core_seconds=98.0, machine="elsewhere", tokens_per_second=None)
     assert slow.result() == row(spec()).result()
     assert slow.result() != row(spec(), solved=False).result()
-    assert set(slow.result()) == set(Row.model_fields) - MEASURED - {"writing"}  # which only models of text have
+    assert set(slow.result()) == set(COLUMNS) - MEASURED - {"writing"}  # which only models of text have
 
 
 def test_what_older_rows_lack_is_not_written_where_it_is_not_said() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from longhold.errors import InputError
-from longhold.study.rows.row import Row
+from longhold.study.rows.row import COLUMNS, Row
 from longhold.study.rows.store import FORMAT, Store, from_jsonl, to_csv, to_jsonl, written
 from tests.study.tiny import row, spec
 
@@ -24,9 +24,9 @@ def test_rows_come_back_in_a_fixed_order_and_tuning_only_when_asked(path: Path) 
     with Store(path) as store:
         for made in (*ROWS, other):
             store.write(made)
-        assert [made.seed for made in store.rows("tiny")] == [0, 1, 2]
+        assert [made.spec.seed for made in store.rows("tiny")] == [0, 1, 2]
         assert len(store.rows("tiny", stage=None)) == 4
-        assert [made.seed for made in store.rows("tiny", stage="tuning")] == [5]
+        assert [made.spec.seed for made in store.rows("tiny", stage="tuning")] == [5]
         assert store.plans() == ("other", "tiny")
     with Store(path) as again:
         assert {made.digest for made in again.rows()} == {made.digest for made in (*ROWS[:3], other)}
@@ -79,7 +79,7 @@ def test_two_writers_share_a_file(path: Path) -> None:
     for thread in threads:
         thread.join()
     with Store(path) as store:
-        assert [made.seed for made in store.rows()] == list(range(25))
+        assert [made.spec.seed for made in store.rows()] == list(range(25))
 
 
 def refused(path: Path, *words: str) -> None:
@@ -182,7 +182,7 @@ def test_json_lines_there_and_back(tmp_path: Path, path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(to_jsonl(ROWS)), encoding="utf-8")
     assert from_jsonl(file) == ROWS
-    assert all(Row(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines())
+    assert all(Row.from_json(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines())
     with Store(path) as store:
         assert store.write_all(from_jsonl(file)) == 4
 
@@ -203,8 +203,8 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
 def test_csv_has_every_field_and_nested_ones_as_json() -> None:
     lines = list(csv.DictReader("".join(to_csv(ROWS)).splitlines()))
     assert [line["seed"] for line in lines] == ["2", "0", "1", "5"]
-    assert set(lines[0]) == set(Row.model_fields)
-    assert json.loads(lines[0]["task"]) == ROWS[0].task
+    assert set(lines[0]) == set(COLUMNS)
+    assert json.loads(lines[0]["task"]) == ROWS[0].spec.task
     assert json.loads(lines[2]["solved"]) is False
     assert lines[2]["solved_step"] == ""
     assert float(lines[0]["recall"]) == 0.95

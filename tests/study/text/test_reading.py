@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from longhold.models.ngram import KneserNey
-from longhold.study.rows.row import Row, TrialSpec
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import TrialSpec
 from longhold.study.text import reading as text_reading
 from longhold.study.text.reading import LENGTHS, read_model_of_text
 from longhold.study.text.task import TextTask, ngram, read_text
@@ -74,7 +75,7 @@ def test_a_run_carries_the_reading_in_its_row(corpus: str) -> None:
     row = run_trial(spec)
     assert row.text is not None
     assert row.text.window == 30
-    assert Row(**row.to_json()) == row
+    assert Row.from_json(row.to_json()) == row
     assert row.text.full_bits < row.chance
     assert row.text.ngram_bits == pytest.approx(
         float(ngram(corpus).nats(read_text(corpus).held_out)[1:].mean()) / math.log(2), rel=1e-6

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from longhold.models.ngram import KneserNey
-from longhold.study.rows.row import Row, TrialSpec
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import TrialSpec
 from longhold.study.text import writing as text_writing
 from longhold.study.text.baselines import conditional_xz_bits, xz_bits
 from longhold.study.text.task import TextTask, ngram, read_text
@@ -96,7 +97,7 @@ def test_a_run_writes_where_it_is_told_to_and_reads_no_context(corpus: str) -> N
     assert made.text is None
     assert made.writing is not None
     assert len(made.writing.sample) <= 12
-    assert Row(**made.to_json()) == made
+    assert Row.from_json(made.to_json()) == made
     assert made.writing.bits < made.writing.frequency_bits
     assert made.writing.best_step == made.steps_used == 40
     assert "writing" not in run_trial(of(corpus, written=0, steps=1)).to_json()

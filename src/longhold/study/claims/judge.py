@@ -1,19 +1,19 @@
 """From rows to claims: one family of questions, judged together."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from longhold.study.claims.claim import Claim, Family, Verdict
 from longhold.study.claims.questions import Finding, Question
 from longhold.study.claims.rows import runs
 from longhold.study.claims.sides import Side
+from longhold.study.rows.row import Row
 from longhold.study.statistics import LEAST_SEEDS, holm
 
 LEAST_SEQUENCES = 1000
 """Fresh sequences that each run must have been tested on for a claim."""
 
 
-def claims(rows: Iterable[Mapping[str, Any]], family: Family) -> list[Claim]:
+def claims(rows: Iterable[Row], family: Family) -> list[Claim]:
     """Judge every question of a family that has rows of both of its arms, in the family's order.
 
     - "a better than b" needs an adjusted p-value below alpha and at least the question's minimum effect;
@@ -25,7 +25,7 @@ def claims(rows: Iterable[Mapping[str, Any]], family: Family) -> list[Claim]:
     A question that cannot be tested counts in the family with a p-value of 1. Rows of tuning are passed over.
 
     Args:
-        rows: rows of a study, as `longhold.study.rows.store` gives them.
+        rows: rows of a study.
         family: the questions.
 
     Raises:
@@ -66,8 +66,8 @@ def claims(rows: Iterable[Mapping[str, Any]], family: Family) -> list[Claim]:
 
 
 def _well_tested(sides: tuple[Side, Side]) -> bool:
-    """Whether every run was tested on enough sequences; a row that does not say was not."""
-    tested = [run.columns.get("test_sequences", 0) for side in sides for run in side.runs if not run.failed]
+    """Returns whether every run was tested on enough sequences."""
+    tested = [run.row.test_sequences for side in sides for run in side.runs if not run.failed]
     return min(tested, default=LEAST_SEQUENCES) >= LEAST_SEQUENCES
 
 

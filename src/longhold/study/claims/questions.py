@@ -266,7 +266,7 @@ class StepsQuestion(_Difference):
 
     def weigh(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
         one, other = self._times(a), self._times(b)
-        budget = float(min(run.columns["steps"] for run in a.runs + b.runs))
+        budget = float(min(run.row.spec.steps for run in a.runs + b.runs))
         limit = min(one.reach, other.reach, budget)
         shares = [(restricted_times(other, limit) / budget, restricted_times(one, limit) / budget)]
         effect = mean_difference(shares)

@@ -274,13 +274,13 @@ def setting(side: Side) -> Mapping[Language, str]:
     """Size, learning rate, budget, seeds and plan of one side."""
     runs = side.runs
     seeds, failed = len({run.seed for run in runs}), sum(run.failed for run in runs)
-    parameters = _range([run.columns["parameters"] for run in runs], ",")
+    parameters = _range([run.row.parameters for run in runs], ",")
     sizes, rates = (
-        _range([run.columns["hidden_size"] for run in runs], ""),
-        _range([run.columns["lr"] for run in runs], "g"),
+        _range([run.row.hidden_size for run in runs], ""),
+        _range([run.row.spec.lr for run in runs], "g"),
     )
     steps = _budget(runs)
-    plans = ", ".join(sorted({str(run.columns["plan"]) for run in runs if run.columns.get("plan")}))
+    plans = ", ".join(sorted({run.row.spec.plan for run in runs}))
     spared = len({run.seed for run in runs if run.spared})
     given_up_en = (
         f", {spared} of them given up after two failures in a row below, counted as not solving" if spared else ""
@@ -290,23 +290,23 @@ def setting(side: Side) -> Mapping[Language, str]:
     lost_zh = f"，{failed} 次运行失败、计为未解出" if failed else ""
     return {
         "en": f"{parameters} parameters, hidden size {sizes}, learning rate {rates}, {steps['en']}, "
-        f"{seeds} seeds{given_up_en}{lost_en}{f' (plan {plans})' if plans else ''}",
+        f"{seeds} seeds{given_up_en}{lost_en} (plan {plans})",
         "zh": f"{parameters} 个参数，隐藏单元 {sizes}，学习率 {rates}，{steps['zh']}，{seeds} 个种子"
-        f"{given_up_zh}{lost_zh}{f'（计划 {plans}）' if plans else ''}",
+        f"{given_up_zh}{lost_zh}（计划 {plans}）",
     }
 
 
 def _budget(runs: Sequence[Run]) -> Mapping[Language, str]:
     """The most steps, or the processor time that they follow from."""
     name, value = runs[0].budget
-    steps = [run.columns["steps"] for run in runs]
+    steps = [run.row.spec.steps for run in runs]
     if name == "steps":
         return {"en": f"at most {max(steps):,} steps", "zh": f"至多 {max(steps):,} 步"}
     told = _range(steps, ",")
     return {"en": f"at most {told} steps of {value:g} core-seconds", "zh": f"至多 {told} 步（{value:g} 核·秒）"}
 
 
-def _range(values: list[float], form: str) -> str:
+def _range(values: Sequence[float], form: str) -> str:
     low, high = min(values), max(values)
     return f"{low:{form}}" if low == high else f"{low:{form}}-{high:{form}}"
 

@@ -33,8 +33,10 @@ def side_of(question: str, arm: str, runs: Sequence[Run]) -> Side:
         InputError: there are two for one seed at one level of one task, or rows of several sizes or budgets.
     """
     mine = [run for run in runs if run.arm == arm]
-    for column in ("hidden_size", "parameters", "budget"):
-        values = {(run.task, *(run.budget if column == "budget" else (column, run.columns[column]))) for run in mine}
+    sizes = [(run.task, "hidden_size", run.row.hidden_size) for run in mine]
+    parameters = [(run.task, "parameters", run.row.parameters) for run in mine]
+    budgets = [(run.task, *run.budget) for run in mine]
+    for values in (set(sizes), set(parameters), set(budgets)):
         if len(values) > len({run.task for run in mine}):
             name = " or ".join(sorted({name for _, name, _ in values}))
             told = ", ".join(str(value) for value in sorted({value for *_, value in values}))

@@ -26,7 +26,8 @@ from longhold.study.plan.file import write_plan
 from longhold.study.plan.plan import Experiment, Plan, load_plan
 from longhold.study.plan.protocols import OfText
 from longhold.study.report import Files, report_kinds, write_study_report
-from longhold.study.rows.row import Row, Seed, TaskValues, digest_of
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import Seed, TaskValues, digest_of
 from longhold.study.rows.store import Store
 from longhold.study.text import texts
 from longhold.study.text.task import read_text

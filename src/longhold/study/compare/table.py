@@ -9,7 +9,7 @@ from rich.text import Text
 
 from longhold.study.plan.plan import Experiment, Plan
 from longhold.study.report.said import two_digits
-from longhold.study.report.writing import RIVALS, train_perplexity
+from longhold.study.report.writing import rivals_of, train_perplexity
 from longhold.study.rows.row import Row
 from longhold.study.statistics import LEAST_SEEDS
 from longhold.training import printable
@@ -19,7 +19,7 @@ def show_comparison(rows: Sequence[Row], plan: Plan) -> None:
     """Print what the runs of a comparison came to, in 80 columns: a table for each experiment that has rows."""
     console = Console()
     for experiment in plan.experiments:
-        known = [row for row in rows if row.experiment == experiment.name and row.stage == "result"]
+        known = [row for row in rows if row.spec.experiment == experiment.name and row.spec.stage == "result"]
         if known:
             shown = _text_table if experiment.protocol.name == "text" else _recall_table
             console.print(shown(known, experiment))
@@ -38,16 +38,16 @@ def _text_table(rows: Sequence[Row], experiment: Experiment) -> Table:
     table.add_column("", no_wrap=True)
     for heading in ("parameters", "steps", "tokens/s", "train ppl", "bits/char"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in sorted(rows, key=lambda row: (experiment.labels().index(row.arm), row.seed)):
+    for row in sorted(rows, key=lambda row: (experiment.labels().index(row.spec.arm), row.spec.seed)):
         speed = "" if row.tokens_per_second is None else f"{row.tokens_per_second:,.0f}"
         bits = "failed" if row.writing is None else f"{row.writing.bits:.3f}"
         perplexity = f"{train_perplexity(row.curve):.2f}" if row.curve else ""
-        table.add_row(row.arm, f"{row.parameters:,}", f"{row.steps_used:,}", speed, perplexity, bits)
+        table.add_row(row.spec.arm, f"{row.parameters:,}", f"{row.steps_used:,}", speed, perplexity, bits)
     writing = next((row.writing for row in rows if row.writing is not None), None)
     if writing is not None:
         table.add_section()
-        for field, name in RIVALS:
-            table.add_row(name.en, *[""] * 4, f"{getattr(writing, field):.3f}")
+        for name, bits_of_rival in rivals_of(writing):
+            table.add_row(name.en, *[""] * 4, f"{bits_of_rival:.3f}")
     return table
 
 
@@ -59,7 +59,7 @@ def _recall_table(rows: Sequence[Row], experiment: Experiment) -> Table:
     for level in levels:
         table.add_column(f"{experiment.protocol.varies} {level}", no_wrap=True)
     for arm in experiment.labels():
-        found = [[row for row in rows if (row.arm, row.level) == (arm, level)] for level in levels]
+        found = [[row for row in rows if (row.spec.arm, row.spec.level) == (arm, level)] for level in levels]
         table.add_row(arm, *map(_seeds, found))
     return table
 

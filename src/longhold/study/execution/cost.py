@@ -11,7 +11,8 @@ from longhold.errors import InputError
 from longhold.study.execution.workers import Job, Pool
 from longhold.study.plan.agenda import Agenda
 from longhold.study.plan.plan import Plan
-from longhold.study.rows.row import Row, TrialSpec, digest_of
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import TrialSpec, digest_of
 from longhold.study.trial.trial import StepTime, sequences
 from longhold.tasks import task_from_json
 

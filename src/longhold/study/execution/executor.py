@@ -11,7 +11,8 @@ from longhold.study.execution.ray_pool import RayPool
 from longhold.study.execution.workers import Job, Pool, Workers
 from longhold.study.plan.agenda import Agenda, Item, Planner, agenda
 from longhold.study.plan.plan import Plan
-from longhold.study.rows.row import Row, TrialSpec
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import TrialSpec
 from longhold.study.rows.store import Store
 from longhold.training.presets import available_cores
 
@@ -168,7 +169,7 @@ class _Run:
 
     def _end(self, ticket: int, values: dict[str, object]) -> None:
         del self._in_hand[ticket]
-        row = Row(**values)  # type: ignore[arg-type]
+        row = Row.from_json(values)
         self._store.write(row)
         self._rows[row.digest] = row
         self._left = self._planner.agenda(self._rows)

@@ -23,18 +23,18 @@ def duration(seconds: float) -> str:
 
 def outcome(row: Row) -> str:
     """What a run came to, in a few words."""
-    at = "" if row.vary is None else f", {row.vary} {row.level}"
+    at = "" if row.spec.vary is None else f", {row.spec.vary} {row.spec.level}"
     found = row.error or (f"solved in {row.solved_step} steps" if row.solved else _unsolved(row))
-    kind = {"timing": ", timed", "tuning": f", tuning lr {row.lr:g}"}.get(row.stage, "")
-    return f"{row.experiment}: {row.arm}{at}, seed {row.seed}{kind}: {found}"
+    kind = {"timing": ", timed", "tuning": f", tuning lr {row.spec.lr:g}"}.get(row.spec.stage, "")
+    return f"{row.spec.experiment}: {row.spec.arm}{at}, seed {row.spec.seed}{kind}: {found}"
 
 
 def _unsolved(row: Row) -> str:
-    if row.stage == "timing":
+    if row.spec.stage == "timing":
         return f"{1000 * (row.step_seconds or 0.0):.2f} ms a step"
     if row.writing is not None:
         return f"{row.writing.bits:.3f} bits per character"
-    return f"{row.score:.3f} {row.unit}" if row.protocol == "text" else f"not solved (recall {row.recall:.2f})"
+    return f"{row.score:.3f} {row.unit}" if row.spec.protocol == "text" else f"not solved (recall {row.recall:.2f})"
 
 
 def show_shipped() -> None:
@@ -130,7 +130,7 @@ def show_status(name: str | None, store: Store) -> None:
 
 
 def _standing(experiment: Experiment, left: Agenda) -> tuple[str, ...]:
-    rows = [row for row in left.done if row.experiment == experiment.name]
+    rows = [row for row in left.done if row.spec.experiment == experiment.name]
     ahead = sum(spec.experiment == experiment.name for spec in left.specs())
     return f"{len(rows):,}", f"{len(rows) + ahead:,}", *_sums(rows)
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import torch
 
 from longhold.errors import InputError
-from longhold.study.rows.row import TrialSpec
+from longhold.study.rows.spec import TrialSpec
 from longhold.study.trial.trial import StepTime, run_trial, step_time
 
 

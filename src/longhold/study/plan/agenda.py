@@ -8,7 +8,8 @@ from longhold.study.plan.plan import Experiment, Plan
 from longhold.study.plan.protocols import Exam
 from longhold.study.plan.search import Search, suggestion
 from longhold.study.plan.tuning import Setting, Tuning, best_rate, best_setting, wider, worth
-from longhold.study.rows.row import Arm, Row, Stage, TrialSpec
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import Arm, Stage, TrialSpec
 
 Rows = Mapping[str, Row]
 """Rows by their digest."""
@@ -94,7 +95,7 @@ class _Standing:
             self._trials = {}
             for _, row in sorted(self._rows.items()):
                 if row.spec.trial is not None:
-                    self._trials.setdefault((row.experiment, row.arm, row.spec.trial), []).append(row)
+                    self._trials.setdefault((row.spec.experiment, row.spec.arm, row.spec.trial), []).append(row)
         return self._trials
 
     def row(self, spec: TrialSpec) -> Row | None:
@@ -205,7 +206,7 @@ class _Arm:
         for row in standing.trials().get((*self.name, number), ()):
             values = {name: getattr(row.spec, name) for name in search.dimensions}
             setting = Setting(**values, trial=number)
-            if self._spec(exam, row.seed, setting, "tuning").digest == row.digest:
+            if self._spec(exam, row.spec.seed, setting, "tuning").digest == row.digest:
                 return setting
         return None
 

@@ -16,7 +16,7 @@ from longhold.study.claims import Tuning as ToldTuning
 from longhold.study.plan.protocols import Exam, Protocol
 from longhold.study.plan.search import Search
 from longhold.study.plan.tuning import Seeds, Setting, Timing, Tuning
-from longhold.study.rows.row import Arm, Stage, TrialSpec, is_told
+from longhold.study.rows.spec import Arm, Stage, TrialSpec, is_told
 from longhold.study.text.task import require_modest
 from longhold.study.text.texts import FOLDER, look_in
 from longhold.study.trial.trial import network

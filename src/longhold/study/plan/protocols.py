@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from longhold.errors import InputError
 from longhold.models.config import Config
-from longhold.study.rows.row import TaskValues
+from longhold.study.rows.spec import TaskValues
 from longhold.study.text.task import TextTask
 from longhold.tasks import Task, task_from_json
 from longhold.tasks.blimp import PARADIGMS

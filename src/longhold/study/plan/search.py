@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.study.plan.tuning import Seeds, Setting
-from longhold.study.rows.row import Seed
+from longhold.study.rows.spec import Seed
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

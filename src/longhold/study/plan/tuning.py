@@ -7,7 +7,8 @@ from typing import Annotated, NamedTuple, Self, TypeAlias, final
 from pydantic import Field, model_validator
 
 from longhold.models.config import Config
-from longhold.study.rows.row import Row, Seed
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import Seed
 
 LEAST_RATES = 5
 """Learning rates in a tuning grid."""
@@ -106,12 +107,12 @@ def worth(rows: Sequence[Row]) -> float:
 
 def _worth(row: Row) -> float:
     if row.solved:
-        return 2 - (row.solved_step or row.steps) / row.steps
+        return 2 - (row.solved_step or row.spec.steps) / row.spec.steps
     return _FAILED if row.recall is None else max(_FAILED, min(row.recall, 1.0))
 
 
 def _merit(rows: Sequence[Row]) -> tuple[float, ...]:
-    steps = statistics.fmean(row.solved_step if row.solved_step is not None else row.steps for row in rows)
+    steps = statistics.fmean(row.solved_step if row.solved_step is not None else row.spec.steps for row in rows)
     recall = statistics.fmean(_FAILED if row.recall is None else row.recall for row in rows)
     return sum(row.solved for row in rows), -steps, recall
 

@@ -19,7 +19,7 @@ from longhold.study.report.horizons import arm_horizons, name_of
 from longhold.study.report.judged import Judgement
 from longhold.study.report.said import Said, counted, two_digits
 from longhold.study.report.seen import seen
-from longhold.study.report.writing import RIVALS, bits_of, writers
+from longhold.study.report.writing import bits_of, rivals_of, writers, writings
 from longhold.study.statistics import LEAST_SEEDS
 
 _PREDICTIONS = {
@@ -141,13 +141,13 @@ def _told_of_text(group: Group) -> list[Block]:
     found = {arm: bits_of(runs) for arm in group.arms if (runs := writers(group, arm))}
     what = Said("bits per character, held out", "留出文本每字符比特数")
     if not found:
-        found = {arm: group.column("score", arm) for arm in group.arms if group.column("score", arm)}
+        found = {arm: scores for arm in group.arms if (scores := group.known(lambda row: row.score, arm))}
         what = Said("bits per token, held out", "留出文本每词元比特数")
     rows: list[tuple[Entry, ...]] = [(arm, _mean(bits)) for arm, bits in found.items()]
     if not rows:
         return []
-    wrote = [run for arm in group.arms for run in writers(group, arm)][:1]
-    rows += [(name, Said.same(f"{run.columns['writing'][field]:.3f}")) for run in wrote for field, name in RIVALS[:2]]
+    wrote = [writing for arm in group.arms for writing in writings(writers(group, arm))][:1]
+    rows += [(name, Said.same(f"{bits:.3f}")) for run in wrote for name, bits in rivals_of(run)[:2]]
     caption = Said("{}: {}", "{}：{}").format(group.name, what)
     return [Table(caption, (Said("arm", "对象"), what), tuple(rows)), Paragraph(group.settings, quiet=True)]
 

@@ -1,7 +1,6 @@
 """The report of a study as a document, drawn from rows alone."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from longhold.study.plan.plan import Plan
 from longhold.study.report.answer import answer
@@ -19,21 +18,23 @@ from longhold.study.report.reproduce import reproduce, rows_digest
 from longhold.study.report.said import Said, listed, whole
 from longhold.study.report.series import Series
 from longhold.study.report.text import text
+from longhold.study.rows.row import Row
+from longhold.training import printable
 
 
-def study_document(rows: Iterable[Mapping[str, Any]], plan: Plan | None, command: str) -> Document:
+def study_document(rows: Iterable[Row], plan: Plan | None, command: str) -> Document:
     """The document of one plan.
 
     Args:
-        rows: of the plan, those of tuning too, as `Row.to_json` gives them.
+        rows: of the plan, those of tuning too.
         plan: what was declared; None where its file is not at hand.
         command: what makes the rows and the report again.
 
     Raises:
-        InputError: a row lacks something or occurs twice, or a hypothesis makes no sense.
+        InputError: a row occurs twice, or a hypothesis makes no sense.
     """
     given = list(rows)
-    shown: list[Mapping[str, Any]] = [visible(row) for row in given]
+    shown = [visible(row) for row in given]
     known, series = groups(shown, plan), Series()
     judgement = None if plan is None else judged(plan, shown)
     sections = (
@@ -61,14 +62,14 @@ def study_document(rows: Iterable[Mapping[str, Any]], plan: Plan | None, command
 
 def _title(plan: Plan | None, known: tuple[Group, ...]) -> Said:
     if plan is not None:
-        return Said.same(str(visible(plan.question)))
+        return Said.same(printable(plan.question))
     return Said("How far back does it remember?", "它能记住多远？") if known else Said("No rows yet", "尚无数据")
 
 
-def _name(plan: Plan | None, rows: list[Mapping[str, Any]]) -> str:
+def _name(plan: Plan | None, rows: Sequence[Row]) -> str:
     if plan is not None:
         return plan.name
-    return ", ".join(sorted({str(row["plan"]) for row in rows if row.get("plan")})) or "–"
+    return ", ".join(sorted({row.spec.plan for row in rows})) or "–"
 
 
 def _lead(known: tuple[Group, ...]) -> Said:

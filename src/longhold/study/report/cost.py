@@ -1,16 +1,16 @@
 """What every arm costs, and how its learning rate was chosen."""
 
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from longhold.study.plan.plan import Plan
 from longhold.study.plan.tuning import WORKABLE
 from longhold.study.report.document import Block, Cell, Entry, Folded, Paragraph, Section, Table
-from longhold.study.report.groups import Group
+from longhold.study.report.groups import Group, learning_rate_of
 from longhold.study.report.said import Said, exact, short, spread, whole
+from longhold.study.rows.row import Row
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Row]
 
 
 def cost(known: Sequence[Group]) -> Section | None:
@@ -49,22 +49,26 @@ _HEAD: tuple[Entry, ...] = (
 )
 
 
+_SIZES: tuple[Callable[[Row], int], ...] = (
+    lambda row: row.hidden_size,
+    lambda row: row.parameters,
+    lambda row: row.state_bytes,
+    lambda row: row.flops_per_token,
+)
+
+
 def _row(group: Group, arm: str) -> tuple[Entry, ...]:
     mine = group.at(arm)
     figures = [
         str(len(mine)),
         str(sum(run.failed for run in mine)),
-        *(_exact(group.column(name, arm)) for name in ("hidden_size", "parameters", "state_bytes", "flops_per_token")),
-        spread(group.column("lr", arm)),
-        _median(group.column("steps_used", arm)),
-        _median(group.column("tokens_per_second", arm)),
-        whole(sum(group.column("seconds", arm))),
+        *(exact(group.known(read, arm)) for read in _SIZES),
+        spread(group.known(learning_rate_of, arm)),
+        _median(group.known(lambda row: row.steps_used, arm)),
+        _median(group.known(lambda row: row.tokens_per_second, arm)),
+        whole(sum(group.known(lambda row: row.seconds, arm))),
     ]
     return (arm, *(Cell(Said.same(text), number=True) for text in figures))
-
-
-def _exact(values: Sequence[int]) -> str:
-    return exact(values) if values else "–"
 
 
 def _median(values: Sequence[float]) -> str:
@@ -94,7 +98,7 @@ _TUNING = Said(
 
 
 def _tuned(rows: Rows, plan: Plan | None) -> list[str]:
-    there = {str(row.get("experiment")) for row in rows if row.get("stage") == "tuning"}
+    there = {row.spec.experiment for row in rows if row.spec.stage == "tuning"}
     order = [] if plan is None else [experiment.name for experiment in plan.experiments if experiment.name in there]
     return [*order, *sorted(there - set(order))]
 
@@ -110,24 +114,17 @@ _SEARCHED = Said(
 
 
 def _is_searched(name: str, rows: Rows) -> bool:
-    return any(row.get("experiment") == name and _trial(row) is not None for row in rows)
-
-
-def _trial(row: Mapping[str, Any]) -> int | None:
-    return (row.get("spec") or {}).get("trial")
-
-
-_DIMENSIONS = ("lr", "clip_norm", "embedding_size")
+    return any(row.spec.experiment == name and row.spec.trial is not None for row in rows)
 
 
 def _trials(name: str, rows: Rows) -> Folded:
     """What each arm tried, and of it what was chosen."""
-    mine = [row for row in rows if row.get("experiment") == name]
-    chosen = {(row["arm"], *_values(row)) for row in mine if row.get("stage") == "result"}
-    places: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    mine = [row for row in rows if row.spec.experiment == name]
+    chosen = {(row.spec.arm, *_values(row)) for row in mine if row.spec.stage == "result"}
+    places: dict[tuple[str, int], list[Row]] = {}
     for row in mine:
-        if (trial := _trial(row)) is not None:
-            places.setdefault((str(row["arm"]), trial), []).append(row)
+        if row.spec.trial is not None:
+            places.setdefault((row.spec.arm, row.spec.trial), []).append(row)
     whole, taken = list[tuple[Entry, ...]](), list[tuple[Entry, ...]]()
     for (arm, trial), tried in sorted(places.items()):
         entries = _trial_row(arm, trial, tried)
@@ -151,35 +148,36 @@ def _trials(name: str, rows: Rows) -> Folded:
     return Folded(Table(caption, head, tuple(taken)), Table(caption, head, tuple(whole)))
 
 
-def _values(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple((row.get("spec") or {}).get(name) for name in _DIMENSIONS)
+def _values(row: Row) -> tuple[float, float, int | None]:
+    """Returns what a search chooses."""
+    return row.spec.lr, row.spec.clip_norm, row.spec.embedding_size
 
 
 def _trial_row(arm: str, trial: int, tried: Rows) -> tuple[Entry, ...]:
     shown = ["–" if value is None else f"{value:g}" for value in _values(tried[0])]
-    solved = Said("{} of {}", "{} / {}").format(sum(bool(row["solved"]) for row in tried), len(tried))
+    solved = Said("{} of {}", "{} / {}").format(sum(row.solved for row in tried), len(tried))
     return (arm, *(Cell(text, number=True) for text in [*map(Said.same, (str(trial), *shown)), solved]))
 
 
 def _rates(name: str, rows: Rows) -> Table:
-    mine = [row for row in rows if row.get("experiment") == name]
-    tried = [row for row in mine if row.get("stage") == "tuning"]
-    rates = sorted({float(row["lr"]) for row in tried})
-    chosen = {str(row["arm"]): float(row["lr"]) for row in mine if row.get("stage") == "result"}
+    mine = [row for row in rows if row.spec.experiment == name]
+    tried = [row for row in mine if row.spec.stage == "tuning"]
+    rates = sorted({row.spec.lr for row in tried})
+    chosen = {row.spec.arm: row.spec.lr for row in mine if row.spec.stage == "result"}
     head: tuple[Entry, ...] = (
         Said("arm", "对象"),
         *(Cell(Said.same(f"{lr:g}"), number=True) for lr in rates),
         Cell(Said("chosen", "选定"), number=True),
         Cell(Said("rates that work", "可用学习率"), number=True),
     )
-    arms = dict.fromkeys(str(row["arm"]) for row in tried)
-    table = tuple(_rate_row(arm, [row for row in tried if row["arm"] == arm], rates, chosen.get(arm)) for arm in arms)
+    arms = dict.fromkeys(row.spec.arm for row in tried)
+    table = tuple(_rate_row(arm, [row for row in tried if row.spec.arm == arm], rates, chosen.get(arm)) for arm in arms)
     caption = Said("{}: seeds that solve, of all tried, by learning rate", "{}：各学习率下解出的种子 / 试过的种子")
     return Table(caption.format(name), head, table)
 
 
 def _rate_row(arm: str, tried: Rows, rates: Sequence[float], chosen: float | None) -> tuple[Entry, ...]:
-    solved = {lr: [bool(row["solved"]) for row in tried if float(row["lr"]) == lr] for lr in rates}
+    solved = {lr: [row.solved for row in tried if row.spec.lr == lr] for lr in rates}
     works = sum(bool(known) and statistics.fmean(known) >= WORKABLE for known in solved.values())
     shown = [
         Said("{} of {}", "{} / {}").format(sum(known), len(known)) if known else Said.same("–")

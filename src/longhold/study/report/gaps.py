@@ -41,8 +41,7 @@ def _failed(known: Sequence[Group]) -> list[Statement]:
                 group.name, counted(len(lost), "run", "runs", "次运行")
             )
             told = [
-                f"{run.arm}{'' if run.level is None else f', {run.vary} {run.level}'}, seed {run.seed}: "
-                f"{run.columns['error']}"
+                f"{run.arm}{'' if run.level is None else f', {run.vary} {run.level}'}, seed {run.seed}: {run.row.error}"
                 for run in lost
             ]
             found.append(Statement(text, Said.same("; ".join(told))))

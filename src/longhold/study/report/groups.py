@@ -1,19 +1,24 @@
 """Rows by experiment, arm and level, in the plan's order."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from longhold.errors import InputError
+from longhold.models.config import Config
 from longhold.study.claims.rows import Run, runs
 from longhold.study.horizon import Outcomes, outcomes
 from longhold.study.horizon.ladder import spared
 from longhold.study.plan.plan import Plan
 from longhold.study.report.said import Said, counted, exact, spread
-from longhold.study.rows.row import cut_label
+from longhold.study.rows.results import LagScore
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import cut_label
 from longhold.study.statistics import Share
 from longhold.training import printable
+
+Value = TypeVar("Value")
 
 PROTOCOLS: dict[str, Said] = {
     "trained": Said("trained: a fresh model at every lag", "trained：每个延迟各训练一个新模型"),
@@ -42,28 +47,37 @@ class Result:
     """Whether that counts as solved."""
 
 
-def results_of(run: Run, column: str = "by_lag") -> tuple[Result, ...]:
-    """The tests of a run, in order; `control` instead of `by_lag`: those of the probes taught shuffled labels."""
-    found = []
-    for test in run.columns.get(column) or ():
-        place = test["lag"] if test.get("level") is None else test["level"]
-        if place is not None:
-            found.append(Result(int(place), float(test["recall"]), bool(test["solved"])))
+def results_of(tests: Iterable[LagScore]) -> tuple[Result, ...]:
+    """Returns the tests of a run, or those of its control, in order; without those that have no place."""
+    placed = [(test.lag if test.level is None else test.level, test) for test in tests]
+    found = [Result(place, test.recall, test.solved) for place, test in placed if place is not None]
     return tuple(sorted(found, key=lambda test: test.place))
-
-
-def _examined(run: Run) -> Any:
-    return _specified(run).get("examine")
 
 
 def untruncated(run: Run) -> tuple[str, int | None]:
     """A run's arm without its truncation, and the truncation."""
-    cut = _specified(run).get("truncation")
+    cut = run.row.spec.truncation
     return run.arm.removesuffix(cut_label(cut)), cut
 
 
-def _specified(run: Run) -> Mapping[str, Any]:
-    return run.columns.get("spec") or {}
+def hidden_size_of(row: Row) -> int:
+    """Returns the number of units."""
+    return row.hidden_size
+
+
+def parameters_of(row: Row) -> int:
+    """Returns the number of trainable numbers."""
+    return row.parameters
+
+
+def steps_of(row: Row) -> int:
+    """Returns the steps allowed."""
+    return row.spec.steps
+
+
+def learning_rate_of(row: Row) -> float:
+    """Returns the learning rate of the first step."""
+    return row.spec.lr
 
 
 @final
@@ -111,14 +125,14 @@ class Group:
     @cached_property
     def places(self) -> tuple[int, ...]:
         """Where models were tested, where each was at several lags or at several values of another field."""
-        return tuple(sorted({test.place for run in self.runs for test in results_of(run)}))
+        return tuple(sorted({test.place for run in self.runs for test in results_of(run.row.by_lag)}))
 
     @cached_property
     def scale(self) -> str:
         """The field that places or levels are values of."""
         if not self.by_test:
             return self.vary
-        return next((str(name) for run in self.runs if (name := _examined(run)) is not None), "lag")
+        return next((name for run in self.runs if (name := run.row.spec.examine) is not None), "lag")
 
     @cached_property
     def _of_arm(self) -> Mapping[str, tuple[Run, ...]]:
@@ -130,7 +144,7 @@ class Group:
 
     def cell(self, arm: str) -> str:
         """The architecture of an arm."""
-        return next((str(run.columns.get("cell", arm.partition(" ")[0])) for run in self.at(arm)), arm)
+        return next((run.row.spec.cell for run in self.at(arm)), arm)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -173,15 +187,15 @@ class Group:
         count = len(known) + len(self.spared(arm).get(level, ()) if level is not None else ())
         return Share(sum(run.solved for run in known), count) if count else None
 
-    def column(self, name: str, arm: str | None = None) -> list[Any]:
-        """The values of a column that are known."""
-        known = self.runs if arm is None else self.at(arm)
-        return [run.columns[name] for run in known if run.columns.get(name) is not None]
+    def known(self, read: Callable[[Row], Value | None], arm: str | None = None) -> list[Value]:
+        """Returns what is read of every row, of an arm or of all, where it is not None."""
+        values = [read(run.row) for run in (self.runs if arm is None else self.at(arm))]
+        return [value for value in values if value is not None]
 
     @property
     def _budget(self) -> Said:
         """The most steps, or what they follow from."""
-        steps = Said("at most {} steps", "至多 {} 步").format(exact(self.column("steps")))
+        steps = Said("at most {} steps", "至多 {} 步").format(exact(self.known(steps_of)))
         name, seconds = self.runs[0].budget
         if name == "steps":
             return steps
@@ -190,7 +204,7 @@ class Group:
     @property
     def _annealed(self) -> Said:
         """How far the learning rate falls; nothing where it is constant."""
-        shares = {float(spec.get("final_fraction", 1.0)) for spec in self.column("spec")}
+        shares = {run.row.spec.final_fraction for run in self.runs}
         if shares <= {1.0}:
             return Said.same("")
         return Said(", falling to {} of it", "（降至其 {} 倍）").format(spread(sorted(shares)))
@@ -198,16 +212,16 @@ class Group:
     @property
     def settings(self) -> Said:
         """What every run shares, in a sentence or two."""
-        sequences = self.column("test_sequences")
-        tested = Said("at least {} fresh test sequences", "至少 {} 条新的测试序列").format(exact([min(sequences)]))
+        fewest = min(run.row.test_sequences for run in self.runs)
+        tested = Said("at least {} fresh test sequences", "至少 {} 条新的测试序列").format(exact([fewest]))
         parts = [
             Said("task {}", "任务 {}").format(self.task),
             PROTOCOLS.get(self.protocol, Said.same(self.protocol)),
-            Said("{} parameters", "{} 个参数").format(exact(self.column("parameters"))),
+            Said("{} parameters", "{} 个参数").format(exact(self.known(parameters_of))),
             self._budget,
-            Said("learning rate {}{}", "学习率 {}{}").format(spread(self.column("lr")), self._annealed),
+            Said("learning rate {}{}", "学习率 {}{}").format(spread(self.known(learning_rate_of)), self._annealed),
             counted(len(self.seeds), "seed", "seeds", "个种子"),
-            *([tested] if sequences else []),
+            tested,
         ]
         return Said("; ".join(part.en for part in parts) + ".", "；".join(part.zh for part in parts) + "。")
 
@@ -217,15 +231,15 @@ def scale_name(group: Group) -> Said:
     return Said("lag, steps", "延迟（步）") if group.scale == "lag" else Said.same(group.scale)
 
 
-def groups(rows: Iterable[Mapping[str, Any]], plan: Plan | None) -> tuple[Group, ...]:
+def groups(rows: Iterable[Row], plan: Plan | None) -> tuple[Group, ...]:
     """Rows that are reported, by experiment.
 
     Raises:
-        InputError: a row lacks something, or occurs twice.
+        InputError: a row occurs twice.
     """
     found: dict[str, list[Run]] = {}
     for run in runs(rows):
-        found.setdefault(str(run.columns.get("experiment") or f"{run.protocol} {run.task}"), []).append(run)
+        found.setdefault(run.row.spec.experiment, []).append(run)
     order = {} if plan is None else {experiment.name: experiment.labels() for experiment in plan.experiments}
     names = [name for name in order if name in found] + sorted(set(found) - set(order))
     return tuple(_group(name, found[name], order.get(name, ())) for name in names)
@@ -239,12 +253,19 @@ def _group(name: str, known: Sequence[Run], order: Sequence[str]) -> Group:
     return Group(name, tuple(arm for arm in arms if arm in there), tuple(placed))
 
 
-def visible(value: Any) -> Any:
-    """A JSON value whose text holds nothing that steers a terminal or reorders a line."""
+def visible(row: Row) -> Row:
+    """Returns a row whose texts hold nothing that steers a terminal or reorders a line."""
+    shown: Row = _visible(row)
+    return shown
+
+
+def _visible(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value)
+    if isinstance(value, Config):
+        return value.model_copy(update={name: _visible(part) for name, part in value})
     if isinstance(value, Mapping):
-        return {printable(str(name)): visible(entry) for name, entry in value.items()}
+        return {printable(str(name)): _visible(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [visible(entry) for entry in value]
+        return type(value)(_visible(entry) for entry in value)
     return value

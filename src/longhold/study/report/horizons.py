@@ -13,7 +13,16 @@ from longhold.study.horizon import seed_horizons, trained_horizon
 from longhold.study.horizon.seeds import said as seed_said
 from longhold.study.horizon.trained import said as trained_said
 from longhold.study.report.document import Block, Cell, Entry, Figure, Paragraph, Section, Subheading, Table
-from longhold.study.report.groups import Group, results_of, scale_name, untruncated
+from longhold.study.report.groups import (
+    Group,
+    hidden_size_of,
+    learning_rate_of,
+    parameters_of,
+    results_of,
+    scale_name,
+    steps_of,
+    untruncated,
+)
 from longhold.study.report.plots import horizon_strip, lag_scale
 from longhold.study.report.said import Said, counted, exact, spread
 from longhold.study.report.series import Series, key
@@ -122,12 +131,12 @@ def _by_seed(group: Group, arm: str) -> ArmHorizon | None:
     curves = _curves(group, arm)
     if not curves:
         return None
-    accuracy = group.column("unit", arm)[:1] == ["accuracy"]
+    accuracy = group.known(lambda row: row.unit, arm)[:1] == ["accuracy"]
     try:
         found = seed_horizons(
             curves,
-            trials=min(group.column("test_sequences", arm)) if accuracy else None,
-            chance=float(group.column("chance", arm)[0]) if accuracy else 0.0,
+            trials=min(group.known(lambda row: row.test_sequences, arm)) if accuracy else None,
+            chance=group.known(lambda row: row.chance, arm)[0] if accuracy else 0.0,
         )
     except InputError:
         return None
@@ -148,7 +157,7 @@ def _curves(group: Group, arm: str) -> dict[int, list[tuple[int, float]]]:
     """Recall by lag, or by level, of every seed; a run that failed holds nothing."""
     if group.by_test:
         nothing = [(place, 0.0) for place in group.places]
-        found = {run.seed: [(test.place, test.recall) for test in results_of(run)] for run in group.at(arm)}
+        found = {run.seed: [(test.place, test.recall) for test in results_of(run.row.by_lag)] for run in group.at(arm)}
         return {seed: curve or nothing for seed, curve in found.items()}
     curves: dict[int, list[tuple[int, float]]] = {}
     for run in group.at(arm):
@@ -250,9 +259,9 @@ def _axis(group: Group, name: Said) -> Said:
     return told.format(
         name,
         "".join(f", {part}" for part in parts),
-        exact(group.column("parameters")),
-        exact(group.column("steps")),
-        spread(group.column("lr")),
+        exact(group.known(parameters_of)),
+        exact(group.known(steps_of)),
+        spread(group.known(learning_rate_of)),
     )
 
 
@@ -289,7 +298,7 @@ def _numbers_table(group: Group, found: Sequence[ArmHorizon], caption: Said) -> 
 
 
 def _number_row(group: Group, one: ArmHorizon) -> tuple[Cell | Said | str, ...]:
-    columns = (exact(group.column(name, one.arm)) for name in ("hidden_size", "parameters", "steps"))
+    columns = (exact(group.known(read, one.arm)) for read in (hidden_size_of, parameters_of, steps_of))
     longest = one.grid[-1]
     return (
         one.arm,
@@ -297,7 +306,7 @@ def _number_row(group: Group, one: ArmHorizon) -> tuple[Cell | Said | str, ...]:
         Said("{} to {}", "{} 至 {}").format(one.shown[1], one.shown[2]),
         Cell(Said.same(str(one.seeds)), number=True),
         *(Cell(Said.same(text), number=True) for text in columns),
-        Cell(Said.same(spread(group.column("lr", one.arm))), number=True),
+        Cell(Said.same(spread(group.known(learning_rate_of, one.arm))), number=True),
         ", ".join(seed_said(value, longest) for value in one.each) or "–",
         Said("; ".join(part.en for part in one.remarks), "；".join(part.zh for part in one.remarks)),
     )

@@ -1,15 +1,7 @@
-"""What instruments saw in the trained models, for rows that carry it.
-
-A row may carry two columns:
-
-- `gradient_by_lag`: `[{"lag", "start", "trained"}]`, the norm of the gradient of the loss by the state so many steps
-  before, at the start (or null) and after training;
-- `time_constants`: `{"start": [...] or null, "trained": [...], "longest": steps, "caution": line}`, quantiles of
-  -1 / ln of the gate that keeps the state, in steps, at the levels of `longhold.inspection.LEVELS`.
-"""
+"""What instruments saw in the trained models, for rows that carry it: `gradient_by_lag` and `time_constants`."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from longhold.inspection import LEVELS
 from longhold.study.claims.rows import Run
@@ -29,9 +21,9 @@ from longhold.study.report.groups import Group
 from longhold.study.report.plots import decades
 from longhold.study.report.said import Said, short, two_digits
 from longhold.study.report.series import Series, key
+from longhold.study.rows.results import TimeQuantiles
 from longhold.study.statistics import superiority
 
-_GRADIENT, _GATES = "gradient_by_lag", "time_constants"
 _LEAST = 2  # seeds that solve, and seeds that do not, before the two are set beside each other
 
 _Place = tuple[str, int | None, list[Run]]
@@ -46,7 +38,7 @@ def instruments(known: Sequence[Group], series: Series) -> Section | None:
 
 
 def _gradients(group: Group, series: Series) -> list[Block]:
-    carrying = _carrying(group, _GRADIENT)
+    carrying = _carrying(group, lambda run: bool(run.row.gradient_by_lag))
     if not carrying:
         return []
     shown = _at_one_level(carrying)
@@ -99,7 +91,7 @@ def _middle(group: Group, shown: Sequence[_Place]) -> Table:
 
 
 def _by_lag(run: Run) -> dict[int, float]:
-    return {int(point["lag"]): float(point["trained"]) for point in run.columns[_GRADIENT]}
+    return {point.lag: point.trained for point in run.row.gradient_by_lag}
 
 
 def _columns(norms: Sequence[dict[int, float]], lags: Sequence[int]) -> list[list[float]]:
@@ -121,17 +113,16 @@ def _reaching(group: Group, carrying: Sequence[_Place]) -> Table:
 
     def entry(arm: str, level: int) -> Cell:
         found = next((runs for name, at, runs in carrying if (name, at) == (arm, level)), [])
-        ends = [max(run.columns[_GRADIENT], key=lambda point: point["lag"]) for run in found]
-        before = [float(end["start"]) for end in ends if end["start"] is not None]
-        after = [float(end["trained"]) for end in ends]
-        text = "–" if not after else f"{short(statistics.median(before)) if before else '–'} →\n{_median(after)}"
+        ends = [max(run.row.gradient_by_lag, key=lambda point: point.lag) for run in found]
+        before, after = [end.start for end in ends], [end.trained for end in ends]
+        text = f"{_median(before)} →\n{_median(after)}" if ends else "–"
         return Cell(Said.same(text), number=True)
 
     return _grid(group, caption, carrying, entry)
 
 
 def _gates(group: Group) -> list[Block]:
-    carrying = _carrying(group, _GATES)
+    carrying = _carrying(group, lambda run: run.row.time_constants is not None)
     if not carrying:
         return []
     title = Said("{}: time constants", "{}：时间常数").format(group.name)
@@ -161,9 +152,9 @@ def _constants(arm: str, level: int | None, found: Sequence[Run]) -> tuple[Entry
         arm,
         *_level(level),
         Cell(Said.same(str(len(found))), number=True),
-        _quantiles(found, "start"),
-        _quantiles(found, "trained"),
-        Cell(Said.same(_median(_longest(found)) if _longest(found) else "–"), number=True),
+        _quantiles([gates.start for gates in _gates_of(found)]),
+        _quantiles([gates.trained for gates in _gates_of(found)]),
+        Cell(Said.same(_median(_longest(found))), number=True),
         _cautions(found),
     )
 
@@ -217,9 +208,11 @@ def _grid(group: Group, caption: Said, carrying: Sequence[_Place], entry: Callab
     return Table(caption, head, tuple((arm, *(entry(arm, level) for level in group.levels)) for arm in arms))
 
 
-def _carrying(group: Group, column: str) -> list[_Place]:
+def _carrying(group: Group, carries: Callable[[Run], bool]) -> list[_Place]:
     levels: Sequence[int | None] = group.levels or (None,)
-    places = [(arm, level, _with(group.at(arm, level), column)) for arm in group.arms for level in levels]
+    places = [
+        (arm, level, [run for run in group.at(arm, level) if carries(run)]) for arm in group.arms for level in levels
+    ]
     return [place for place in places if place[2]]
 
 
@@ -229,10 +222,6 @@ def _at_one_level(carrying: Sequence[_Place]) -> list[_Place]:
     whole = [level for level in levels if {arm for arm, at, _ in carrying if at == level} == arms]
     chosen = [*levels, *whole][-1] if levels else None
     return [place for place in carrying if place[1] == chosen]
-
-
-def _with(known: Sequence[Run], column: str) -> list[Run]:
-    return [run for run in known if run.columns.get(column)]
 
 
 def _titled(group: Group, arm: str, level: int | None) -> Said:
@@ -248,28 +237,32 @@ def _level(level: int | None) -> tuple[Cell, ...]:
 
 
 def _lines(found: Sequence[Run]) -> list[tuple[str, list[tuple[float, float]]]]:
-    return [
-        (name, [(float(point["lag"]), float(point[column])) for point in run.columns[_GRADIENT] if point.get(column)])
-        for run in found
-        for name, column in (("thin dashed", "start"), ("thin", "trained"))
-    ]
+    lines: list[tuple[str, list[tuple[float, float]]]] = []
+    for run in found:
+        points = run.row.gradient_by_lag
+        lines.append(("thin dashed", [(float(point.lag), point.start) for point in points if point.start]))
+        lines.append(("thin", [(float(point.lag), point.trained) for point in points if point.trained]))
+    return lines
 
 
 def _norms(run: Run) -> str:
-    return ", ".join(f"{point['lag']}: {short(float(point['trained']))}" for point in run.columns[_GRADIENT])
+    return ", ".join(f"{point.lag}: {short(point.trained)}" for point in run.row.gradient_by_lag)
 
 
-def _quantiles(found: Sequence[Run], when: str) -> str:
-    tables = [run.columns[_GATES][when] for run in found if run.columns[_GATES].get(when)]
-    return ", ".join(_median([float(value) for value in column]) for column in zip(*tables, strict=True)) or "–"
+def _gates_of(found: Iterable[Run]) -> list[TimeQuantiles]:
+    return [run.row.time_constants for run in found if run.row.time_constants is not None]
 
 
-def _longest(found: Sequence[Run]) -> list[float]:
-    return [float(run.columns[_GATES]["longest"]) for run in found if run.columns[_GATES].get("longest") is not None]
+def _quantiles(tables: Sequence[tuple[float, ...]]) -> str:
+    return ", ".join(map(_median, zip(*filter(None, tables), strict=True))) or "–"
+
+
+def _longest(found: Iterable[Run]) -> list[float]:
+    return [gates.longest for gates in _gates_of(found)]
 
 
 def _cautions(found: Sequence[Run]) -> Said:
-    barred = sum("not to be read as memory" in str(run.columns[_GATES].get("caution")) for run in found)
+    barred = sum("not to be read as memory" in gates.caution for gates in _gates_of(found))
     return Said(
         "{} of {} not to be read as memory: their gradient does not fall exponentially",
         "{} / {} 不可视为记忆：其梯度并非按指数衰减",

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 from longhold.errors import InputError
 from longhold.study.claims import Claim, Family, Question, claims
 from longhold.study.plan.plan import Plan
+from longhold.study.rows.row import Row
 
 _NOWHERE = (-1,)  # a level that no run has
 _FEW = 99  # resamples where only errors are looked for
@@ -23,26 +24,26 @@ class Judgement:
     """The others by name, each with the line that says why it cannot be judged; empty where it only lacks rows."""
 
 
-def judged(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> Judgement:
+def judged(plan: Plan, rows: Iterable[Row]) -> Judgement:
     """Judge all questions of a plan as one family.
 
     A question that its rows do not allow to be judged yet, as when a study is not through, stays in the family: it
     counts for Holm's correction with a p-value of 1.
 
     Raises:
-        InputError: a row cannot be read.
+        InputError: a row occurs twice.
     """
     family = plan.questions()
     if family is None:
         return Judgement((), {})
-    known = [row for row in rows if row.get("plan") == plan.name]
+    known = [row for row in rows if row.spec.plan == plan.name]
     found, refused = _claims(known, family)
     answered = {claim.question.name for claim in found}
     names = [question.name for question in family.questions]
     return Judgement(tuple(found), {name: refused.get(name, "") for name in names if name not in answered})
 
 
-def _claims(rows: list[Mapping[str, Any]], family: Family) -> tuple[list[Claim], dict[str, str]]:
+def _claims(rows: list[Row], family: Family) -> tuple[list[Claim], dict[str, str]]:
     try:
         return claims(rows, family), {}
     except InputError:
@@ -53,7 +54,7 @@ def _claims(rows: list[Mapping[str, Any]], family: Family) -> tuple[list[Claim],
         return claims(rows, family.model_copy(update={"questions": asked})), refused
 
 
-def _refusal(question: Question, rows: list[Mapping[str, Any]]) -> str | None:
+def _refusal(question: Question, rows: list[Row]) -> str | None:
     """Why a question cannot be put to the rows, in a line; None: it can."""
     try:
         claims(rows, Family(questions=(question,), resamples=_FEW))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from longhold.study.claims.rows import Run
 from longhold.study.report.document import Block, Cell, Entry, Figure, Paragraph, Section, Subheading, Table
-from longhold.study.report.groups import Group
+from longhold.study.report.groups import Group, steps_of
 from longhold.study.report.plots import learning_curves, solving_steps, step_scale
 from longhold.study.report.said import Said, counted, steps, two_digits, whole
 from longhold.study.report.series import Series, key
@@ -75,7 +75,7 @@ _STEPS = Said("by step", "按步")
 
 
 def _budget(group: Group) -> float:
-    return float(max(group.column("steps")))
+    return float(max(group.known(steps_of)))
 
 
 def _curves_cell(known: Sequence[Run], budget: float, style: str) -> Cell:
@@ -86,7 +86,7 @@ def _curves_cell(known: Sequence[Run], budget: float, style: str) -> Cell:
 
 
 def _curve(run: Run) -> list[tuple[float, float]]:
-    return [(float(step), float(recall)) for step, _, recall in run.columns.get("curve") or ()]
+    return [(float(step), recall) for step, _, recall in run.row.curve]
 
 
 def _solving_cell(known: Sequence[Run], budget: float, style: str) -> Cell:

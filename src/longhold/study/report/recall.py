@@ -17,7 +17,7 @@ from longhold.study.report.document import (
     Subheading,
     Table,
 )
-from longhold.study.report.groups import Group, Result, results_of, scale_name
+from longhold.study.report.groups import Group, Result, hidden_size_of, learning_rate_of, results_of, scale_name
 from longhold.study.report.plots import Column, Dot, recall_panel, recall_scale, seed_strip
 from longhold.study.report.said import Said, exact, recall, spread, two_digits
 from longhold.study.report.series import Kind, Series, key
@@ -67,7 +67,7 @@ def _panel(group: Group, arm: str, style: str) -> Panel:
         _level_column(group, arm, level) for level in group.levels
     ]
     note = Said("{} hidden units, learning rate {}", "{} 个隐藏单元，学习率 {}").format(
-        exact(group.column("hidden_size", arm)), spread(group.column("lr", arm))
+        exact(group.known(hidden_size_of, arm)), spread(group.known(learning_rate_of, arm))
     )
     plot = recall_panel(columns, style, _threshold(group), _lines(group, arm))
     return Panel(Said.same(arm), key(style), note, plot, scale_name(group))
@@ -79,8 +79,8 @@ def _lines(group: Group, arm: str) -> list[tuple[Kind, list[float]]]:
         return []
     found: list[tuple[Kind, list[float]]] = []
     for run in group.at(arm):
-        for kind, column in ((_kind(run), "by_lag"), ("control", "control")):
-            values = [test.recall for test in results_of(run, column)]
+        for kind, tests in ((_kind(run), run.row.by_lag), ("control", run.row.control)):
+            values = [test.recall for test in results_of(tests)]
             if len(values) == len(group.places):
                 found.append((kind, values))
     return found
@@ -118,7 +118,7 @@ def share_at(group: Group, arm: str, place: int) -> Share | None:
 
 
 def _result(run: Run, place: int) -> Result | None:
-    return next((test for test in results_of(run) if test.place == place), None)
+    return next((test for test in results_of(run.row.by_lag) if test.place == place), None)
 
 
 def _column(label: str, dots: Sequence[Dot], share: Share | None) -> Column:
@@ -196,7 +196,7 @@ def _legend(group: Group) -> tuple[tuple[Markup, Said], ...]:
         legend.append((key("neutral", "spared"), Said("not run after two failures", "连续两次失败后未运行")))
     if group.levels or group.by_test:
         legend.append((_WHISKER, Said("share of seeds that solve, 95 % interval", "解出任务的种子比例，95 % 区间")))
-    if any(run.columns.get("control") for run in group.runs):
+    if any(run.row.control for run in group.runs):
         legend.append(
             (_LINE.format("control"), Said("control: probes taught shuffled labels", "对照：用打乱的标签训练的探针"))
         )

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from longhold.errors import InputError
-from longhold.study.claims.rows import Run
 from longhold.study.report.document import Block, Cell, Entry, Paragraph, Section, Table
-from longhold.study.report.groups import Group
+from longhold.study.report.groups import Group, hidden_size_of
 from longhold.study.report.said import Said, exact, two_digits, whole
 from longhold.study.representable import Representable, representable
 from longhold.tasks import TASKS, task_from_json
@@ -39,7 +38,7 @@ _EXPLAINED = Said(
 def _table(group: Group) -> Table:
     level = group.levels[-1] if group.levels else None
     at = Said.same("") if level is None else Said(", at {} {}", "，{} {}").format(group.vary, str(level))
-    unit = next(iter(group.column("unit")), "accuracy")
+    unit = group.runs[0].row.unit
     head: tuple[Entry, ...] = (
         Said("arm", "对象"),
         *(
@@ -49,7 +48,7 @@ def _table(group: Group) -> Table:
                 Said("trained: units", "训练：单元"),
                 Said("by hand: units", "手工：单元"),
                 Said("by hand: parameters", "手工：参数"),
-                Said("by hand: {}", "手工：{}").format(_UNITS.get(str(unit), Said.same(str(unit)))),
+                Said("by hand: {}", "手工：{}").format(_UNITS.get(unit, Said.same(unit))),
                 Said("by hand: recall", "手工：回忆率"),
                 Said("by hand: solved", "手工：解出"),
             )
@@ -66,7 +65,7 @@ _NOT_TESTED = Said("not tested", "未测试")
 def _row(group: Group, arm: str, level: int | None) -> tuple[Entry, ...]:
     share, found = group.share(arm, level), _set_by_hand(group, arm, level)
     solved = Said.same("–") if share is None else Said("{} of {}", "{} / {}").format(share.solved, share.seeds)
-    trained = (solved, Said.same(exact(group.column("hidden_size", arm))))
+    trained = (solved, Said.same(exact(group.known(hidden_size_of, arm))))
     return (arm, *(Cell(text, number=True) for text in (*trained, *_figures(found))))
 
 
@@ -92,11 +91,7 @@ def _set_by_hand(group: Group, arm: str, level: int | None) -> Representable | N
     run = next((run for run in group.runs if run.level == level), group.runs[0])
     try:
         task = task_from_json(dict(run.fields))
-        tests = tuple(map(task_from_json, _tests(run))) or (task.examination,)
+        tests = tuple(map(task_from_json, run.row.spec.tests)) or (task.examination,)
     except InputError:
         return None
     return representable(task, tests, group.cell(arm))
-
-
-def _tests(run: Run) -> Sequence[object]:
-    return (run.columns.get("spec") or {}).get("tests") or ()

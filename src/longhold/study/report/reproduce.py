@@ -2,36 +2,32 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from longhold.study.report.document import Code, Facts, Paragraph, Section
 from longhold.study.report.said import Said, whole
-from longhold.study.rows.row import MEASURED
+from longhold.study.rows.row import Row
 
 
-def reproduce(rows: Iterable[Mapping[str, Any]], digest: str, command: str) -> Section:
+def reproduce(rows: Iterable[Row], digest: str, command: str) -> Section:
     """The section, for rows with this `rows_digest`."""
     known = list(rows)
     facts = (
         (Said("rows", "行数"), _counts(known)),
         (Said("digest of the rows", "行的摘要"), Said.same(digest)),
-        (Said("machines", "机器"), Said.same("; ".join(_distinct(known, "machine")) or "–")),
+        (Said("machines", "机器"), Said.same("; ".join(sorted({row.machine for row in known})) or "–")),
         (Said("software", "软件"), Said.same("; ".join(_versions(known)) or "–")),
         (Said("processor time", "处理器时间"), _time(known)),
     )
     return Section(Said("How to reproduce it", "如何复现"), (Code(command), Facts(facts), Paragraph(_SAME, quiet=True)))
 
 
-def rows_digest(rows: Iterable[Mapping[str, Any]]) -> str:
+def rows_digest(rows: Iterable[Row]) -> str:
     """SHA-256 over rows as JSON, one a line in sorted order, without what depends on machine and moment (`MEASURED`).
 
     Two studies of one plan on the same kind of machine and build have the same.
     """
-    lines = sorted(
-        json.dumps({name: row[name] for name in row if name not in MEASURED}, sort_keys=True, ensure_ascii=False)
-        for row in rows
-    )
+    lines = sorted(json.dumps(row.result(), sort_keys=True, ensure_ascii=False) for row in rows)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "backslashreplace")).hexdigest()
 
 
@@ -43,28 +39,18 @@ _SAME = Said(
 )
 
 
-def _counts(rows: list[Mapping[str, Any]]) -> Said:
-    tuned, timed = (sum(row.get("stage") == stage for row in rows) for stage in ("tuning", "timing"))
+def _counts(rows: Sequence[Row]) -> Said:
+    tuned, timed = (sum(row.spec.stage == stage for row in rows) for stage in ("tuning", "timing"))
     told = Said("{} reported, {} of tuning", "报告 {} 行，调优 {} 行").format(
         whole(len(rows) - tuned - timed), whole(tuned)
     )
     return Said("{}, {} of timing", "{}，计时 {} 行").format(told, whole(timed)) if timed else told
 
 
-def _distinct(rows: Iterable[Mapping[str, Any]], column: str) -> list[str]:
-    return sorted({str(row[column]) for row in rows if row.get(column)})
+def _versions(rows: Iterable[Row]) -> list[str]:
+    return sorted({", ".join(f"{name} {number}" for name, number in row.versions.items()) for row in rows})
 
 
-def _versions(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    return sorted(
-        {
-            ", ".join(f"{name} {number}" for name, number in row["versions"].items())
-            for row in rows
-            if row.get("versions")
-        }
-    )
-
-
-def _time(rows: Iterable[Mapping[str, Any]]) -> Said:
-    seconds = sum(float(row.get("core_seconds") or 0.0) for row in rows)
+def _time(rows: Iterable[Row]) -> Said:
+    seconds = sum(row.core_seconds for row in rows)
     return Said("{} core-seconds", "{} 核·秒").format(whole(seconds))

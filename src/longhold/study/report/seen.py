@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from longhold.study.report.groups import Group
 from longhold.study.report.horizons import arm_horizons
 from longhold.study.report.said import Said, counted, listed, sentences
-from longhold.study.report.writing import RIVALS, bits_of, writers
+from longhold.study.report.writing import bits_of, writers, writings
 
 
 def seen(known: Sequence[Group]) -> Said:
@@ -30,8 +30,8 @@ def _of_text(group: Group) -> Said | None:
     if not bits:
         return None
     first, *others = sorted(bits, key=bits.__getitem__)
-    rivals = next(iter(writers(group, first))).columns["writing"]
-    ngram, frequencies = (float(rivals[field]) for field in (RIVALS[0][0], RIVALS[3][0]))
+    rivals = writings(writers(group, first))[0]
+    ngram, frequencies = rivals.ngram_bits, rivals.frequency_bits
     if bits[first] >= frequencies:
         return _LEARNED_NOTHING.format(group.name, first, f"{bits[first]:.2f}", f"{frequencies:.2f}")
     best = Said(

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -16,6 +16,7 @@ from longhold.study.report.plots import horizon_strip, lag_scale
 from longhold.study.report.said import Said, exact, two_digits
 from longhold.study.report.series import Series, key
 from longhold.study.report.writing import written
+from longhold.study.rows.results import TextReading
 from longhold.study.statistics import CONFIDENCE, LEAST_SEEDS, Interval
 
 _COIN = 0.5
@@ -52,16 +53,20 @@ _CONTEXT = Said(
 
 
 def _read(group: Group, arm: str) -> list[Run]:
-    return [run for run in group.at(arm) if run.columns.get("text")]
+    return [run for run in group.at(arm) if run.row.text is not None]
+
+
+def _readings(runs: Iterable[Run]) -> list[TextReading]:
+    return [run.row.text for run in runs if run.row.text is not None]
 
 
 def _horizon(runs: Sequence[Run]) -> TextHorizon:
-    told = [run.columns["text"] for run in runs]
-    return text_horizon(told[0]["lengths"], [one["segment_excess"] for one in told], told[0]["tolerance"])
+    readings = _readings(runs)
+    return text_horizon(readings[0].lengths, [one.segment_excess for one in readings], readings[0].tolerance)
 
 
 def _horizons(group: Group, told: Sequence[tuple[str, list[Run]]], series: Series) -> Figure:
-    lengths = told[0][1][0].columns["text"]["lengths"]
+    lengths = _readings(told[0][1])[0].lengths
     caption = Said("{}: text horizon, tokens", "{}：文本跨度（词元）").format(group.name)
     head: tuple[Entry, ...] = (Said("arm", "对象"), Said("text horizon", "文本跨度"))
     drawn: list[tuple[Entry, ...]] = []
@@ -90,14 +95,14 @@ _COLUMNS = (
 
 
 def _figures(runs: Sequence[Run]) -> tuple[Cell, ...]:
-    told = [run.columns["text"] for run in runs]
-    bits = [float(one["full_bits"]) for one in told]
+    readings = _readings(runs)
+    bits = [one.full_bits for one in readings]
     values = (
         f"{statistics.fmean(bits):.3f}",
         f"{min(bits):.3f}–{max(bits):.3f}",
-        f"{float(told[0]['ngram_bits']):.3f}",
-        exact([int(one["window"]) for one in told]),
-        str(len(told)),
+        f"{readings[0].ngram_bits:.3f}",
+        exact([one.window for one in readings]),
+        str(len(readings)),
     )
     return tuple(Cell(Said.same(value), number=True) for value in values)
 
@@ -125,7 +130,7 @@ def _curves(group: Group, told: Sequence[tuple[str, list[Run]]]) -> Table:
 
 
 def _agreement(group: Group, told: Sequence[tuple[str, list[Run]]]) -> list[Block]:
-    sets = [str(one["paradigm"]) for one in told[0][1][0].columns["text"]["pairs"]]
+    sets = [one.paradigm for one in _readings(told[0][1])[0].pairs]
     if not sets:
         return []
     caption = Said(
@@ -140,7 +145,7 @@ def _agreement(group: Group, told: Sequence[tuple[str, list[Run]]]) -> list[Bloc
     rows: tuple[tuple[Entry, ...], ...] = tuple(
         (
             name,
-            Cell(Said.same(two_digits(_ngram(told[0][1][0], place))), number=True),
+            Cell(Said.same(two_digits(_ngram(told[0][1], place))), number=True),
             *(Cell(_share(runs, place), number=True) for _, runs in told),
         )
         for place, name in enumerate(sets)
@@ -157,15 +162,15 @@ _PAIRS = Said(
 )
 
 
-def _ngram(run: Run, place: int) -> float:
-    told = run.columns["text"]["pairs"][place]
-    return float(told["ngram_right"]) / float(told["pairs"])
+def _ngram(runs: Sequence[Run], place: int) -> float:
+    pairs = _readings(runs)[0].pairs[place]
+    return pairs.ngram_right / pairs.pairs
 
 
 def _share(runs: Sequence[Run], place: int) -> Said:
-    told = [run.columns["text"]["pairs"][place] for run in runs]
-    mean, interval = share_of_pairs([one["right"] for one in told], int(told[0]["pairs"]))
-    others = (_COIN, _ngram(runs[0], place))
+    pairs = [one.pairs[place] for one in _readings(runs)]
+    mean, interval = share_of_pairs([one.right for one in pairs], pairs[0].pairs)
+    others = (_COIN, _ngram(runs, place))
     sign = ""
     if len(runs) >= LEAST_SEEDS:
         sign = "↑ " if interval.low > max(others) else "↓ " if interval.high < min(others) else ""

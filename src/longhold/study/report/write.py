@@ -70,10 +70,10 @@ def write_study_report(
     """
     kinds = report_kinds(page)
     require_folder(folder, kinds, inputs=inputs, overwrite=overwrite)
-    known = [row for row in rows if plan is None or row.plan == plan.name]
-    name = plan.name if plan is not None else next((row.plan for row in known), "")
+    known = [row for row in rows if plan is None or row.spec.plan == plan.name]
+    name = plan.name if plan is not None else next((row.spec.plan for row in known), "")
     again = command or f"longhold study run {argument(name)}\nlonghold study report {argument(name)}"
-    document = study_document([row.to_json() for row in known], plan, again)
+    document = study_document(known, plan, again)
     place = make_folder(folder)
     texts = (render_page(document), render_markdown(document), "".join(to_csv(known)), "".join(to_jsonl(known)))
     for (part, kind), text in zip(kinds.items(), texts, strict=True):

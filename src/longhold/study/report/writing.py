@@ -23,14 +23,7 @@ from longhold.study.report.groups import Group
 from longhold.study.report.plots import value_scale, value_strip
 from longhold.study.report.said import Said, exact, whole
 from longhold.study.report.series import Series, key
-
-RIVALS = (
-    ("ngram_bits", Said("n-gram of order 6", "6 元模型")),
-    ("xz_bits", Said("xz after training", "xz（接在训练文本后）")),
-    ("xz_alone_bits", Said("xz alone", "xz（单独压缩）")),
-    ("frequency_bits", Said("token frequencies", "词元频率")),
-)
-"""Predictors without a network, by the field of `longhold.study.rows.row.Writing` that has their bits."""
+from longhold.study.rows.results import Writing
 
 _MOST_SAMPLES = 12
 _LARGEST_LOSS = 700.0  # beyond it the exponential leaves the floats
@@ -41,8 +34,7 @@ def written(group: Group, series: Series) -> list[Block]:
     told = [(arm, runs) for arm in group.arms if (runs := writers(group, arm))]
     if not told:
         return []
-    first = told[0][1][0].columns["writing"]
-    about = _ABOUT.format(whole(first["characters"]))
+    about = _ABOUT.format(whole(_first(told).characters))
     return [
         Paragraph(group.settings, quiet=True),
         Paragraph(about, quiet=True),
@@ -51,14 +43,33 @@ def written(group: Group, series: Series) -> list[Block]:
     ]
 
 
+def rivals_of(writing: Writing) -> tuple[tuple[Said, float], ...]:
+    """Returns the predictors without a network and their bits, n-gram and xz first."""
+    return (
+        (Said("n-gram of order 6", "6 元模型"), writing.ngram_bits),
+        (Said("xz after training", "xz（接在训练文本后）"), writing.xz_bits),
+        (Said("xz alone", "xz（单独压缩）"), writing.xz_alone_bits),
+        (Said("token frequencies", "词元频率"), writing.frequency_bits),
+    )
+
+
 def writers(group: Group, arm: str) -> list[Run]:
     """The runs of an arm whose models wrote."""
-    return [run for run in group.at(arm) if run.columns.get("writing")]
+    return [run for run in group.at(arm) if run.row.writing is not None]
 
 
 def bits_of(runs: Sequence[Run]) -> list[float]:
     """Bits per character of the held-out text, seed by seed."""
-    return [float(run.columns["writing"]["bits"]) for run in runs]
+    return [writing.bits for writing in writings(runs)]
+
+
+def writings(runs: Iterable[Run]) -> list[Writing]:
+    """Returns what the models of some runs wrote, of those that did."""
+    return [run.row.writing for run in runs if run.row.writing is not None]
+
+
+def _first(told: Sequence[tuple[str, list[Run]]]) -> Writing:
+    return writings(told[0][1])[0]
 
 
 def train_perplexity(curve: Sequence[Sequence[float]]) -> float:
@@ -81,8 +92,7 @@ _ABOUT = Said(
 
 
 def _figure(group: Group, told: Sequence[tuple[str, list[Run]]], series: Series) -> Figure:
-    first = told[0][1][0].columns["writing"]
-    rivals = [(name, float(first[field])) for field, name in RIVALS]
+    rivals = rivals_of(_first(told))
     axis = axis_from_zero([*(bits for _, runs in told for bits in bits_of(runs)), *(bits for _, bits in rivals)])
     drawn = [_drawn(Said.same(arm), series.style(group.cell(arm)), bits_of(runs), axis) for arm, runs in told]
     drawn += [_drawn(name, "baseline", [bits], axis) for name, bits in rivals]
@@ -126,10 +136,10 @@ def _cells(shown: Iterable[str]) -> tuple[Cell, ...]:
 
 
 def _row(runs: Sequence[Run]) -> Iterator[str]:
-    yield exact([int(run.columns["parameters"]) for run in runs])
-    used = exact([int(run.columns["steps_used"]) for run in runs])
-    yield f"{used}, {exact([int(run.columns['writing']['best_step']) for run in runs])}"
-    yield f"{statistics.fmean(train_perplexity(run.columns['curve']) for run in runs):.2f}"
+    yield exact([run.row.parameters for run in runs])
+    used = exact([run.row.steps_used for run in runs])
+    yield f"{used}, {exact([writing.best_step for writing in writings(runs)])}"
+    yield f"{statistics.fmean(train_perplexity(run.row.curve) for run in runs):.2f}"
     yield _shown(statistics.fmean(bits_of(runs)))
     yield ", ".join(map(_shown, bits_of(runs)))
 
@@ -139,9 +149,9 @@ def _shown(bits: float) -> str:
 
 
 def _samples(told: Sequence[tuple[str, list[Run]]], series: Series) -> list[Block]:
-    first = told[0][1][0].columns["writing"]
+    first = _first(told)
     quoted = [_quotation(arm, runs[0], series) for arm, runs in told[:_MOST_SAMPLES]]
-    about = _WRITES.format(" ".join(first["prime"].split()), f"{float(first['temperature']):g}")
+    about = _WRITES.format(" ".join(first.prime.split()), f"{first.temperature:g}")
     return [
         Subheading(Said("What they write", "它们写出的文字")),
         Paragraph(about, quiet=True),
@@ -150,8 +160,8 @@ def _samples(told: Sequence[tuple[str, list[Run]]], series: Series) -> list[Bloc
 
 
 def _quotation(arm: str, run: Run, series: Series) -> Quotation:
-    writing = run.columns["writing"]
-    return Quotation(Said.same(arm), key(series.style(str(run.columns["cell"]))), writing["prime"], writing["sample"])
+    (writing,) = writings([run])
+    return Quotation(Said.same(arm), key(series.style(run.row.spec.cell)), writing.prime, writing.sample)
 
 
 _WRITES = Said(

@@ -14,14 +14,15 @@ from typing import Any, BinaryIO, Self, final
 from longhold.documents import parse_json, read_json_lines, require_characters
 from longhold.errors import InputError
 from longhold.files import UNKNOWN, Kind, Source, require_output
-from longhold.study.rows.row import Row, Stage
+from longhold.study.rows.row import COLUMNS, Row
+from longhold.study.rows.spec import Stage
 
 FORMAT = 1
 """The version of the schema; it stands in the file's `user_version`."""
 
 _APPLICATION = 0x4C484C44  # "LHLD", in the file's `application_id`
 
-_FLAT = tuple(name for name in Row.model_fields if name not in {"by_lag", "curve", "spec"})
+_FLAT = tuple(name for name in COLUMNS if name not in {"by_lag", "curve", "spec"})
 
 _COLUMNS = ", ".join(f"json_extract(row, '$.{name}') AS {name}" for name in _FLAT)
 
@@ -95,7 +96,7 @@ class Store:
 
     def write_all(self, rows: Iterable[Row]) -> int:
         """Keep rows, all or none of them; how many were new."""
-        values = [(row.digest, row.plan, json.dumps(row.to_json())) for row in rows]
+        values = [(row.digest, row.spec.plan, json.dumps(row.to_json())) for row in rows]
         with self._told(), self._open() as connection:
             before = connection.total_changes
             connection.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", values)
@@ -117,7 +118,7 @@ class Store:
             found = self._open().execute("SELECT row FROM rows WHERE plan = ? OR ? IS NULL", (plan, plan)).fetchall()
         place = f"{self.path}: a row cannot be read"
         rows = [_row(parse_json(_text(text), place), place) for (text,) in found]
-        return tuple(sorted((row for row in rows if stage in (None, row.stage)), key=_place))
+        return tuple(sorted((row for row in rows if stage in (None, row.spec.stage)), key=_place))
 
     def plans(self) -> tuple[str, ...]:
         """The plans that have rows."""
@@ -177,7 +178,9 @@ def _text(column: object) -> str | bytes:
 
 
 def _place(row: Row) -> tuple[Any, ...]:
-    return (row.plan, row.experiment, row.arm, -1 if row.level is None else row.level, row.stage, row.lr, row.seed)
+    spec = row.spec
+    level = -1 if spec.level is None else spec.level
+    return (spec.plan, spec.experiment, spec.arm, level, spec.stage, spec.lr, spec.seed)
 
 
 def written(form: str, rows: Iterable[Row]) -> Iterator[str]:
@@ -213,7 +216,7 @@ def _row(values: Any, place: str) -> Row:
         raise InputError(f"{place}: not a row ({values!r:.40}: expected an object)")
     try:
         require_characters(values)
-        return Row(**values)
+        return Row.from_json(values)
     except ValueError as error:
         raise InputError(f"{place}: not a row ({error})") from None
 
@@ -221,7 +224,7 @@ def _row(values: Any, place: str) -> Row:
 def to_csv(rows: Iterable[Row]) -> Iterator[str]:
     """A header and a line for each row; values that are not numbers, words or dates stand as JSON."""
     line = io.StringIO()
-    writer = csv.DictWriter(line, list(Row.model_fields), lineterminator="\n")
+    writer = csv.DictWriter(line, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _cell(value) for name, value in row.to_json().items()})

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from longhold.models.contract import SequenceModel, evaluation_mode
-from longhold.study.rows.row import PairShare, TextReading
+from longhold.study.rows.results import PairShare, TextReading
 from longhold.study.text.task import TextTask, ngram, pair_nats, read_text
 from longhold.tasks import IGNORE_INDEX, MinimalPair, paradigm_path, read_pairs
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from longhold.data.frequencies import log_frequencies
 from longhold.models.contract import SequenceModel
-from longhold.study.rows.row import Writing
+from longhold.study.rows.results import Writing
 from longhold.study.text.baselines import MOST_READ, conditional_xz_bits, xz_bits
 from longhold.study.text.task import TextTask, ngram, read_text
 from longhold.text import TextModel

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from longhold.errors import InputError
-from longhold.study.rows.row import GradientAt, TimeQuantiles
+from longhold.study.rows.results import GradientAt, TimeQuantiles
 from longhold.tasks import Task
 
 if TYPE_CHECKING:

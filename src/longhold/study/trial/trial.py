@@ -21,7 +21,9 @@ from longhold.models.cost import flops_per_token, solve_hidden_size_for_flops, s
 from longhold.models.memory import require_memory_to_train
 from longhold.models.network import Architecture, NetworkConfig, Sizes, network_for
 from longhold.study.rows.machine import Machine
-from longhold.study.rows.row import GradientAt, LagScore, Row, TextReading, TimeQuantiles, TrialSpec, Writing
+from longhold.study.rows.results import GradientAt, LagScore, TextReading, TimeQuantiles, Writing
+from longhold.study.rows.row import Row
+from longhold.study.rows.spec import TrialSpec
 from longhold.study.text.reading import read_model_of_text
 from longhold.study.text.task import TextTask
 from longhold.study.text.writing import write_by_model
@@ -347,25 +349,11 @@ def _row(
     by_lag = _lag_scores(read.read) if read is not None else tests if len(tests) > 1 else ()
     solved = bool(tests) and all(test.solved for test in tests)
     return Row(
-        digest=spec.digest,
-        plan=spec.plan,
-        experiment=spec.experiment,
-        stage=spec.stage,
-        protocol=spec.protocol,
-        task=spec.task,
-        cell=spec.cell,
-        init=spec.init,
-        told=spec.told,
-        arm=spec.arm,
-        vary=spec.vary,
-        level=spec.level,
         lag=learner.task.lag,
         hidden_size=learner.config.hidden_size,
         parameters=parameter_count(learner.config),
         state_bytes=state_bytes(learner.config, learner.task.length),
         flops_per_token=flops_per_token(learner.config, learner.task.length),
-        lr=spec.lr,
-        steps=spec.steps,
         steps_used=learner.steps_used,
         solved=solved,
         solved_step=(learner.solved.first or learner.steps_used) if solved else None,
@@ -381,7 +369,6 @@ def _row(
         seconds=taken.wall,
         core_seconds=taken.core,
         step_seconds=taken.training / learner.steps_used if learner.steps_used else None,
-        seed=spec.seed,
         machine=f"{machine.system}, {machine.processor}, {machine.cores} cores",
         versions={"python": machine.python, "torch": machine.torch, "longhold": machine.longhold},
         error=error,
