@@ -8,7 +8,6 @@ from torch.nn.modules import module as torch_modules
 
 from longhold.kernels.backends import BackendRefused
 from longhold.kernels.stream import NativeStream, StreamWeights, fold_embedding, stream_refusal
-from longhold.layers.stream import stream_weights
 from longhold.models.contract import SequenceModel, State, state_leaves
 from longhold.models.language_model import LanguageModel
 from longhold.models.recurrent import LAYERS
@@ -49,7 +48,7 @@ def stepper_of(model: SequenceModel, batch: int) -> Stepper | None:
     if not isinstance(model, LanguageModel) or not _is_plain(model):
         return None
     try:
-        refusal = stream_refusal(model.layer._parameters_by_direction())
+        refusal = stream_refusal(model.layer.stream_weights().layers)
     except BackendRefused:
         return None
     return None if refusal is not None else Stepper(model, batch)
@@ -71,7 +70,7 @@ def _is_plain(model: LanguageModel) -> bool:
 
 @torch.no_grad()
 def _weights(model: LanguageModel) -> StreamWeights:
-    layer = stream_weights(model.layer)
+    layer = model.layer.stream_weights()
     embedding = None if model.embedding is None else model.embedding.weight
     output = (model.output.weight, model.output.bias)
     whole = StreamWeights(layer.recurrence, layer.layers, layer.initial, layer.zoneout, embedding, output)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from longhold.data.batching import Tokens
 from longhold.data.corpora import Corpus, split
@@ -18,9 +18,9 @@ from longhold.data.held_text import HeldText
 from longhold.data.overlap import cautions
 from longhold.data.tokenizers import CharTokenizer, Tokenizer, train_tokenizer
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.models.memory import require_memory, require_memory_to_train
+from longhold.options import Recipe, TextOptions
 from longhold.training.another_plan import refusal
 from longhold.training.batches import fitted_config, text_batches
 from longhold.training.budget import rough_duration, with_budget
@@ -28,7 +28,7 @@ from longhold.training.choice import Settings, Trial, model_facts
 from longhold.training.config import TrainConfig, checked
 from longhold.training.diagnosis import FEW_STEPS, Scale, passes
 from longhold.training.distributed import join
-from longhold.training.presets import Candidate, Cell, Preset, Recipe, available_cores, candidates, preset
+from longhold.training.presets import Candidate, Preset, available_cores, candidates, preset
 from longhold.training.run import Run
 from longhold.training.sampled import Writer, prime_of
 
@@ -38,49 +38,6 @@ SMALL_TEXT = 50_000
 _BEGINNING = 1 << 20  # characters of the held-out text that a prime is looked for in
 _ENOUGH_STEPS = 500  # for a text of any length
 _GENTLER = 0.5  # of the preset's learning rate, with which a trained model continues
-
-
-class TextOptions(Config):
-    """What a person may decide about training on a text; what is None is chosen from the text and the machine."""
-
-    cell: Cell = "lstm"
-    """the recurrence"""
-    tokenizer: Literal["char", "byte", "word", "bpe"] = "char"
-    """what the model reads and writes"""
-    recipe: Recipe | None = None
-    """how it is regularized; see `longhold.training.presets.preset`"""
-    vocab_size: int | None = Field(default=None, ge=1)
-    """largest vocabulary, for characters, words and byte pairs; None: for characters those that are not rare"""
-    hidden_size: int | None = Field(default=None, ge=1)
-    """width of a layer"""
-    num_layers: int | None = Field(default=None, ge=1)
-    """layers"""
-    dropout: float | None = Field(default=None, ge=0, lt=1)
-    """rate after each layer"""
-    init: str | None = None
-    """initialization by name, such as `chrono:512`"""
-    held_out: float = Field(default=0.1, gt=0, lt=1)
-    """fraction of the text, at its end, that is never trained on"""
-    budget_seconds: float | None = Field(default=None, gt=0)
-    """time for the training; None: a number of epochs that suits the text"""
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    """decides the first weights, the batches and the dropout"""
-    model: dict[str, Any] = Field(default_factory=dict)
-    """fields of `LanguageModelConfig` that win over the preset, such as `weight_dropout`"""
-    training: dict[str, Any] = Field(default_factory=dict)
-    """fields of `TrainConfig` that win over the preset"""
-
-    def chosen(self) -> set[str]:
-        """Returns the names of the settings that were chosen, those of model and training too."""
-        fields = type(self).model_fields
-        names = {name for name in fields if getattr(self, name) != fields[name].get_default(call_default_factory=True)}
-        return names | self.model.keys() | self.training.keys()
-
-    def of_a_new_model(self) -> list[str]:
-        """Returns the chosen options that only decide how a model is made, so that a trained one cannot take them."""
-        names = ("cell", "tokenizer", "recipe", "vocab_size", "hidden_size", "num_layers", "dropout", "init", "model")
-        chosen = self.chosen()
-        return [name for name in names if name in chosen]
 
 
 class Cost(NamedTuple):

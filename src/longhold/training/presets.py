@@ -4,16 +4,14 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 
 from longhold.errors import InputError
 from longhold.models.language_model import LanguageModelConfig
+from longhold.options import Cell, Recipe
 from longhold.training.config import TrainConfig
-
-Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
-Recipe: TypeAlias = Literal["standard", "awd"]
 
 
 @dataclass(frozen=True)

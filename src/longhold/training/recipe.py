@@ -14,6 +14,7 @@ from longhold.data.openings import common_opening
 from longhold.data.tokenizers import Tokenizer
 from longhold.models.contract import able_to_learn
 from longhold.models.language_model import LanguageModel
+from longhold.options import TextOptions
 from longhold.training.batches import Batches, text_batches
 from longhold.training.best import copy_of
 from longhold.training.diagnosis import Diagnosis, Reading, Scale, Watch
@@ -21,7 +22,7 @@ from longhold.training.distributed import local_device
 from longhold.training.divergence import Diverged
 from longhold.training.evaluation import evaluate
 from longhold.training.loop import TrainResult, train
-from longhold.training.plan import Cost, TextOptions, TextPlan, WarmStart, plan_text, within_budget
+from longhold.training.plan import Cost, TextPlan, WarmStart, plan_text, within_budget
 from longhold.training.report import Progress
 from longhold.training.run import Run
 from longhold.training.sampled import KnownWords, known_words

@@ -21,9 +21,9 @@ from pydantic import Field
 from longhold.data import Corpus
 from longhold.errors import InputError
 from longhold.models.config import Config
+from longhold.options import Cell
 from longhold.text import train
 from longhold.training import Progress
-from longhold.training.presets import Cell
 from longhold.training.recipe import TrainedText
 
 _POLITENESS = 5  # so that the page stays quick on a machine with few cores
