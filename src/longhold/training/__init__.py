@@ -12,6 +12,8 @@ ProgressDisplay    `on_progress` for a terminal or plain lines
 Diverged           raised where a training diverged before it was of use
 Interrupted        raised after Ctrl-C, SIGTERM or SIGHUP, with the checkpoint written; has `exit_code`
 is_main            whether this process prints, under `torchrun`; `local_device` is its device
+
+When training stops is in `stopping`, one update of the weights in `step`, the weights that are kept in `best`.
 """
 
 from longhold.training.batches import Batch, Batches, fitted_config, text_batches

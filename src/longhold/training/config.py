@@ -85,7 +85,8 @@ class TrainConfig(Config):
     evaluate_columns: PositiveInt = 1
     """Streams that held-out tokens are cut into, side by side: faster, but each begins without context. 1 is exact."""
     patience: OptionalInt = None
-    """Evaluations without a new best after which training stops early; None never stops early."""
+    """Evaluations without a new best after which training stops early; None never stops early. See
+    `longhold.training.stopping`, which has all rules of stopping."""
     keep_best: bool = True
     """Whether the model ends with the weights of its best evaluation (True) or of the last step (False)."""
     log_every: PositiveInt = 10
