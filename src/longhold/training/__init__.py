@@ -1,8 +1,8 @@
 """Training: one plain function and the pieces around it.
 
 train              the loop: (model, batches, config, held_out, run, on_progress, sample) -> TrainResult
-TrainConfig        what it is told; `load_config` reads TOML and flags
-preset             settings for a text of this length on this machine, and a sentence that says why
+TrainConfig        its configuration; `load_config` reads TOML and flags
+preset             settings for a text of this length on this machine, and the reason in a sentence
 forecast           what training on a text would be and take, before it begins
 text_batches       contiguous batches of a text by a configuration; `fitted_config` shrinks it for a short text
 with_budget        a time budget as a number of steps; `parse_duration` reads "10m"

@@ -41,7 +41,7 @@ _KINDS = {
 def render_page(document: Document) -> str:
     """The page: English and Chinese, switched by two radio buttons and the style sheet."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("longhold.study", "templates"),
+        loader=jinja2.PackageLoader("longhold.study.report", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
