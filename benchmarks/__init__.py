@@ -1,6 +1,6 @@
 """What longhold's speed and memory are held to, and the programs that measure it.
 
-    python -m benchmarks                       every section, about half an hour; goes on where it was interrupted
+    python -m benchmarks                       every section, about half an hour; continues where it was interrupted
     python -m benchmarks grid --quick          one section, in a small form that stores nothing
     python -m benchmarks tables                Markdown tables from the stored figures
     python -m benchmarks plots                 docs/benchmarks/*.svg from the stored figures

@@ -57,14 +57,14 @@ def _held(text: Text) -> Piece:
 PIECES: dict[str, Callable[[Text], tuple[Piece, ...]]] = {
     "timemachine": lambda text: (Piece(text.file, "the first nine tenths (the whole text)", False), _held(text)),
     "tinyshakespeare": lambda text: (Piece(text.file, "the first nine tenths (the whole text)", False), _held(text)),
-    "zh": lambda text: (Piece(text.learnt[-len(text.held) :], "all of it (the ninth tenth)", False), _held(text)),
+    "zh": lambda text: (Piece(text.train[-len(text.held) :], "all of it (the ninth tenth)", False), _held(text)),
     "ptb": lambda text: (Piece(text.test or "", "nothing (the test part)", True),),
 }
 """Of the Chinese text the tenth before the held-out one in place of all of it, which would take many minutes."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what was asked for and store it, a text at a time."""
+    """Run the chosen texts and store each, a text at a time."""
     options = _parser().parse_args(arguments)
     target = options.output or store.RESULTS / "compression.json"
     if options.docs:
@@ -119,8 +119,10 @@ def measure(name: str, text: Text, budget: float, models: Path | None) -> Found:
         else:
             train(text, budget, 0, file)
         model, size = longhold.load(file), file.stat().st_size
-    if model.facts.characters != len(text.learnt):
-        raise RuntimeError(f"{name}: its model learnt from {model.facts.characters} characters, not {len(text.learnt)}")
+    if model.facts.characters != len(text.train):
+        raise RuntimeError(
+            f"{name}: its model was trained on {model.facts.characters} characters, not {len(text.train)}"
+        )
     codec, rows = Codec(model), []
     for piece in PIECES[name](text):
         rows.append(_row(codec, piece, text))
@@ -152,7 +154,7 @@ def _row(codec: Any, piece: Piece, text: Text) -> Found:
         raise RuntimeError("what came out of an archive is not what went in")
     unpacked = time.perf_counter()
     sizes = {tool: compressed_size(command, data) for tool, command in TOOLS.items()}
-    before = text.learnt.encode()
+    before = text.train.encode()
     return {
         "read": piece.read,
         "characters": len(piece.text),
@@ -181,8 +183,8 @@ def version(program: str) -> str | None:
     """The number that a program calls its version; None where it is not installed."""
     if shutil.which(program) is None:
         return None
-    told = subprocess.run([program, "--version"], input=b"", capture_output=True, check=False)
-    found = re.search(rb"\d+\.\d+(?:\.\d+)?", told.stdout + told.stderr)
+    version = subprocess.run([program, "--version"], input=b"", capture_output=True, check=False)
+    found = re.search(rb"\d+\.\d+(?:\.\d+)?", version.stdout + version.stderr)
     return found.group().decode() if found else ""
 
 

@@ -58,12 +58,12 @@ def _training(ours: Callable[[], Any], theirs: Callable[[], Any], *leaves: Any) 
     return trained(ours), trained(theirs)
 
 
-def resets(share: float) -> Callable[[Case], Both]:
+def resets(rate: float) -> Callable[[Case], Both]:
     """Each step of each row restarts with this probability; torch cuts the sequence there."""
 
     def make(case: Case) -> Both:
         theirs, ours, x = _layers(case)
-        reset = torch.rand(case.steps, case.batch) < share
+        reset = torch.rand(case.steps, case.batch) < rate
         return _training(
             lambda: ours(x, reset=reset)[0], lambda: torch_ways.segments(theirs, x, reset), ours, theirs, x
         )
@@ -306,7 +306,7 @@ def line(row: Row) -> str:
 
 
 def summary(rows: Sequence[Row]) -> list[str]:
-    """Item 10 of issue 3: it asks for the figures and sets no bar; what is slower than torch's own way is named."""
+    """Item 10 of issue 3: it requires the figures and sets no bar; what is slower than torch's own way is named."""
     slow = [row for row in rows if "missing" not in row and row["against_torch"] < 1]
     absent = sum("missing" in row for row in rows)
     return [f"{len(slow)} of {len(rows) - absent} are slower than torch's own way, {absent} are not there"] + [

@@ -131,7 +131,7 @@ def summary(rows: Sequence[Row]) -> list[str]:
 
 
 def bars(rows: Sequence[Row]) -> list[Bar]:
-    """What issue 3 asks of writing and stepping; the LSTM's."""
+    """What issue 3 requires of writing and stepping; the LSTM's."""
     found = []
     for row in rows:
         if row.get("writing") == "lstm":
@@ -142,9 +142,9 @@ def bars(rows: Sequence[Row]) -> list[Bar]:
             )
         if row.get("stepping") == "LSTM":
             times, size = row["microseconds"], row["size"]
-            for name, way, asked in (("in C++", "stream.run", 2.0), ("through Python", "stream.step", 4.0)):
+            for name, way, target in (("in C++", "stream.run", 2.0), ("through Python", "stream.step", 4.0)):
                 text = f"one step of I = H = {size} {name}"
-                found.append(Bar(text, times.get(way), asked, "{:.2f} us", at_most=True))
+                found.append(Bar(text, times.get(way), target, "{:.2f} us", at_most=True))
     return found
 
 

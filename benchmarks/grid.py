@@ -67,7 +67,7 @@ def measure(case: Case, budget: Budget, *, again: bool) -> Row:
 
 
 def summarised(case: Case, samples: dict[str, list[float]], *, intervals: bool = False) -> Row:
-    """Medians, ratios to torch's best, and the share of the ceiling."""
+    """Medians, ratios to torch's best, and the fraction of the ceiling."""
     median = medians(samples)
     row: Row = {"case": case.name, **asdict(case), "rounds": len(samples["sgemm"]), "seconds": median}
     ceiling = 2 * 1024**3 / median["sgemm"]
@@ -125,22 +125,22 @@ def summary(rows: Sequence[Row]) -> list[str]:
 
 
 def bars(cases: Sequence[Row]) -> list[Bar]:
-    """What issue 3 asks of the grid as a whole."""
+    """What issue 3 requires of the grid as a whole."""
     small = [row for row in cases if row["hidden"] <= 256]
     below = sum(bool(failed(row)) for row in cases) if cases else None
     found = [Bar(f"cases that are below {FLOOR} with 95 % confidence", below, 0, "{:.0f}", at_most=True)]
-    for cell, ragged, asked in (("GRU", None, 4.0), ("RNN", None, 4.0), ("LSTM", True, 4.0), ("LSTM", False, 1.6)):
+    for cell, ragged, target in (("GRU", None, 4.0), ("RNN", None, 4.0), ("LSTM", True, 4.0), ("LSTM", False, 1.6)):
         chosen = [row for row in small if row["cell"] == cell and ragged in (None, row["ragged"])]
         rows = {None: "", True: " ragged", False: " padded"}[ragged]
-        found.append(Bar(f"{cell}{rows}, H <= 256, geometric mean", geometric(chosen, "training_ratio"), asked))
+        found.append(Bar(f"{cell}{rows}, H <= 256, geometric mean", geometric(chosen, "training_ratio"), target))
     for cell in GATES:
-        for name, hidden, batch, asked in (
+        for name, hidden, batch, target in (
             ("H 128, B >= 8", (128,), 8, 0.5),
             ("H >= 256, B >= 32", (256, 512), 32, 0.85),
         ):
             chosen = [row for row in cases if row["cell"] == cell and row["hidden"] in hidden and row["batch"] >= batch]
-            share = geometric(chosen, "training_of_ceiling")
-            found.append(Bar(f"{cell}, {name}, share of the ceiling, geometric mean", share, asked, "{:.0%}"))
+            fraction = geometric(chosen, "training_of_ceiling")
+            found.append(Bar(f"{cell}, {name}, fraction of the ceiling, geometric mean", fraction, target, "{:.0%}"))
     return found
 
 

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ninterrupted: `python -m benchmarks` goes on with the section under way", file=sys.stderr)
+        print("\ninterrupted: `python -m benchmarks` continues with the section under way", file=sys.stderr)
         return 130
     return 0
 
@@ -70,7 +70,7 @@ def default_output() -> Path:
 def run_all(*, quick: bool, output: Path | None, threads: int | None) -> int:
     """Every section in a process of its own. They gather in a file beside the results, which replaces them at the end.
 
-    After an interruption the same command goes on with the sections that are not in that file, unless the machine, a
+    After an interruption the same command continues with the sections that are not in that file, unless the machine, a
     version or the source has changed.
     """
     output = output or (Path(tempfile.gettempdir()) / "longhold-quick.json" if quick else default_output())

@@ -59,7 +59,7 @@ def summary(rows: Sequence[Row]) -> list[str]:
 
 
 def bars(rows: Sequence[Row]) -> list[Bar]:
-    """What issue 3 asks of memory; a job counts with the worst of its cells."""
+    """What issue 3 requires of memory; a job counts with the worst of its cells."""
     there = [row for row in rows if "missing" not in row]
 
     def worst(job: str, field: str) -> float | None:

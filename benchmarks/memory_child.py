@@ -88,8 +88,8 @@ JOBS: dict[str, Callable[[Any, int, int], Row]] = {
 """What may be measured; each gets the layer, its steps, and how many of them are between two checkpoints or chunks."""
 
 
-def told(**specification: Any) -> Row:
-    """As `measure`; what is not there yet is said in one line."""
+def measured(**specification: Any) -> Row:
+    """As `measure`; what is missing is reported in one line."""
     try:
         return measure(**specification)
     except ABSENT as error:
@@ -97,4 +97,4 @@ def told(**specification: Any) -> Row:
 
 
 if __name__ == "__main__":
-    answer(told)
+    answer(measured)

@@ -1,7 +1,7 @@
 """Other users' choices: ONNX Runtime, JAX's scan, Flax and Keras on JAX, beside torch.nn and longhold.
 
-Each framework lives in a process of its own, bound to the same processors, and one is asked at a time, so that their
-samples are interleaved as everywhere else. `make .venv-others` installs them; what is not there is said.
+Each framework lives in a process of its own, bound to the same processors, and one works at a time, so that their
+samples are interleaved as everywhere else. `make .venv-others` installs them; what is missing is reported.
 """
 
 import json
@@ -26,7 +26,7 @@ SIZES = ((1, 128, 100), (8, 128, 35), (32, 256, 35))
 """Rows, units, steps; I = H."""
 
 _OWN = ("torch", "longhold")
-_PAUSE = 0.05  # seconds in which the threads of the framework asked before go to sleep
+_PAUSE = 0.05  # seconds in which the threads of the framework before go to sleep
 
 
 def python_of(framework: str) -> Path:
@@ -36,7 +36,7 @@ def python_of(framework: str) -> Path:
 
 @final
 class Worker:
-    """A process that holds one framework; it is asked line by line."""
+    """A process that holds one framework; it answers line by line."""
 
     def __init__(self, framework: str, threads: int) -> None:
         self.framework, self.threads = framework, threads
@@ -110,8 +110,8 @@ def measure(workers: Sequence[Worker], case: dict[str, Any], rounds: int) -> Row
                 missing[worker.framework] = answer["missing"]
             else:
                 samples[worker.framework].append(answer["seconds"])
-    whole = {name: values for name, values in samples.items() if name not in missing}
-    return {**case, "seconds": medians(whole), "missing": missing}
+    complete = {name: values for name, values in samples.items() if name not in missing}
+    return {**case, "seconds": medians(complete), "missing": missing}
 
 
 def line(row: Row) -> str:

@@ -147,7 +147,7 @@ def in_browser(page: Path) -> tuple[Found, list[float], str]:
 
 
 def in_python(whole: Any) -> Found:
-    """The same by the writer of whole numbers."""
+    """The same by the integer writer."""
     from longhold.integer import IntegerWriter
 
     writer = IntegerWriter(whole.model, whole.tokens, SEED)

@@ -32,7 +32,7 @@ Arm = Callable[[Text, float, int, Path], Found]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what was asked for and store it."""
+    """Run the chosen texts and store each."""
     options = _parser().parse_args(arguments)
     if options.table:
         print(table(stored(store.RESULTS)))
@@ -84,7 +84,7 @@ def measure(text: Text, arm: str, seconds: float, seed: int, keep: Path | None =
     facts, load, date = machine.facts(), machine.load(), machine.now()
     with tempfile.TemporaryDirectory() as folder:
         found = ARMS[arm](text, seconds, seed, keep or Path(folder) / "model.safetensors")
-    parts = {"learnt": text.learnt, "held_out": text.held} | ({} if text.test is None else {"test": text.test})
+    parts = {"learnt": text.train, "held_out": text.held} | ({} if text.test is None else {"test": text.test})
     return {
         "title": text.title,
         "characters": {name: len(part) for name, part in parts.items()},
@@ -101,7 +101,7 @@ def train(text: Text, seconds: float, seed: int, model_file: Path) -> float:
         source, saved = Path(folder) / "text.txt", Path(folder) / "model.safetensors"
         source.write_text(text.file, encoding="utf-8", newline="")
         command = [sys.executable, "-m", "longhold", "train", str(source), "--output", str(saved)]
-        command += ["--budget", f"{seconds:g}s", "--held-out", repr(text.share), "--seed", str(seed)]
+        command += ["--budget", f"{seconds:g}s", "--held-out", repr(text.held_fraction), "--seed", str(seed)]
         began = time.perf_counter()
         subprocess.run(command, check=True)
         wall = time.perf_counter() - began
@@ -115,8 +115,8 @@ def longhold_arm(text: Text, seconds: float, seed: int, model_file: Path) -> Fou
 
     wall = train(text, seconds, seed, model_file)
     model = longhold.load(model_file)
-    if model.facts.characters != len(text.learnt):
-        raise RuntimeError(f"it learnt from {model.facts.characters} characters, expected {len(text.learnt)}")
+    if model.facts.characters != len(text.train):
+        raise RuntimeError(f"it was trained on {model.facts.characters} characters, expected {len(text.train)}")
     return {
         "wall_seconds": wall,
         "bits_per_character": _bits(text, lambda part: model.score(part).bits_per_character),
@@ -141,10 +141,10 @@ def nn_arm(name: str) -> Arm:
         recipe = RECIPES[name]
         characters = sorted({"\n", *text.file, *(text.test or "")})
         number = {character: index for index, character in enumerate(characters)}
-        learnt, held = (torch.tensor([number[c] for c in part]) for part in (text.learnt, text.held))
+        train, held = (torch.tensor([number[c] for c in part]) for part in (text.train, text.held))
         torch.manual_seed(seed)
         model = CharacterModel(len(characters), recipe)
-        course = fit(model, learnt, held, recipe, began + seconds)
+        course = fit(model, train, held, recipe, began + seconds)
         wall = time.perf_counter() - began
         save_file(model.state_dict(), model_file)
 

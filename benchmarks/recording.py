@@ -70,7 +70,7 @@ class Recording:
     frames: tuple[tuple[float, Screen], ...]
     """Seconds from the beginning as they are played, and the screen from then on."""
     text: str
-    """Everything that was said, a line under the other, each command with its own seconds."""
+    """The whole output, a line under the other, each command with its own seconds."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -122,11 +122,11 @@ def record(session: Sequence[tuple[str, float | None]], home: Path) -> Recording
             stream.feed(text)
             frames.append((clock + at * speed, looked_at(screen)))
         clock += took * speed + 2.0
-    return Recording(tuple(thinned(frames)), told(lines_of(screen), marks))
+    return Recording(tuple(thinned(frames)), transcript(lines_of(screen), marks))
 
 
 def spoken(command: Sequence[str], home: Path, stop: float | None) -> Iterator[tuple[float, str]]:
-    """What a command says in a terminal, in pieces, each with the seconds since it began."""
+    """What a command prints in a terminal, in pieces, each with the seconds since it began."""
     environment = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "HOME": str(home), "PATH": os.environ.get("PATH", "")}
     environment |= {name: os.environ[name] for name in ("OMP_NUM_THREADS", "PYTHONPATH") if name in os.environ}
     terminal, its_side = pty.openpty()
@@ -187,7 +187,7 @@ def lines_of(screen: Any) -> list[str]:
     return ["".join(row[column].data for column in range(COLUMNS)).rstrip() for row in rows]
 
 
-def told(lines: Sequence[str], marks: Sequence[tuple[str, float]]) -> str:
+def transcript(lines: Sequence[str], marks: Sequence[tuple[str, float]]) -> str:
     """The lines, with the seconds behind each command."""
     text = "\n".join(lines).rstrip() + "\n"
     for command, seconds in marks:

@@ -1,4 +1,4 @@
-"""What a section is, and how it says whether a bar is reached."""
+"""What a section is, and how it reports whether a bar is reached."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ class Section:
 @final
 @dataclass(frozen=True)
 class Bar:
-    """A figure beside what issue 3 asks of it."""
+    """A figure beside the target that issue 3 sets."""
 
     name: str
     """What the figure is."""
     value: float | None
     """The figure; None where it was not measured."""
-    asked: float
-    """What is asked."""
+    target: float
+    """The target."""
     form: str = "{:.2f}x"
     """How both are printed."""
     at_most: bool = False
@@ -40,17 +40,17 @@ class Bar:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the figure is as asked; None without a figure."""
+        """Whether the figure reaches its target; None without a figure."""
         if self.value is None:
             return None
-        return self.value <= self.asked if self.at_most else self.value >= self.asked
+        return self.value <= self.target if self.at_most else self.value >= self.target
 
     def __str__(self) -> str:
-        asked = f"asked {'<=' if self.at_most else '>='} {self.form.format(self.asked)}"
+        target = f"target {'<=' if self.at_most else '>='} {self.form.format(self.target)}"
         if self.value is None:
-            return f"not there     {self.name}: {asked}"
+            return f"not there     {self.name}: {target}"
         verdict = "reached" if self.reached else "NOT REACHED"
-        return f"{verdict:13} {self.name}: {self.form.format(self.value)}, {asked}"
+        return f"{verdict:13} {self.name}: {self.form.format(self.value)}, {target}"
 
 
 def sizes(row: Row) -> str:

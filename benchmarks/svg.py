@@ -53,14 +53,14 @@ class LogAxis:
 
     def at(self, value: float) -> float:
         """The pixel of a value."""
-        share = math.log(value / self.low) / math.log(self.high / self.low)
-        return self.begin + share * (self.end - self.begin)
+        fraction = math.log(value / self.low) / math.log(self.high / self.low)
+        return self.begin + fraction * (self.end - self.begin)
 
 
 def log_axis(values: Iterable[float], begin: float, end: float, ticks: Sequence[float] | None = None) -> LogAxis:
     """An axis over the values; its ticks are powers of ten, with 2 and 5 times these where the span is short."""
-    known = list(values)
-    low, high = min(known), max(known)
+    finite = list(values)
+    low, high = min(finite), max(finite)
     if low == high:
         low, high = low / 2, high * 2
     pad = (high / low) ** 0.04
@@ -83,7 +83,7 @@ def rule(x1: float, y1: float, x2: float, y2: float, kind: str = "grid") -> str:
 
 
 def mark(x: float, y: float, series: str, tip: str, kind: str = "mark", size: float = 1.0) -> str:
-    """A series' shape with what a pointer on it is told."""
+    """A series' shape with the text that a pointer on it shows."""
     place = f"translate({x:.1f} {y:.1f}) scale({size:g})"
     return f'<path class="{kind} {series}" transform="{place}" d="{SHAPES[series]}"><title>{escape(tip)}</title></path>'
 

@@ -37,7 +37,7 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def grid(rows: Sequence[Row]) -> str:
-    """Ratios to torch's best by cell and kind of rows, then shares of the ceiling."""
+    """Ratios to torch's best by cell and kind of rows, then fractions of the ceiling."""
     cases = [row for row in rows if "case" in row and "missing" not in row]
     lines = [_ratios(cell, ragged, cases) for cell in GATES for ragged in (False, True)]
     ratios = markdown(
@@ -53,9 +53,9 @@ def grid(rows: Sequence[Row]) -> str:
         ],
         [line for line in lines if line],
     )
-    shares = [_shares(cell, cases) for cell in GATES]
+    fractions = [_fractions(cell, cases) for cell in GATES]
     ceiling = markdown(
-        ["share of the ceiling, training", "H 128, B >= 8", "least", "H >= 256, B >= 32", "least"], shares
+        ["fraction of the ceiling, training", "H 128, B >= 8", "least", "H >= 256, B >= 32", "least"], fractions
     )
     return f"{ratios}\n\n{ceiling}"
 
@@ -77,7 +77,7 @@ def _ratios(cell: str, ragged: bool, cases: Sequence[Row]) -> list[str]:
     ]
 
 
-def _shares(cell: str, cases: Sequence[Row]) -> list[str]:
+def _fractions(cell: str, cases: Sequence[Row]) -> list[str]:
     cells = [cell]
     for hidden, batch in (((128,), 8), ((256, 512), 32)):
         chosen = [row for row in cases if row["cell"] == cell and row["hidden"] in hidden and row["batch"] >= batch]

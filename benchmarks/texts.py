@@ -1,4 +1,4 @@
-"""The texts that quality and compression are measured on, cut into what is learnt and what is not."""
+"""The texts that quality and compression are measured on, cut into a training part and parts held out."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class Text:
 
     title: str
     """What it is called in a table."""
-    learnt: str
+    train: str
     """What is trained on."""
     held: str
     """What follows it: never trained on, but the weights that are best here are kept."""
@@ -26,16 +26,16 @@ class Text:
     @property
     def file(self) -> str:
         """What a program is given that holds out the end by itself."""
-        return self.learnt + self.held
+        return self.train + self.held
 
     @property
-    def share(self) -> float:
-        """The share that it holds out."""
+    def held_fraction(self) -> float:
+        """The fraction that it holds out."""
         return len(self.held) / len(self.file)
 
 
 class NoData(ValueError):
-    """A text is not there; the message says where it was looked for."""
+    """A text is not there; the message names where it was looked for."""
 
 
 def _whole(title: str, path: str) -> Text:
@@ -48,8 +48,8 @@ def penn_treebank() -> Text:
     The files have a space between characters and `_` for a space; both are undone, so that there are 50 characters. The
     line break counts as one of them.
     """
-    learnt, held, test = (penn_treebank_part(part) for part in ("train", "valid", "test"))
-    return Text("Penn Treebank, characters", learnt, held, test)
+    train, held, test = (penn_treebank_part(part) for part in ("train", "valid", "test"))
+    return Text("Penn Treebank, characters", train, held, test)
 
 
 def penn_treebank_part(name: str) -> str:

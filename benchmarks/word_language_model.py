@@ -92,7 +92,7 @@ class Course:
     best: dict[str, Tensor] = field(default_factory=dict)
     """The weights of the least validation loss; empty while none was finite."""
 
-    def judge(self, model: CharacterModel, held: Tensor, rate: float, columns: int) -> bool:
+    def evaluate(self, model: CharacterModel, held: Tensor, rate: float, columns: int) -> bool:
         """Validate; whether it was the best so far."""
         nats = evaluate(model, held, columns)
         better = math.isfinite(nats) and nats < min(self.validations, default=math.inf)
@@ -109,17 +109,17 @@ def columns_of(ids: Tensor, count: int) -> Tensor:
     return ids[: length * count].view(count, length).t().contiguous()
 
 
-def fit(model: CharacterModel, learnt: Tensor, held: Tensor, recipe: Recipe, until: float) -> Course:
+def fit(model: CharacterModel, train: Tensor, held: Tensor, recipe: Recipe, until: float) -> Course:
     """Train until `time.perf_counter()` says `until`; the model ends with the best weights."""
     course, rate = Course(), recipe.lr
     optimizer = recipe.optimizer(list(model.parameters()), rate)
-    data = columns_of(learnt, recipe.batch)
+    data = columns_of(train, recipe.batch)
     while _epoch(model, data, optimizer, recipe, until, course):
-        if not course.judge(model, held, rate, recipe.columns):
+        if not course.evaluate(model, held, rate, recipe.columns):
             rate /= recipe.annealing
             for group in optimizer.param_groups:
                 group["lr"] = rate
-    course.judge(model, held, rate, recipe.columns)
+    course.evaluate(model, held, rate, recipe.columns)
     model.load_state_dict(course.best or model.state_dict())
     return course
 

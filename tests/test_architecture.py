@@ -22,7 +22,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "longhold"
 STUDY = SOURCE / "study"
-EVERYBODYS = {"errors", "documents", "hangup", "files", "_version"}
+EVERYBODYS = {"errors", "config", "options", "documents", "hangup", "files", "_version"}
 
 
 def table(heading: str) -> dict[str, set[str]]:

@@ -1,4 +1,4 @@
-"""One framework in one process: `python -m benchmarks.rivals.worker FRAMEWORK`, asked line by line over stdin.
+"""One framework in one process: `python -m benchmarks.rivals.worker FRAMEWORK`, with questions line by line over stdin.
 
     {"cell": "LSTM", "batch": 8, "hidden": 128, "steps": 35, "training": false}      prepare: answers {"ready": repeats}
     {}                                                                           one sample: answers {"seconds": ...}
@@ -172,8 +172,8 @@ def main(framework: str) -> None:
     """Answer until stdin ends."""
     call: Call | None = None
     repeats = 1
-    for asked in sys.stdin:
-        case = json.loads(asked)
+    for line in sys.stdin:
+        case = json.loads(line)
         try:
             if case:
                 call = FRAMEWORKS[framework](case)

@@ -1,4 +1,4 @@
-"""Stored sections with figures that were made up, to see what is said about them."""
+"""Stored sections with figures that were made up, to see what is reported of them."""
 
 from collections.abc import Iterable
 from dataclasses import asdict

@@ -25,7 +25,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = folder / "text.txt"
     source.write_text(TEXT.file, encoding="utf-8")
     longhold.train(
-        source, held_out=TEXT.share, hidden_size=5, training={"steps": 2}, output=folder / "timemachine.safetensors"
+        source,
+        held_out=TEXT.held_fraction,
+        hidden_size=5,
+        training={"steps": 2},
+        output=folder / "timemachine.safetensors",
     )
     return folder
 
@@ -65,7 +69,7 @@ def test_rows_hold_the_sizes(models: Path, tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.usefixtures("made_up")
 def test_a_model_of_another_text_is_no_measure(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TEXTS, "timemachine", lambda: Text("Another", PANGRAM * 8, PANGRAM))
-    with pytest.raises(RuntimeError, match="learnt from 396 characters, not 352"):
+    with pytest.raises(RuntimeError, match="was trained on 396 characters, not 352"):
         main.main(["compression", "--texts", "timemachine", "--models", str(models)])
 
 
@@ -92,7 +96,7 @@ def test_every_text_has_its_pieces_and_says_what_was_read() -> None:
     text = Text("T", "abcdefgh", "ij", "klm")
     for name, pieces in compression.PIECES.items():
         for piece in pieces(text):
-            assert piece.fresh == (piece.text not in text.learnt and not piece.text.startswith(text.learnt)), name
+            assert piece.fresh == (piece.text not in text.train and not piece.text.startswith(text.train)), name
             assert piece.read.startswith("nothing") == piece.fresh
 
 

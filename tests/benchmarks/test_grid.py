@@ -49,22 +49,22 @@ def test_a_case_below_the_floor_is_measured_again(monkeypatch: pytest.MonkeyPatc
     found = itertools.chain(
         [samples(ours=2, packed=1, padded=1)], itertools.repeat(samples(ours=1, packed=1, padded=1))
     )
-    asked: list[Budget] = []
+    budgets: list[Budget] = []
 
     def measured(calls: object, budget: Budget) -> dict[str, list[float]]:
-        asked.append(budget)
+        budgets.append(budget)
         return next(found)
 
     monkeypatch.setattr(grid, "interleaved", measured)
     row = grid.measure(Case("LSTM", 2, 8, 5), QUICK, again=True)
-    assert len(asked) == 2
-    assert asked[1].rounds > QUICK.rounds
+    assert len(budgets) == 2
+    assert budgets[1].rounds > QUICK.rounds
     assert row["training_ratio"] == pytest.approx(1.0)
     assert row["training_interval"] == pytest.approx((1.0, 1.0))
     assert row["backend"] in {"torch", "cpu"}
-    asked.clear()
+    budgets.clear()
     assert "training_interval" not in grid.measure(Case("LSTM", 2, 8, 5), QUICK, again=True)
-    assert len(asked) == 1
+    assert len(budgets) == 1
 
 
 def test_the_bars_are_those_of_the_issue() -> None:
@@ -76,9 +76,9 @@ def test_the_bars_are_those_of_the_issue() -> None:
     assert bars["cases that are below 0.95 with 95 % confidence"].reached
     assert not grid.bars([*rows, grid_row(CASE, 0.5)])[0].reached
     assert bars["GRU, H <= 256, geometric mean"].value == pytest.approx(4.0)  # 512 is left out
-    assert bars["LSTM padded, H <= 256, geometric mean"].asked == 1.6
-    assert bars["RNN, H 128, B >= 8, share of the ceiling, geometric mean"].value == pytest.approx(0.25)
-    assert bars["RNN, H >= 256, B >= 32, share of the ceiling, geometric mean"].value == pytest.approx(0.5**0.5)
+    assert bars["LSTM padded, H <= 256, geometric mean"].target == 1.6
+    assert bars["RNN, H 128, B >= 8, fraction of the ceiling, geometric mean"].value == pytest.approx(0.25)
+    assert bars["RNN, H >= 256, B >= 32, fraction of the ceiling, geometric mean"].value == pytest.approx(0.5**0.5)
 
 
 def test_a_bar_without_cases_is_not_there() -> None:

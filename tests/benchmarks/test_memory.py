@@ -1,4 +1,4 @@
-"""Peak memory: the jobs at sizes that show in megabytes, and what is said about them."""
+"""Peak memory: the jobs at sizes that show in megabytes, and what is reported of them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from benchmarks import memory, memory_child
 
 def job(name: str, **changes: Any) -> Row:
     specification = {"cell": "LSTM", "steps": 4000, "hidden": 64, "inputs": 64, "backend": "automatic", "every": 0}
-    return memory_child.told(job=name, **{**specification, **changes})
+    return memory_child.measured(job=name, **{**specification, **changes})
 
 
 def alone(name: str, **changes: Any) -> Row:

@@ -1,4 +1,4 @@
-"""Other frameworks, asked in turn."""
+"""Other frameworks, measured in turn."""
 
 import subprocess
 import sys

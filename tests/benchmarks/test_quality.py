@@ -74,7 +74,7 @@ def test_a_run_of_longhold_is_the_command(results: Path, monkeypatch: pytest.Mon
     found = run("longhold", results)
     assert scored == [(TEXT.held, found["bits_per_character"]["held_out"]), (TEXT.test, scored[1][1])]
     assert found["model"]["hidden_size"] == 8
-    assert longhold.load(results / "kept.safetensors").facts.characters == len(TEXT.learnt)
+    assert longhold.load(results / "kept.safetensors").facts.characters == len(TEXT.train)
 
 
 def test_the_table_is_of_what_is_stored(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,10 +94,10 @@ def test_the_documents_say_what_is_stored() -> None:
     assert quality.table(runs) in (machine.ROOT / "docs" / "text-quality.md").read_text(encoding="utf-8")
     bits = {(run["quality"], run["arm"]): run["bits_per_character"] for run in runs}
     for page in ("docs/results.md", "docs/zh/results.md"):
-        told = (machine.ROOT / page).read_text(encoding="utf-8").replace("（", " (").replace("）", ")")
+        page_text = (machine.ROOT / page).read_text(encoding="utf-8").replace("（", " (").replace("）", ")")
         for text in ("timemachine", "tinyshakespeare", "zh", "ptb"):
             for part, ours in bits[text, "longhold"].items():
-                assert f"{ours:.3f} ({bits[text, 'nn'][part]:.3f})" in told, (page, text, part)
+                assert f"{ours:.3f} ({bits[text, 'nn'][part]:.3f})" in page_text, (page, text, part)
     ours, theirs = (f"{bits['tinyshakespeare', arm]['held_out']:.3f}" for arm in ("longhold", "nn"))
     assert re.search(rf"\*\*{ours} bits.*recipe has {theirs} ", (machine.ROOT / "README.md").read_text("utf-8"))
     assert re.search(rf"每字符 {ours} 比特.*配方为 {theirs} ", (machine.ROOT / "README.zh-CN.md").read_text("utf-8"))

@@ -24,7 +24,7 @@ from benchmarks.recording import (
     spoken,
     svg,
     thinned,
-    told,
+    transcript,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -72,7 +72,7 @@ def test_of_screens_that_hurry_the_last_is_kept() -> None:
 
 
 def test_the_text_has_the_seconds_of_each_command() -> None:
-    assert told(["$ one", "said", "$ two", ""], [("$ one", 1.4), ("$ two", 61.0)]) == (
+    assert transcript(["$ one", "said", "$ two", ""], [("$ one", 1.4), ("$ two", 61.0)]) == (
         "$ one    # 1 s\nsaid\n\n$ two    # 61 s\n"
     )
 

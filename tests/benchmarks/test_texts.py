@@ -22,15 +22,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("folder")
 def test_penn_treebank_is_put_together_from_its_characters() -> None:
     text = TEXTS["ptb"]()
-    assert (text.learnt, text.held, text.test) == ("a b\nN <unk>\n", "c\n", "d's\n")
-    assert split(text.file, text.share) == (text.learnt, text.held)
+    assert (text.train, text.held, text.test) == ("a b\nN <unk>\n", "c\n", "d's\n")
+    assert split(text.file, text.held_fraction) == (text.train, text.held)
 
 
 @pytest.mark.usefixtures("folder")
 def test_of_other_texts_the_last_tenth_is_held_out() -> None:
     text = TEXTS["timemachine"]()
-    assert (text.learnt + text.held, text.held, text.test) == ("0123456789" * 3, "789", None)
-    assert split(text.file, text.share) == (text.learnt, text.held)
+    assert (text.train + text.held, text.held, text.test) == ("0123456789" * 3, "789", None)
+    assert split(text.file, text.held_fraction) == (text.train, text.held)
 
 
 def test_a_text_that_is_not_there_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,4 +47,4 @@ def test_the_texts_themselves_are_cut_where_longhold_cuts_them() -> None:
             text = make()
         except NoData as missing:
             pytest.skip(str(missing))
-        assert split(text.file, text.share) == (text.learnt, text.held)
+        assert split(text.file, text.held_fraction) == (text.train, text.held)

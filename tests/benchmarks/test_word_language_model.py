@@ -71,8 +71,8 @@ def test_it_learns_and_the_loss_is_of_the_weights_kept() -> None:
 @pytest.mark.usefixtures("clock")
 def test_the_rate_is_divided_after_an_epoch_that_did_not_help_and_the_best_is_kept() -> None:
     recipe = replace(SMALL, lr=50.0)  # far too much for Adam: soon worse
-    model, learnt, held = CharacterModel(4, recipe), torch.arange(101) % 4, torch.randint(4, (90,))
-    course = fit(model, learnt, held, recipe, until=90.0)
+    model, train, held = CharacterModel(4, recipe), torch.arange(101) % 4, torch.randint(4, (90,))
+    course = fit(model, train, held, recipe, until=90.0)
     best, expected = math.inf, recipe.lr
     for nats, rate in zip(course.validations, course.rates, strict=True):
         assert rate == pytest.approx(expected)
@@ -86,5 +86,5 @@ def test_what_diverged_is_never_the_best() -> None:
     model, course = CharacterModel(4, SMALL), Course()
     with torch.no_grad():
         model.decoder.bias.fill_(math.nan)
-    assert not course.judge(model, torch.arange(12) % 4, 1.0, columns=2)
+    assert not course.evaluate(model, torch.arange(12) % 4, 1.0, columns=2)
     assert course.best == {}

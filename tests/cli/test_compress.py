@@ -88,7 +88,10 @@ def test_whatever_is_wrong_is_one_line_and_no_file(here: Path) -> None:
     refused(longhold("decompress", "missing.lhtx", "--model", MODEL), "cannot read 'missing.lhtx'")
     refused(longhold("compress", "missing", "--model", MODEL), "cannot read 'missing'")
     refused(longhold("compress", "page.txt", "--model", "page.txt"), "page.txt")
-    refused(longhold("decompress", "page.txt", "--model", MODEL), "does not end in .lhtx: say with -o")
+    refused(
+        longhold("decompress", "page.txt", "--model", MODEL),
+        "does not end in .lhtx: name what comes out with -o",
+    )
     assert sorted(path.name for path in here.iterdir()) == before
 
 

@@ -179,7 +179,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "here.run").mkdir()
     text_model("gru", num_layers=1).save(tmp_path / "model.safetensors")
     write_plan(plan(), tmp_path / "small.toml")
-    monkeypatch.setattr("longhold.cli.exporting._MOST_TOKENS", 40)
+    monkeypatch.setattr("longhold.export.recitation.SAMPLED", 5)
     monkeypatch.setattr("longhold.study.execution.executor.Workers", NoWorkers)
     return tmp_path
 

@@ -13,8 +13,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from longhold import TextModel, load
-from longhold.cli import exporting
+from longhold.cli import export
 from longhold.cli.main import app
+from longhold.data import catalogue
 from longhold.data.tokenizers import CharTokenizer
 from longhold.export.recitation import longest_shared
 from longhold.models import LanguageModel, LanguageModelConfig
@@ -124,16 +125,16 @@ def test_without_the_text_it_says_that_it_does_not_know(model: Path) -> None:
 def test_a_known_text_on_this_machine_is_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "timemachine.txt").write_text(TEXT)
     monkeypatch.setenv("LONGHOLD_DATA", str(tmp_path))
-    found = exporting.training_text(Facts(corpus="timemachine", characters=len(TEXT)), None, None)
+    found = export.training_text(Facts(corpus="timemachine", characters=len(TEXT)), None, None)
     assert found is not None
     assert found.text == TEXT
-    assert exporting.training_text(Facts(corpus="timemachine", characters=len(TEXT) + 1), None, None) is None
-    assert exporting.training_text(Facts(corpus=SECRET), None, None) is None
-    assert exporting.training_text(Facts(), None, None) is None
+    assert export.training_text(Facts(corpus="timemachine", characters=len(TEXT) + 1), None, None) is None
+    assert export.training_text(Facts(corpus=SECRET), None, None) is None
+    assert export.training_text(Facts(), None, None) is None
     monkeypatch.setenv("LONGHOLD_DATA", str(tmp_path / "empty"))
-    monkeypatch.setattr(exporting, "cache_folder", lambda: tmp_path / "empty")
-    assert exporting.training_text(Facts(corpus="tinyshakespeare"), None, None) is None
-    packed = exporting.training_text(Facts(corpus="timemachine"), None, None)
+    monkeypatch.setattr(catalogue, "cache_folder", lambda: tmp_path / "empty")
+    assert export.training_text(Facts(corpus="tinyshakespeare"), None, None) is None
+    packed = export.training_text(Facts(corpus="timemachine"), None, None)
     assert packed is not None
     assert len(packed.text) == 178_979
 
@@ -148,7 +149,7 @@ def test_the_cost_is_measured_on_what_was_held_out(model: Path) -> None:
 
 def test_it_asks_and_takes_no_for_an_answer(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused(longhold("export", model, answer="y\n"), "no terminal", "--yes")
-    monkeypatch.setattr(exporting, "has_terminal", lambda: True)
+    monkeypatch.setattr(export, "has_terminal", lambda: True)
     declined = longhold("export", model, answer="n\n")
     assert declined.exit_code == 1
     assert "Write diary.html?" in declined.stderr

@@ -11,11 +11,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from longhold import TextModel
-from longhold.cli.describing import ABSENT, Information
 from longhold.cli.main import app
 from longhold.data.tokenizers import ByteTokenizer, CharTokenizer
 from longhold.models import LanguageModel, LanguageModelConfig, write_model
 from longhold.text import Facts
+from longhold.text.information import ABSENT, Information
 
 
 def longhold(*arguments: str | Path) -> Result:

@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from longhold import __version__
-from longhold.cli.main import _answered, app
+from longhold.cli.main import _with_exit_codes, app
 from longhold.errors import InputError
 
 COMMANDS = ("demo", "tutorial", "train", "write", "compare", "inspect", "compress", "decompress", "study")
@@ -64,7 +64,7 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
 def ended(command: Callable[[], object]) -> int:
     """The exit code of a command that does not end well."""
     with pytest.raises(typer.Exit) as caught:
-        _answered(lambda: command() and None)()
+        _with_exit_codes(lambda: command() and None)()
     return caught.value.exit_code
 
 
@@ -91,7 +91,7 @@ def test_a_signal_ends_what_is_open(number: int, capfd: pytest.CaptureFixture[st
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        _answered(lambda: os.kill(os.getpid(), signal.SIGHUP))()
+        _with_exit_codes(lambda: os.kill(os.getpid(), signal.SIGHUP))()
     finally:
         signal.signal(signal.SIGHUP, before)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
@@ -119,4 +119,4 @@ def test_memory_that_runs_out_is_one_line_and_a_bug_keeps_its_traceback(capfd: p
     assert capfd.readouterr().err == "error: it takes more memory than there is\n" * 2
     for bug in (RuntimeError("shapes"), OSError("no file"), KeyError("x"), RecursionError("deep")):
         with pytest.raises(type(bug)):
-            _answered(lambda bug=bug: raised(bug))()
+            _with_exit_codes(lambda bug=bug: raised(bug))()

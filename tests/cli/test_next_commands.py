@@ -7,13 +7,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
 from longhold.cli.main import app
-from longhold.cli.studying import run_command
-from longhold.cli.trained import DEFAULTS, going_on
+from longhold.cli.study import run_command
+from longhold.cli.train import continue_command
 
 TEXT = "".join(f"On day {day} the traveller found sand, {day % 7} stones and a machine.\n" for day in range(60))
 SMALL = ("--hidden-size", "8", "--set", "steps=6", "--set", "batch_size=2", "--set", "sequence_length=8")
@@ -41,14 +40,14 @@ def test_what_train_prints_can_be_run(here: Path, name: str) -> None:
     (command,) = re.findall(r"write with it: (longhold write .*)", trained.stderr)
     written = longhold(command, "--length", "3")
     assert written.exit_code == 0, written.stderr
-    flags = {"--encoding": "utf-8", "--held-out": 0.1, "--device": "cpu"}
-    more = longhold(going_on(f"{name}.txt", Path(name), flags).replace("10m", "1s"), *QUICK)
+    repeated = {"encoding": "utf-8", "held_out": 0.1, "device": "cpu"}
+    more = longhold(continue_command(f"{name}.txt", Path(name), repeated).replace("10m", "1s"), *QUICK)
     assert more.exit_code == 0, more.stderr
-    assert "goes on with the LSTM" in more.stderr
+    assert "continues with the LSTM" in more.stderr
 
 
 @pytest.mark.parametrize(
-    ("source", "output", "flags", "expected"),
+    ("source", "output", "repeated", "expected"),
     [
         ("diary.txt", "diary.safetensors", {}, "longhold train diary.txt --more 10m"),
         ("diary.txt", "out/diary.safetensors", {}, "longhold train diary.txt --more 10m -o out/diary.safetensors"),
@@ -58,18 +57,13 @@ def test_what_train_prints_can_be_run(here: Path, name: str) -> None:
         (
             "diary.txt",
             "diary.safetensors",
-            {"--encoding": "cp1252", "--held-out": 0.2, "--device": "cuda"},
+            {"encoding": "cp1252", "held_out": 0.2, "device": "cuda"},
             "longhold train diary.txt --more 10m --encoding cp1252 --held-out 0.2 --device cuda",
         ),
     ],
 )
-def test_going_on_takes_what_it_needs(source: str, output: str, flags: dict[str, object], expected: str) -> None:
-    assert going_on(source, Path(output), flags) == expected
-
-
-def test_the_settings_that_going_on_needs_are_those_of_train() -> None:
-    options = {option: one for one in typer.main.get_command(app).commands["train"].params for option in one.opts}
-    assert {name: options[name].default for name in DEFAULTS} == DEFAULTS
+def test_continuing_takes_what_it_needs(source: str, output: str, repeated: dict[str, object], expected: str) -> None:
+    assert continue_command(source, Path(output), repeated) == expected
 
 
 @pytest.mark.parametrize("store", ["s.sqlite", "-s.sqlite", "a b.sqlite", "--help"])

@@ -15,6 +15,7 @@ import pytest
 import torch
 import typer
 from click.testing import Result
+from tests.cli.plans import PLAN
 from tests.study.tiny import row, spec
 from typer.testing import CliRunner
 
@@ -26,21 +27,6 @@ from longhold.models import LanguageModelConfig
 from longhold.study.rows.store import Store, to_jsonl
 
 TEXT = "The cat, which already ate a bunch of food, was full. The cats, which already ate it, were full.\n" * 30
-PLAN = """
-name = "tiny"
-question = "Does it run?"
-core_seconds = 1000
-[[experiments]]
-name = "hold"
-protocol = { name = "trained", task = { name = "recall", symbols = 4, distractors = 3 }, lags = [1, 2] }
-arms = { lstm = ["uniform"] }
-seeds = [0]
-hidden_size = 6
-lr = 0.02
-batch_size = 16
-steps = 12
-test_sequences = 1000
-"""
 SMALL = ("--hidden-size", "8", "--set", "steps=6", "--set", "batch_size=2", "--set", "sequence_length=8")
 MODEL = "model.safetensors"
 OUT = "OUT"

@@ -5,38 +5,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from tests.cli.plans import PLAN
 from tests.study.tiny import row, spec
 from typer.testing import CliRunner
 
 from longhold.cli.main import app
 from longhold.study.rows.store import Store, to_jsonl
-
-PLAN = """
-name = "tiny"
-question = "Does it run?"
-core_seconds = 1000
-[[experiments]]
-name = "hold"
-protocol = { name = "trained", task = { name = "recall", symbols = 4, distractors = 3 }, lags = [1, 2] }
-arms = { lstm = ["uniform"], gru = ["chrono"] }
-seeds = [0]
-hidden_size = 6
-lr = 0.02
-batch_size = 16
-steps = 12
-test_sequences = 1000
-[[family.questions]]
-measure = "solved"
-name = "which"
-task = "recall"
-protocol = "trained"
-levels = [2]
-a = "lstm uniform"
-b = "gru chrono (told the lag)"
-predicted = true
-minimum_effect = 0.3
-margin = 0.2
-"""
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_more_goes_on_from_text_or_model_file(model: Path, text: Path) -> None:
         before = model.read_bytes()
         result = longhold("train", source, "--more", "1s", *small)
         assert result.exit_code == 0, result.output
-        assert "goes on with the LSTM, 1 x 8 units" in result.stderr
+        assert "continues with the LSTM, 1 x 8 units" in result.stderr
         assert model.read_bytes() != before
     refused(longhold("train", text, *SMALL), "--more")
     refused(longhold("train", text, "--more", "1s", "--cell", "gru"), "cell cannot be chosen")

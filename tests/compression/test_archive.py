@@ -46,7 +46,7 @@ def text_model(tokenizer: Tokenizer, seed: int = 0) -> TextModel:
     return TextModel(LanguageModel(config).eval(), tokenizer)
 
 
-def learnt(tokenizer: Tokenizer, text: str, steps: int = 60) -> TextModel:
+def trained(tokenizer: Tokenizer, text: str, steps: int = 60) -> TextModel:
     model = text_model(tokenizer)
     model.model = LanguageModel(LanguageModelConfig(cell="lstm", vocab_size=tokenizer.vocab_size, hidden_size=32))
     ids = torch.from_numpy(tokenizer.encode(text))
@@ -75,7 +75,7 @@ CODECS = {kind: Codec(model, 8) for kind, model in MODELS.items()}
 def reader() -> TextModel:
     """A model that has read `SENTENCE`."""
     torch.manual_seed(0)
-    return learnt(CharTokenizer("".join(set(SENTENCE))), SENTENCE * 30)
+    return trained(CharTokenizer("".join(set(SENTENCE))), SENTENCE * 30)
 
 
 @settings(max_examples=200)
@@ -144,7 +144,7 @@ def test_the_number_of_segments_grows_with_the_text_and_none_is_empty() -> None:
 
 
 def test_escapes_beside_tokens(reader: TextModel) -> None:
-    closed = learnt(CharTokenizer("".join(set(SENTENCE)), fallback=False), SENTENCE * 30, steps=30)
+    closed = trained(CharTokenizer("".join(set(SENTENCE)), fallback=False), SENTENCE * 30, steps=30)
     data = (SENTENCE * 8 + "né 中 \x00").encode() + b"\xff\xfe" + SENTENCE.encode()
     archive = compress(closed, data)
     assert read_archive(archive)[0].segments == 1
@@ -250,7 +250,7 @@ def test_what_an_archive_claims_costs_nothing(reader: TextModel, symbols: int, s
         seen: list[tuple[int, int]] = []
         archive = sealed(claim, coded if payload is None else payload)
         with pytest.raises(InputError, match=r"what comes out is not what went in|expected at most") as caught:
-            codec.decompress(archive, lambda *told, seen=seen: seen.append(told))
+            codec.decompress(archive, lambda *progress, seen=seen: seen.append(progress))
         assert "\n" not in str(caught.value)
         steps = [done for done, whole in seen if done < whole]
         assert len(steps) <= 8 * (len(coded if payload is None else payload) + 14)

@@ -6,7 +6,7 @@ import pytest
 
 from longhold.data import held_text, overlap
 from longhold.data.held_text import HeldText
-from longhold.data.overlap import STRETCH, cautions, near_twins, repeated_share, repetition, shared_share
+from longhold.data.overlap import STRETCH, cautions, near_twins, repeated_fraction, repetition, shared_fraction
 
 LETTERS = "abcdefghij \n其眼閃爍\U0001f600"
 
@@ -34,7 +34,7 @@ def stretches(text: str) -> list[str]:
 def test_the_share_of_stretches_that_stood_before(text: str) -> None:
     every = stretches(text)
     expected = 1 - len(set(every)) / len(every) if every else 0
-    assert repeated_share(text) == pytest.approx(expected)
+    assert repeated_fraction(text) == pytest.approx(expected)
 
 
 def test_the_share_that_stands_elsewhere() -> None:
@@ -42,13 +42,13 @@ def test_the_share_that_stands_elsewhere() -> None:
     there = set(stretches(other))
     expected = sum(stretch in there for stretch in stretches(text)) / len(stretches(text))
     assert 0.2 < expected < 0.3
-    assert shared_share(text, other) == pytest.approx(expected)
-    assert shared_share(text[:10], other) == shared_share(text, other[:10]) == 0
+    assert shared_fraction(text, other) == pytest.approx(expected)
+    assert shared_fraction(text[:10], other) == shared_fraction(text, other[:10]) == 0
 
 
 def test_long_texts_are_sampled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     text = noise(60_000) + noise(20_000)
-    assert repeated_share(text) == pytest.approx(0.25, abs=0.02)
+    assert repeated_fraction(text) == pytest.approx(0.25, abs=0.02)
     whole = sorted(overlap._fingerprints(text, 16).tolist())
     monkeypatch.setattr(overlap, "_BLOCK", 1000)
     assert sorted(overlap._fingerprints(text, 16).tolist()) == whole
@@ -59,7 +59,7 @@ def test_long_texts_are_sampled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> No
 def test_of_very_long_texts_fewer_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlap, "_SOME_BELOW", 70_000)
     text = noise(200_000) + noise(60_000)
-    assert repeated_share(text) == pytest.approx(60 / 260, abs=0.05)
+    assert repeated_fraction(text) == pytest.approx(60 / 260, abs=0.05)
     assert len(overlap._fingerprints(text, overlap._every(len(text)))) < 1500
 
 
@@ -89,8 +89,8 @@ def test_cautions_are_sentences_with_their_figures() -> None:
     line = noise(400)
     assert cautions(noise(2000), noise(200, 1)) == ()
     assert cautions(line * 5, noise(200, 1)) == (
-        f"{repeated_share(line * 5):.0%} of the text repeats, word for word, what stood before: "
-        "the model learns that by heart",
+        f"{repeated_fraction(line * 5):.0%} of the text repeats, word for word, what stood before: "
+        "the model memorizes it",
     )
     (found,) = cautions(noise(2000), noise(2000)[:300])
     assert found.startswith("100% of the held-out text also stands in the training text")
@@ -98,11 +98,11 @@ def test_cautions_are_sentences_with_their_figures() -> None:
 
 
 def test_lone_surrogates_do_not_matter() -> None:
-    assert repeated_share("\ud800" * 100) > 0.9
+    assert repeated_fraction("\ud800" * 100) > 0.9
 
 
 def test_only_shares_of_a_tenth_or_more_are_told() -> None:
     text = noise(2000)
     assert repetition(text, noise(200, 1)) == (None, None)
-    assert repetition(text * 2, text[:300]) == (repeated_share(text * 2), 1.0)
+    assert repetition(text * 2, text[:300]) == (repeated_fraction(text * 2), 1.0)
     assert repetition(text + text[:100], noise(200, 1)) == (None, None)

@@ -291,7 +291,7 @@ def test_strips_and_table_show_the_gates(browser: Any, written: tuple[Path, Inte
         tab.locator("canvas[tabindex]").nth(7).focus()  # of two layers with i f g o c h: the second's forget gate
         for key in ("End", "ArrowLeft", "ArrowLeft"):
             tab.keyboard.press(key)
-        said = tab.locator(".strip output").nth(7).inner_text()
+        shown = tab.locator(".strip output").nth(7).inner_text()
         tab.locator("summary").nth(1).click()
         cells = tab.locator("details").nth(1).locator("td").all_inner_texts()
         name = tab.locator("canvas[tabindex]").nth(7).get_attribute("aria-label")
@@ -305,7 +305,7 @@ def test_strips_and_table_show_the_gates(browser: Any, written: tuple[Path, Inte
     for token in CHARACTERS.encode("Ti"):
         stepper.step(np.array([token]))
     view = stepper.gates()[1]
-    assert said == f"unit 9, now: {view.gates['f'][0, 9]:.3f}"
+    assert shown == f"unit 9, now: {view.gates['f'][0, 9]:.3f}"
     assert name == "Layer 2, f, forget gate: 12 units, last 24 tokens; arrow keys read the numbers"
     columns = [view.gates[gate][0] for gate in "ifgo"] + [view.c[0], view.h[0]]
     assert cells == [f"{value:.3f}" for unit in zip(*columns, strict=True) for value in unit]

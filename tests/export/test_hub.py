@@ -44,12 +44,12 @@ def test_the_card_says_what_the_model_is() -> None:
         "| held out bits per character | 1.235 |",
     ):
         assert row in body
-    assert "How much it recites was not measured." in body
+    assert "How much of it this model repeats was not measured." in body
     headings = [token.content for token in MarkdownIt().parse(body) if token.type == "inline" and token.level == 1]
-    assert {"It can recite its text", "What it is for", "Licence"} <= set(headings)
+    assert {"It can repeat its text verbatim", "What it is for", "Licence"} <= set(headings)
 
 
-def test_of_what_it_recites_only_the_length_is_told() -> None:
+def test_of_the_verbatim_overlap_only_the_length_is_stated() -> None:
     recited = Recitation(run="my name is Jane", sampled=10_000, training=99)
     text = card(language_model(), TOKENIZER, {}, recited)
     assert "In 10,000 characters" in text

@@ -56,15 +56,15 @@ def test_a_text_of_one_letter_is_no_worse() -> None:
 
 
 def test_no_more_is_written_than_is_needed() -> None:
-    asked = []
+    drawn = []
 
     def pieces() -> Iterator[str]:
         while True:
-            asked.append(None)
+            drawn.append(None)
             yield "tick tock "
 
     found = recitation(pieces(), "the clock says tick tock tick, no more", 104)
-    assert (found.sampled, found.training, len(asked)) == (104, 38, 11)
+    assert (found.sampled, found.training, len(drawn)) == (104, 38, 11)
     assert found.run == " tick tock tick"
 
 

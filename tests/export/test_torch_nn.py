@@ -114,8 +114,8 @@ try:
 except ImportError:
     print("no longhold")
 """
-    said, end = python(tmp_path, code).splitlines()
-    ids, logits = json.loads(said)
+    numbers, end = python(tmp_path, code).splitlines()
+    ids, logits = json.loads(numbers)
     assert end == "no longhold"
     assert ids == tokenizer.encode(TEXT).tolist()
     expected = model(torch.tensor(ids)[:, None])[0][-1, 0]

@@ -82,7 +82,7 @@ def test_what_cannot_be_tested_is_said_in_one_line() -> None:
         (lambda: recall_by_lag(model, one_symbol(3, 5), [2, 1], chance=0.5), "lags [2, 1]"),
         (lambda: recall_by_lag(model, one_symbol(3, 5), [1], chance=1.0), "chance=1.0"),
         (lambda: recall_by_lag(model, lambda lag: one_symbol(3, lag)(lag), [3, 4], chance=0.5), "from 3 to 4"),
-        (lambda: recall_by_lag(model, lambda lag: [Asked(ids, ids, ids < 0)], [1], chance=0.5), "asks nothing"),
+        (lambda: recall_by_lag(model, lambda lag: [Asked(ids, ids, ids < 0)], [1], chance=0.5), "has no target"),
         (lambda: readable_horizon(model, ids, [5]), "lag 5"),
         (lambda: readable_horizon(model, ids, []), "lags []"),
         (lambda: readable_horizon(model, ids, [1], test_share=1.0), "test_share=1.0"),

@@ -1,4 +1,4 @@
-"""Softmax in whole numbers."""
+"""Softmax in integers."""
 
 from __future__ import annotations
 

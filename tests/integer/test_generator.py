@@ -81,7 +81,7 @@ def test_the_ends_of_each_tokens_share() -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**53, 1.5, "7"])
 def test_a_seed_that_javascript_could_not_hold_is_refused(seed: Any) -> None:
-    with pytest.raises(InputError, match=r"expected a whole number from 0 to 2\^53 - 1"):
+    with pytest.raises(InputError, match=r"expected an integer from 0 to 2\^53 - 1"):
         IntegerGenerator(seed)
 
 

@@ -1,4 +1,4 @@
-"""How much is lost in whole numbers, and that it is counted rightly."""
+"""How much is lost in integers, and that it is counted rightly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.integer.models import KINDS, model_of
 
 
 def trained(cell: str, ids: torch.Tensor, vocab_size: int) -> LanguageModel:
-    """A model that has learnt what some seconds allow."""
+    """A model trained for some seconds."""
     model = LanguageModel(LanguageModelConfig(cell=cell, vocab_size=vocab_size, hidden_size=48))
     optimizer, generator = torch.optim.Adam(model.parameters(), lr=1e-2), torch.Generator().manual_seed(0)
     for _ in range(120):

@@ -1,4 +1,4 @@
-"""From floating point to whole numbers: scales, values, what is refused."""
+"""From floating point to integers: scales, values, what is refused."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_type_of_the_weights_does_not_matter_where_they_are_equal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "name"),
     [
         ({"layer_norm": True}, "layer_norm"),
         ({"peephole": True}, "peephole"),
@@ -76,15 +76,15 @@ def test_the_type_of_the_weights_does_not_matter_where_they_are_equal() -> None:
         ({"cell": "rnn", "nonlinearity": "relu"}, "nonlinearity='relu'"),
     ],
 )
-def test_an_option_without_a_form_in_whole_numbers_is_refused(option: dict[str, Any], told: str) -> None:
+def test_an_option_without_a_form_in_integers_is_refused(option: dict[str, Any], name: str) -> None:
     config = LanguageModelConfig(**{"cell": "lstm", "vocab_size": 3, "hidden_size": 4, **option})
-    with pytest.raises(InputError, match=f"a model with {told} cannot be computed in whole numbers here"):
+    with pytest.raises(InputError, match=f"a model with {name} cannot be converted to integers here"):
         quantize(config.build(), 8)
 
 
 def test_what_is_no_model_or_no_width_is_refused() -> None:
     anything: Any = torch.nn.Linear(2, 2)
-    with pytest.raises(InputError, match="only a LanguageModel can be put into whole numbers, not a Linear"):
+    with pytest.raises(InputError, match="only a LanguageModel can be converted to integers, not a Linear"):
         quantize(anything, 8)
     width: Any = 4
     with pytest.raises(InputError, match="bits=4: expected 8 or 16"):

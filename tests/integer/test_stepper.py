@@ -142,9 +142,9 @@ def test_what_cannot_be_stepped_is_refused() -> None:
     stepper = IntegerStepper(model, 2)
     with pytest.raises(InputError, match=r"no frequencies before the first step"):
         stepper.frequencies()
-    with pytest.raises(InputError, match=r"expected 2 whole numbers as ids, got int64 of shape \(3,\)"):
+    with pytest.raises(InputError, match=r"expected 2 integers as ids, got int64 of shape \(3,\)"):
         stepper.step(np.array([0, 1, 2]))
-    with pytest.raises(InputError, match="expected 2 whole numbers"):
+    with pytest.raises(InputError, match="expected 2 integers"):
         stepper.step(np.array([0.0, 1.0]))
     with pytest.raises(InputError, match="ids must be from 0 to 6, got -1 to 0"):
         stepper.step(np.array([-1, 0]))

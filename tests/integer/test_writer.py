@@ -1,4 +1,4 @@
-"""What the writer of whole numbers draws: text, and as often as the oracle says."""
+"""What the integer writer draws: text, and as often as the oracle says."""
 
 from __future__ import annotations
 

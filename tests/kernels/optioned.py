@@ -41,8 +41,8 @@ class Case:
     dtype: torch.dtype = torch.float64
 
     def __str__(self) -> str:
-        told = [f"{f.name}={v}" for f in fields(self)[5:] if (v := getattr(self, f.name)) != f.default]
-        return " ".join([f"{self.kind} T{self.T} B{self.B} H{self.H} I{self.I}", *told])
+        options = [f"{f.name}={v}" for f in fields(self)[5:] if (v := getattr(self, f.name)) != f.default]
+        return " ".join([f"{self.kind} T{self.T} B{self.B} H{self.H} I{self.I}", *options])
 
 
 def is_lstm(kind: str) -> bool:

@@ -37,7 +37,7 @@ CAN: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "resets": ("gru", {}, {"reset": torch.ones(T, B, dtype=torch.bool)}),
     "weight dropout": ("lstm", {"weight_dropout": 0.5}, {}),
     "learned state": ("lstm", {"learn_initial_state": True}, {}),
-    "initialisation": ("lstm", {"init": longhold.init.Chrono(20)}, {}),
+    "initialization": ("lstm", {"init": longhold.init.Chrono(20)}, {}),
 }
 
 

@@ -88,7 +88,7 @@ SIZES: list[dict[str, Any]] = [
 
 
 def sized(kind: str, size: dict[str, Any], dtype: torch.dtype = torch.float64) -> Case:
-    # one unit is normalised to 0 and two to +1 and -1: their exact gradients are 0, and roundings are no measure
+    # one unit is normalized to 0 and two to +1 and -1: their exact gradients are 0, and roundings are no measure
     options = ALL | {"projection": size["H"] // 2, "layer_norm": size["H"] > 2}
     return case_of(kind, options, **size, dtype=dtype)
 

@@ -47,9 +47,9 @@ for cell in (longhold.RNN, longhold.GRU, longhold.LSTM):
             with longhold.use_backend(backend):
                 torch.testing.assert_close(layer(x, **given)[0], free)
     with longhold.use_backend("cpu"):
-        for asked in (layer, lambda x: longhold.explain(layer, x)):
+        for call in (layer, lambda x: longhold.explain(layer, x)):
             try:
-                asked(x)
+                call(x)
             except BackendRefused as refused:
                 assert reason in str(refused)
             else:

@@ -53,9 +53,9 @@ def test_what_it_cannot_do_is_refused_with_the_reason(case: str) -> None:
     assert reason in choice.refused["cpu"]
     assert "\n" not in choice.refused["cpu"]
     with longhold.use_backend("cpu"):
-        for asked in (layer, lambda x: longhold.explain(layer, x)):
+        for call in (layer, lambda x: longhold.explain(layer, x)):
             with pytest.raises(BackendRefused, match=f"cpu.*{reason}"):
-                asked(x)
+                call(x)
     layer(x)
 
 

@@ -13,7 +13,6 @@ import longhold
 from longhold.kernels import stream as stream_module
 from longhold.kernels.extension import loaded
 from longhold.kernels.stream import NativeStream, Storage, StreamWeights, fold_embedding, quantize_rows
-from longhold.layers.stream import stream_weights
 from tests.helpers import assert_close
 from tests.kernels.sequences import machine
 from tests.layers.twins import make
@@ -29,7 +28,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def outputs(layer: Any, x: Tensor, **options: Any) -> Tensor:
-    return NativeStream(stream_weights(layer), x.shape[1], **options).run(x)
+    return NativeStream(layer.stream_weights(), x.shape[1], **options).run(x)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -94,7 +93,7 @@ def test_threads_are_shared_where_that_is_faster_and_left_where_it_is_not(monkey
 
 
 def test_only_long_steps_share_threads() -> None:
-    small, large = (NativeStream(stream_weights(make("lstm", n, n, dtype=torch.float32)), 1) for n in (64, 400))
+    small, large = (NativeStream(make("lstm", n, n, dtype=torch.float32).stream_weights(), 1) for n in (64, 400))
     assert (small.stepper.products(), large.stepper.products()) == (8 * 64**2, 8 * 400**2)
     assert (small.quick, large.quick) == (True, False)
     assert (small._pace._wide, large._pace._wide) == (False, True)
@@ -111,7 +110,7 @@ def test_instruction_sets_really_differ() -> None:
 
 
 def test_int8_is_the_same_on_every_instruction_set() -> None:
-    """Sums of whole numbers have no order; what is left is the rounding of the activations."""
+    """Sums of integers have no order; what is left is the rounding of the activations."""
     layer, x = make("lstm", 41, 70, dtype=torch.float32), torch.randn(9, 2, 41)
     with machine(1, "plain"):
         expected = outputs(layer, x, storage="int8")
@@ -148,7 +147,7 @@ def test_sums_of_int8_products_stay_in_32_bits(K: int) -> None:
 def test_an_embedding_is_looked_up_or_folded_into_the_weights(cell: str, layer_norm: bool, dtype: torch.dtype) -> None:
     layer = make(cell, 6, 20, dtype=dtype, layer_norm=layer_norm)
     embedding, ids = torch.randn(13, 6, dtype=dtype), torch.randint(13, (8, 3))
-    plain = stream_weights(layer)
+    plain = layer.stream_weights()
     weights = StreamWeights(plain.recurrence, plain.layers, plain.initial, plain.zoneout, embedding)
     with torch.no_grad(), longhold.use_backend("reference"):
         expected, _ = layer(F.embedding(ids, embedding))

@@ -41,20 +41,56 @@ template <class Cell, class Real> void walk(int64_t T, int64_t B, int64_t I, int
   std::vector<uint8_t> reset(T * B);
   for (int64_t b = 0; b < B; ++b) lengths[b] = T - b % T;
   for (int64_t i = 0; i < T * B; ++i) reset[i] = draw() > 0.3 && i / B < lengths[i % B];
-  Numbers<Real> gates(T * B * G * H, false), extra(T * B * H, false), h(T * B * H, false), c(T * B * H, false),
+  Numbers<Real> gates(T * B * G * H, false), q(T * B * H, false), h(T * B * H, false), c(T * B * H, false),
       h_n(B * H, false), c_n(B * H, false);
   const int64_t segment = 3;
   const bool has_c = Cell::has_c;
-  const Call<Real> call{T, B, I, H, segment, 1, reverse, x.data(), nullptr, w_ih.data(), w_hh.data(), b_ih.data(),
-      b_hh.data(), h0.data(), has_c ? c0.data() : nullptr, h_initial.data(), has_c ? c_initial.data() : nullptr,
-      lengths.data(), reset.data(), mask.data(), gates.data(), Cell::has_extra ? extra.data() : nullptr, h.data(),
-      has_c ? c.data() : nullptr, h_n.data(), c_n.data()};
+  const Call<Real> call{
+      .T = T,
+      .B = B,
+      .I = I,
+      .H = H,
+      .segment = segment,
+      .checkpoint_interval = 1,
+      .reverse = reverse,
+      .x = x.data(),
+      .ids = nullptr,
+      .weight_ih = w_ih.data(),
+      .weight_hh = w_hh.data(),
+      .bias_ih = b_ih.data(),
+      .bias_hh = b_hh.data(),
+      .h0 = h0.data(),
+      .c0 = has_c ? c0.data() : nullptr,
+      .h_initial = h_initial.data(),
+      .c_initial = has_c ? c_initial.data() : nullptr,
+      .lengths = lengths.data(),
+      .reset = reset.data(),
+      .mask = mask.data(),
+      .gates = gates.data(),
+      .q = Cell::has_q ? q.data() : nullptr,
+      .h = h.data(),
+      .c = has_c ? c.data() : nullptr,
+      .h_n = h_n.data(),
+      .c_n = c_n.data(),
+  };
   Numbers<Real> d_x(T * B * I, false), d_w_ih(G * H * I, false), d_w_hh(G * H * H, false), d_b_ih(G * H, false),
       d_b_hh(G * H, false), d_h0(B * H, false), d_c0(B * H, false), d_h_initial(B * H, false),
       d_c_initial(B * H, false);
-  const Gradients<Real> gradients{d_out.data(), nullptr, d_h_n.data(), has_c ? d_c_n.data() : nullptr, d_x.data(),
-      d_w_ih.data(), d_w_hh.data(), d_b_ih.data(), d_b_hh.data(), d_h0.data(), has_c ? d_c0.data() : nullptr,
-      d_h_initial.data(), has_c ? d_c_initial.data() : nullptr};
+  const Gradients<Real> gradients{
+      .d_out = d_out.data(),
+      .d_cs = nullptr,
+      .d_h_n = d_h_n.data(),
+      .d_c_n = has_c ? d_c_n.data() : nullptr,
+      .d_x = d_x.data(),
+      .d_weight_ih = d_w_ih.data(),
+      .d_weight_hh = d_w_hh.data(),
+      .d_bias_ih = d_b_ih.data(),
+      .d_bias_hh = d_b_hh.data(),
+      .d_h0 = d_h0.data(),
+      .d_c0 = has_c ? d_c0.data() : nullptr,
+      .d_h_initial = d_h_initial.data(),
+      .d_c_initial = has_c ? d_c_initial.data() : nullptr,
+  };
   const Engine<Cell, Real> engine(call);
   const Plan plan{threads, B >= 4 * threads};
   engine.forward(plan);

@@ -167,7 +167,7 @@ def step(cell: str, p: Parameters, options: Options, masks: Any, x: Tensor, stat
 def share(
     options: Options, values: Tensor, weight: Tensor, gain_name: str, p: Parameters, groups: list[slice]
 ) -> list[Tensor]:
-    """The products of `values` with groups of rows, each layer-normalised and scaled if so asked; no bias."""
+    """The products of `values` with groups of rows, each layer-normalized and scaled where there are gains; no bias."""
     products = [values @ weight[rows].T for rows in groups]
     if options.layer_norm:
         products = [normed(v) * p[gain_name][rows] for v, rows in zip(products, groups, strict=True)]

@@ -5,7 +5,7 @@
 Each case is one subject (a layer with options, a cell, a stream, the loss, an optimizer's step), one of its tensors,
 and one way to be strange. What still stands for numbers has to give what an ordinary tensor with these numbers gives,
 and what torch.nn gives; what does not has to be refused in one line, by the type of error that torch.nn raises. A
-case's name is printed before it runs, so that a process that ends has said where.
+case's name is printed before it runs, so that a process that ends has printed where.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Way:
     refusable: bool = False
     """whether it may be refused although it stands for numbers"""
     torch_survives: bool = True
-    """whether torch.nn can be asked: reading what is not there ends its process too"""
+    """whether torch.nn can be compared with: reading what is not there ends its process too"""
 
 
 def _imaginary(t: Tensor) -> Tensor:
@@ -202,8 +202,8 @@ def layer_subject(draw: random.Random) -> Subject:
     twin = None
     if plain:
         twin = getattr(nn, kind)(width, hidden, dtype=dtype, **shape, **options)
-    said = ", ".join(f"{k}={v}" for k, v in (shape | options).items())
-    name = f"{kind}({said}) {str(dtype)[6:]} {mode} {backend}{' lengths' * ragged}{' reset' * resets}"
+    options_text = ", ".join(f"{k}={v}" for k, v in (shape | options).items())
+    name = f"{kind}({options_text}) {str(dtype)[6:]} {mode} {backend}{' lengths' * ragged}{' reset' * resets}"
     torchs = None if twin is None else lambda t: run(twin, t, {})
     return Subject(name, tensors, ours, torchs, by_torch=backend is not None)
 
@@ -326,7 +326,7 @@ def _fitting(way: Way, subject: Subject, name: str, tensor: Tensor) -> bool:
     if way.name == "sparse" and name.startswith("d_"):
         return False  # autograd's own operators take it or do not
     if subject.is_cell and way.name == "shrunk":
-        return False  # a step of torch's, of which no more is asked than whether there is memory
+        return False  # a step of torch's, which only has to find whether there is memory
     if way.name == "zero tensor" and name == "lengths":
         return False  # lengths are looked at
     return tensor.is_floating_point() or not way.floats_only
@@ -347,7 +347,7 @@ def _alike(actual: Tensors, expected: Tensors) -> None:
     assert actual.keys() == expected.keys(), f"{sorted(actual.keys() ^ expected.keys())} on one side only"
     for name in expected:
         if actual[name].is_meta and expected[name].is_meta:
-            continue  # where torch says nothing, as with an optimizer's state, neither is anything said here
+            continue  # where torch reports nothing, as with an optimizer's state, nothing is compared here
         a, b = (torch.view_as_real(t.resolve_conj()) if t.is_complex() else t for t in (actual[name], expected[name]))
         assert_close(name, a, b)
 

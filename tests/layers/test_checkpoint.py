@@ -173,5 +173,5 @@ def test_a_transform_sees_through() -> None:
 
 @pytest.mark.parametrize("wrong", [0, -3, 2.5, "8"])
 def test_a_number_that_is_none(wrong: Any) -> None:
-    with pytest.raises(ValueError, match=r"checkpoint_every should be a whole number of steps from 1, got"):
+    with pytest.raises(ValueError, match=r"checkpoint_every should be an integer number of steps from 1, got"):
         longhold.LSTM(3, 5)(torch.randn(4, 2, 3), checkpoint_every=wrong)

@@ -1,4 +1,4 @@
-"""Wrong calls: torch.nn's exception types and the same thing said, and clear refusals of what is ours alone."""
+"""Wrong calls: torch.nn's exception types and messages, and clear refusals of what is ours alone."""
 
 from __future__ import annotations
 

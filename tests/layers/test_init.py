@@ -1,4 +1,4 @@
-"""Initialisations: what each leaves in the parameters, and which cells refuse it."""
+"""Initializations: what each leaves in the parameters, and which cells refuse it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUFFIXES = ("_l0", "_l0_reverse", "_l1", "_l1_reverse")
 
 
 def stack(cell: str, how: Any, **options: Any) -> Any:
-    """Two layers, both directions: an initialisation must reach all of them."""
+    """Two layers, both directions: an initialization must reach all of them."""
     return make(
         cell, 8, H, num_layers=2, bidirectional=True, init=how, **({"proj_size": 16} if "_p" in cell else {}), **options
     )
@@ -201,13 +201,13 @@ def test_reset_parameters_draws_the_same_kind_anew() -> None:
     assert torch.equal(total_bias(layer, "_l0", 0), -total_bias(layer, "_l0", 1))
 
 
-def test_single_cells_take_an_initialisation_too() -> None:
+def test_single_cells_take_an_initialization_too() -> None:
     cell = longhold.LSTMCell(8, H, init=init.ForgetBias(3.0))
     assert torch.equal((cell.bias_ih + cell.bias_hh)[H : 2 * H], torch.full((H,), 3.0))
 
 
 @pytest.mark.parametrize("wrong", ["chrono:20", 1.0, init.Chrono])
-def test_what_is_no_initialisation_is_refused(wrong: Any) -> None:
+def test_what_is_no_initialization_is_refused(wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="init"):
         longhold.LSTM(3, 4, init=wrong)
 
@@ -238,7 +238,7 @@ def test_names_that_are_none(text: str) -> None:
         init.by_name(text)
 
 
-def test_initialisations_are_frozen_values() -> None:
+def test_initializations_are_frozen_values() -> None:
     for how in NAMED.values():
         assert dataclasses.is_dataclass(how)
         assert hash(how) == hash(dataclasses.replace(how))

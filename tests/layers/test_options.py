@@ -18,7 +18,7 @@ LENGTHS = [5, 2, 4]
 RESET = torch.zeros(T, B, dtype=torch.bool)
 RESET[2, 0] = RESET[3, 0] = RESET[0, 1] = RESET[1, 1] = RESET[4, 2] = True
 
-# cell, what the constructor is told, what the oracle is told
+# cell, the constructor's options, the oracle's options
 VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "rnn tanh, layer norm": ("rnn_tanh", {"layer_norm": True}, {"layer_norm": True}),
     "rnn relu, layer norm": ("rnn_relu", {"layer_norm": True}, {"layer_norm": True, "nonlinearity": "relu"}),

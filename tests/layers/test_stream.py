@@ -309,7 +309,7 @@ def test_int8_passes_what_is_not_a_number_on() -> None:
     stream = make("rnn_tanh", 4, 3, dtype=torch.float32).stream(weights="int8")
     assert stream.step(torch.tensor([[0.0, torch.nan, 1.0, 1.0]])).isnan().all()
     stream.reset()
-    layer = stream._layer
+    layer = stream._snapshot.layer
     assert_close(
         "zeros", stream.step(torch.zeros(1, 4)), torch.tanh(layer.bias_ih_l0 + layer.bias_hh_l0)[None].detach()
     )
@@ -518,7 +518,7 @@ def test_a_model_with_a_stream_is_copied_whole() -> None:
     x = torch.randn(1, 5)
     model.streams["one"].step(x)
     copied = copy.deepcopy(model)
-    assert copied.streams["one"]._layer is copied.layer
+    assert copied.streams["one"]._snapshot.layer is copied.layer
     assert torch.equal(copied.streams["one"].state, model.streams["one"].state)
     assert np.array_equal(copied.streams["one"].step(x.numpy()), model.streams["one"].step(x.numpy()))
 

@@ -149,10 +149,10 @@ def test_scripting_says_what_does_and_leaves_the_model_as_it_was(layer: nn.Modul
 @pytest.mark.parametrize("spec", [None, {nn.Linear}, {longhold.LSTM}, {nn.LSTM}], ids=str)
 def test_quantization_says_what_it_leaves_out(spec: Any) -> None:
     model = Model(longhold.LSTM(4, 6))
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         quantized = torch.ao.quantization.quantize_dynamic(model, spec)
-    (line,) = (str(each.message) for each in said if "longhold" in str(each.message))
+    (line,) = (str(each.message) for each in caught if "longhold" in str(each.message))
     assert "leaves longhold.LSTM in floating point: quantize longhold.export.to_torch(model)" in line
     assert type(quantized.inner[0]) is longhold.LSTM
     assert quantized(torch.randn(5, 3, 4)).shape == (5, 3, 2)

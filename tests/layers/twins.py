@@ -29,7 +29,7 @@ def on_each_backend(cells: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def twins(cell: str, input_size: int, hidden_size: int, **options: Any) -> tuple[nn.Module, nn.Module]:
-    """Ours and torch's, float64 unless told otherwise, ours loaded from torch's `state_dict`."""
+    """Ours and torch's, float64 by default, ours loaded from torch's `state_dict`."""
     name, own = CELLS[cell]
     arguments = {"dtype": torch.float64} | own | options
     theirs = getattr(nn, name)(input_size, hidden_size, **arguments)
@@ -39,7 +39,7 @@ def twins(cell: str, input_size: int, hidden_size: int, **options: Any) -> tuple
 
 
 def make(cell: str, input_size: int, hidden_size: int, **options: Any) -> Any:
-    """Ours alone, float64 unless told otherwise."""
+    """Ours alone, float64 by default."""
     name, own = CELLS[cell]
     return getattr(longhold, name)(input_size, hidden_size, **({"dtype": torch.float64} | own | options))
 

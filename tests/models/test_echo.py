@@ -76,7 +76,7 @@ def test_a_fitted_network_names_the_symbol_of_three_steps_ago() -> None:
     assert (outputs[3:].argmax(-1) == inputs[:-3, 20:]).double().mean() > 0.95
 
 
-@pytest.mark.parametrize(("mask", "ridge", "line"), [(True, 0.0, "ridge=0.0"), (False, 1.0, "no step is asked")])
+@pytest.mark.parametrize(("mask", "ridge", "line"), [(True, 0.0, "ridge=0.0"), (False, 1.0, "has a target")])
 def test_a_fit_that_cannot_be_is_one_line(mask: bool, ridge: float, line: str) -> None:
     inputs = torch.zeros(3, 2, dtype=torch.long)
     with pytest.raises(InputError, match=line):

@@ -54,7 +54,7 @@ def test_targets_that_are_none_are_refused(name: str, case: str) -> None:
         MODELS[name].loss(INPUTS, wrong)
     line = str(refusal.value)
     assert str(wrong.dtype) in line
-    assert f"expected (5, 2) integers from 0 to {CLASSES[name] - 1}, or -100 where nothing is asked" in line
+    assert f"expected (5, 2) integers from 0 to {CLASSES[name] - 1}, or -100 where there is no target" in line
     assert "\n" not in line
 
 

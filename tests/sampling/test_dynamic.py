@@ -83,10 +83,10 @@ def test_it_helps_where_the_style_shifts_and_the_more_the_longer() -> None:
         model.loss(known[:-1], known[1:])[0].backward()
         optimizer.step()
     shifted = np.concatenate([np.arange(100) % 2, 2 + np.arange(600) % 3])
-    fixed, learnt = surprise(model, shifted), dynamic_surprise(model, shifted, DynamicConfig(rate=0.3))
-    assert learnt[:100].mean() < fixed[:100].mean() + 0.01  # costs nothing before
-    assert learnt.mean() < 0.5 * fixed.mean()
-    assert learnt[600:].mean() < learnt[120:220].mean()
+    fixed, dynamic = surprise(model, shifted), dynamic_surprise(model, shifted, DynamicConfig(rate=0.3))
+    assert dynamic[:100].mean() < fixed[:100].mean() + 0.01  # costs nothing before
+    assert dynamic.mean() < 0.5 * fixed.mean()
+    assert dynamic[600:].mean() < dynamic[120:220].mean()
 
 
 def test_a_rate_that_is_too_large_is_one_line() -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 import torch
 
-from longhold.tasks import NOT_ASKED, AnBn, AnBnStrings
+from longhold.tasks import IGNORE_INDEX, AnBn, AnBnStrings
 from longhold.tasks.anbn import END
 
 STRONG = 9.0
@@ -16,7 +16,7 @@ def text_of(batch, b):
     inputs, targets = batch.inputs[:steps, b].tolist(), batch.targets[:, b].tolist()
     assert inputs == [END, *targets[: steps - 1]]
     assert targets[steps - 1] == END
-    assert targets[steps:] == [NOT_ASKED] * (len(targets) - steps)
+    assert targets[steps:] == [IGNORE_INDEX] * (len(targets) - steps)
     return "".join("ab"[symbol] for symbol in targets[: steps - 1])
 
 
@@ -40,7 +40,7 @@ def outputs_of(batch, answer):
 
 
 def counts(prefix):
-    """A model that has learnt the language: at its choice it always goes on with `a`."""
+    """A model that has learned the language: where it has the choice it always continues with `a`."""
     return min(slow_next(prefix) or {"."})
 
 

@@ -35,7 +35,7 @@ def test_pairs_are_read_in_their_order(tmp_path):
         ({**PAIR, "sentence_good": ""}, "line 2: sentence_good='': expected text"),
         ({**PAIR, "sentence_bad": 3}, "line 2: sentence_bad=3: expected text"),
         ({key: value for key, value in PAIR.items() if key != "UID"}, "line 2: UID=None: expected text"),
-        ({**PAIR, "pairID": "-1"}, "line 2: pairID='-1': expected a whole number"),
+        ({**PAIR, "pairID": "-1"}, "line 2: pairID='-1': expected an integer"),
     ],
 )
 def test_a_line_that_is_no_pair_is_named(tmp_path, line, message):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from longhold.errors import InputError
-from longhold.tasks import NOT_ASKED, Copy, CopyMarkers, CopyTail, SelectiveCopy
+from longhold.tasks import IGNORE_INDEX, Copy, CopyMarkers, CopyTail, SelectiveCopy
 from tests.tasks.sampling import margin
 
 TASKS = [CopyMarkers(1), CopyMarkers(7, 3, 2), CopyTail(0, 1, 2), CopyTail(20), CopyTail(3, 4, 5),
@@ -23,7 +23,7 @@ def test_answers_are_those_of_a_reader_who_goes_through_the_sequence(task) -> No
                 kept.append(token)
             asked = asked or (token == marker and given[step - 1 : step] == [marker]) or task.name != "copy_markers"
             answering = token == marker and asked
-            answers.append(kept.pop(0) if answering else (blank if task.name == "copy_markers" else NOT_ASKED))
+            answers.append(kept.pop(0) if answering else (blank if task.name == "copy_markers" else IGNORE_INDEX))
         assert not kept
         assert batch.targets[:, b].tolist() == answers
     assert len(batch.inputs) == task.length

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from longhold.errors import InputError
-from longhold.tasks import NOT_ASKED, Digits
+from longhold.tasks import IGNORE_INDEX, Digits
 from tests.tasks.small_digits import write
 
 COUNT = 43
@@ -29,7 +29,7 @@ def test_a_sequence_is_an_image_and_its_answer_the_label(task, whole) -> None:
     for b in range(17):
         read = [round(255 * value) for value in batch.inputs[:, b].flatten().tolist()]
         (number,) = [n for n in numbers if images[n][order].tolist() == read]
-        assert batch.targets[:, b].tolist() == [NOT_ASKED] * (task.length - 1) + [labels[number]]
+        assert batch.targets[:, b].tolist() == [IGNORE_INDEX] * (task.length - 1) + [labels[number]]
 
 
 def test_every_image_is_trained_on_or_tested_on_and_the_test_has_each_once(whole) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from longhold.tasks import NOT_ASKED, Dyck
+from longhold.tasks import IGNORE_INDEX, Dyck
 from tests.tasks.sampling import blind_outputs
 
 TASKS = [Dyck(), Dyck(2), Dyck(2).examination, Dyck(3, 2, 8, 8), Dyck(1, 6, 6, 6)]
@@ -29,7 +29,7 @@ def test_every_string_is_balanced_and_answered_by_a_stack(task):
         assert length % 2 == 0
         symbols, targets = batch.inputs[:, b].tolist(), batch.targets[:, b].tolist()
         assert targets[:length] == slow_answers(symbols[:length], task.kinds)
-        assert targets[length:] == [NOT_ASKED] * (len(targets) - length)
+        assert targets[length:] == [IGNORE_INDEX] * (len(targets) - length)
         assert not any(symbols[length:])
 
 

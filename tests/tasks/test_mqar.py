@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from longhold.tasks import MQAR, NOT_ASKED
+from longhold.tasks import IGNORE_INDEX, MQAR
 from tests.tasks.sampling import blind_outputs, margin
 
 TASKS = [MQAR(vocabulary=64), MQAR(1, 4, 4), MQAR(3, 12, 9, 1.0), MQAR(5, 40, 13, 0.3)]
@@ -16,7 +16,7 @@ def test_every_query_is_answered_by_the_value_of_its_key(task):
         memory = {inputs[2 * i]: inputs[2 * i + 1] for i in range(n)}
         assert len(memory) == len(set(memory.values())) == n
         assert all(1 <= key < half <= value < task.vocabulary for key, value in memory.items())
-        asked = [t for t, target in enumerate(targets) if target != NOT_ASKED]
+        asked = [t for t, target in enumerate(targets) if target != IGNORE_INDEX]
         assert len(asked) == n
         assert all(t >= 2 * n and t % 2 == 0 for t in asked)
         assert sorted(inputs[t] for t in asked) == sorted(memory)

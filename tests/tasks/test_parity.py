@@ -1,6 +1,6 @@
 import pytest
 
-from longhold.tasks import NOT_ASKED, Parity
+from longhold.tasks import IGNORE_INDEX, Parity
 from tests.tasks.sampling import blind_outputs, margin
 
 TASKS = [Parity(), Parity().examination, Parity(1, 1, 1), Parity(4, 7, 9)]
@@ -11,7 +11,7 @@ def test_the_answer_is_the_running_product_of_signs(task):
     batch = task.batches(seed=3, batch_size=65).at(1)
     for b in range(65):
         bits, targets = batch.inputs[:, b].tolist(), batch.targets[:, b].tolist()
-        (end,) = [t for t, target in enumerate(targets) if target != NOT_ASKED]
+        (end,) = [t for t, target in enumerate(targets) if target != IGNORE_INDEX]
         assert task.shortest <= end + 1 <= task.longest
         sign = 1
         for bit in bits[: end + 1]:

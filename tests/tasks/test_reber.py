@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from longhold.tasks import NOT_ASKED, EmbeddedReber
+from longhold.tasks import IGNORE_INDEX, EmbeddedReber
 from tests.tasks.sampling import margin
 
 
@@ -29,7 +29,7 @@ def texts_of(batch):
         steps = int(batch.mask[:, b].sum())
         inputs, targets = batch.inputs[:steps, b].tolist(), batch.targets[:, b].tolist()
         assert inputs[1:] == targets[: steps - 1]
-        assert targets[steps:] == [NOT_ASKED] * (len(targets) - steps)
+        assert targets[steps:] == [IGNORE_INDEX] * (len(targets) - steps)
         yield "".join("BTSXPVE"[token] for token in [*inputs, targets[steps - 1]])
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from longhold.errors import InputError
-from longhold.tasks import NOT_ASKED, MixedRecall, Recall
+from longhold.tasks import IGNORE_INDEX, MixedRecall, Recall
 
 
 def slow_answer(sequence, task):
@@ -14,7 +14,7 @@ def slow_answer(sequence, task):
         if token < task.symbols:
             assert held is None, "a second symbol"
             held = token
-        answers.append(held if token == question and question not in sequence[:step] else NOT_ASKED)
+        answers.append(held if token == question and question not in sequence[:step] else IGNORE_INDEX)
     return answers
 
 
@@ -24,7 +24,7 @@ def test_the_answer_is_the_only_symbol_and_asked_last(task):
     assert batch.inputs.shape == batch.targets.shape == batch.mask.shape == (task.length, 33)
     for b in range(33):
         assert batch.targets[:, b].tolist() == slow_answer(batch.inputs[:, b].tolist(), task)
-    assert torch.equal(batch.mask, batch.targets != NOT_ASKED)
+    assert torch.equal(batch.mask, batch.targets != IGNORE_INDEX)
     assert batch.mask.sum() == 33
     assert batch.mask[-1].all()
 

@@ -9,8 +9,8 @@ import torch
 
 from longhold.errors import InputError
 from longhold.tasks import (
+    IGNORE_INDEX,
     MQAR,
-    NOT_ASKED,
     TASKS,
     Adding,
     AddingAnywhere,
@@ -107,7 +107,7 @@ def test_batches_keep_their_contract(task):
     else:
         assert task.unit == "accuracy"
         assert batch.targets.shape == (steps, 33)
-        assert torch.equal(batch.mask, batch.targets != NOT_ASKED)
+        assert torch.equal(batch.mask, batch.targets != IGNORE_INDEX)
         assert batch.targets[batch.mask].min() >= 0
         assert batch.targets[batch.mask].max() < task.output_size
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from longhold.tasks import NOT_ASKED, Recall, SpanRecall
+from longhold.tasks import IGNORE_INDEX, Recall, SpanRecall
 from tests.tasks.sampling import blind_outputs, margin
 
 TASKS = [SpanRecall(1, 0, 2, 1), SpanRecall(3, 5), SpanRecall(7, 0, 4, 2), SpanRecall(2, 30, 3, 5)]
@@ -13,7 +13,7 @@ def slow_answers(sequence, task):
     for token in sequence:
         if token < task.symbols:
             queue.append(token)
-        answers.append(queue.pop(0) if token == task.symbols + task.distractors else NOT_ASKED)
+        answers.append(queue.pop(0) if token == task.symbols + task.distractors else IGNORE_INDEX)
     assert not queue
     return answers
 

@@ -1,6 +1,6 @@
 import pytest
 
-from longhold.tasks import NOT_ASKED, StreamRecall
+from longhold.tasks import IGNORE_INDEX, StreamRecall
 from tests.tasks.sampling import blind_outputs, margin
 
 TASKS = [StreamRecall(1), StreamRecall(5, 3, 2), StreamRecall(40, 8, 7), StreamRecall(3, 2, 50)]
@@ -11,7 +11,7 @@ def test_the_answer_is_what_came_the_lag_before(task):
     batch = task.batches(seed=3, batch_size=21).at(1)
     for b in range(21):
         symbols = batch.inputs[:, b].tolist()
-        expected = [NOT_ASKED if t < task.lag else symbols[t - task.lag] for t in range(len(symbols))]
+        expected = [IGNORE_INDEX if t < task.lag else symbols[t - task.lag] for t in range(len(symbols))]
         assert batch.targets[:, b].tolist() == expected
 
 

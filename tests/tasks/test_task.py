@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 
 from longhold.errors import InputError
-from longhold.tasks import NOT_ASKED, Recall, Task, TaskBatch
+from longhold.tasks import IGNORE_INDEX, Recall, Task, TaskBatch
 from longhold.tasks.task import Regression
 
 
@@ -24,7 +24,7 @@ class Echo(Task):
         inputs = torch.randint(3, (5, batch_size), generator=generator)
         mask = torch.ones(5, batch_size, dtype=torch.bool)
         mask[0] = False
-        return TaskBatch(inputs, inputs.where(mask, torch.tensor(NOT_ASKED)), mask)
+        return TaskBatch(inputs, inputs.where(mask, torch.tensor(IGNORE_INDEX)), mask)
 
 
 def test_accuracy_counts_asked_steps_only():
@@ -91,7 +91,7 @@ def test_scores_are_the_shares_of_each_sequence():
 
 def test_a_sequence_with_fewer_questions_weighs_as_much_in_the_scores():
     mask = torch.tensor([[True, True], [True, False], [True, False]])
-    targets = torch.zeros(3, 2, dtype=torch.long).where(mask, torch.tensor(NOT_ASKED))
+    targets = torch.zeros(3, 2, dtype=torch.long).where(mask, torch.tensor(IGNORE_INDEX))
     outputs = torch.zeros(3, 2, 3)
     outputs[:, 0, 1] = 1  # every answer of the first row is wrong, the one of the second right
     batch = TaskBatch(targets, targets, mask)

@@ -1,6 +1,6 @@
 import pytest
 
-from longhold.tasks import NOT_ASKED, TemporalOrder
+from longhold.tasks import IGNORE_INDEX, TemporalOrder
 from tests.tasks.sampling import blind_outputs, margin
 
 TASKS = [TemporalOrder(), TemporalOrder(3), TemporalOrder(2, 10), TemporalOrder(3, 57)]
@@ -14,7 +14,7 @@ def test_the_answer_is_the_order_of_the_marks(task):
     for b in range(65):
         text = "".join("EBabcdXY"[token] for token in batch.inputs[:, b])
         targets = batch.targets[:, b].tolist()
-        (end,) = [t for t, target in enumerate(targets) if target != NOT_ASKED]
+        (end,) = [t for t, target in enumerate(targets) if target != IGNORE_INDEX]
         assert task.steps <= end + 1 <= task.length
         assert text[0] == "E"
         assert text[end] == "B"

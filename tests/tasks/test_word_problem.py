@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from longhold.tasks import NOT_ASKED, WordProblem
+from longhold.tasks import IGNORE_INDEX, WordProblem
 from longhold.tasks.word_problem import ELEMENTS, PRODUCT
 from tests.tasks.sampling import blind_outputs, margin
 
@@ -26,7 +26,7 @@ def test_the_answers_are_products_of_matrices(task):
         for element, target in zip(batch.inputs[:length, b].tolist(), batch.targets[:length, b].tolist(), strict=True):
             product = matrix(element) @ product
             assert torch.equal(product, matrix(target))
-        assert (batch.targets[length:, b] == NOT_ASKED).all()
+        assert (batch.targets[length:, b] == IGNORE_INDEX).all()
 
 
 def test_the_table_is_that_of_a_group_that_does_not_commute():

@@ -40,8 +40,8 @@ def test_only_what_was_changed_is_named() -> None:
     assert said(set(), training__steps=9) == "steps: 200 there, 9 here"
     assert said({"budget_seconds"}, training__budget_seconds=30.0) == "budget: none there, 30.0 here"
     text = {"facts__text_sha256": "2" * 64, "facts__tokenizer_sha256": "3" * 64}
-    assert said(set(), **text) == "the text is another one"
-    assert said({"tokenizer"}, facts__tokenizer_sha256="3" * 64) == "the tokenizer is another one"
+    assert said(set(), **text) == "the text is a different one"
+    assert said({"tokenizer"}, facts__tokenizer_sha256="3" * 64) == "the tokenizer is a different one"
 
 
 def test_of_many_three_are_named() -> None:
@@ -55,6 +55,6 @@ def test_it_is_what_a_training_answers(tmp_path: Path) -> None:
     trained(folder=tmp_path)
     with pytest.raises(InputError, match=r"another plan \(cell: 'lstm' there, 'gru' here\): give the same settings"):
         trained(folder=tmp_path, cell="gru")
-    with pytest.raises(InputError, match=r"\(the text is another one"):
+    with pytest.raises(InputError, match=r"\(the text is a different one"):
         trained(story(1000), folder=tmp_path)
     assert Run(tmp_path).stored_plan() is not None

@@ -198,7 +198,7 @@ def test_what_is_gone_and_a_part_kept_back_come_off_the_budget(clock: Clock, mon
     for spent, left in ((0, 95), (20, 75), (80, 50)):  # half of it in any case
         probe = Probe(clock, 0.25)
         monkeypatch.setattr("longhold.training.budget.step_probe", lambda *_, probe=probe: probe)
-        planned = with_budget(config(), 100, model(), text_batches(tokens(), config()), spent=spent)
+        planned = with_budget(config(), 100, model(), text_batches(tokens(), config()), elapsed=spent)
         assert (planned.steps + probe.calls) * 0.25 == pytest.approx(left, abs=0.25)
 
 

@@ -99,7 +99,7 @@ def test_what_is_out_of_reach_is_not_timed(characters: int) -> None:
 def test_the_text_that_once_ended_worse_with_a_budget() -> None:
     """3 kB, 30 s, 24 steps of AWD-LSTM by a rule of thumb, where a step took more than a second."""
     offers = offered(2700)
-    awd = next(one.preset for one in offers if one.preset.regularisation)
+    awd = next(one.preset for one in offers if one.preset.regularization)
     assert choose(offers, 30, lambda given: 1.2 if given == awd else 0.35) == offers[-1].preset
     assert choose(offers, 30, lambda given: 0.05 if given == awd else 0.015) == awd
 

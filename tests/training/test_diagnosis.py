@@ -70,14 +70,14 @@ def test_what_is_said_at_the_end() -> None:
     level = diagnose(run(4.0, 2.71, 2.705, 2.70, every=50), SCALE, over=True)
     assert level is not None
     assert level.kind == "level"
-    assert level.sentence.startswith("levelled off: held-out 2.70")
+    assert level.sentence.startswith("leveled off: held-out 2.70")
     assert "0.2% less" in level.sentence
     rising = diagnose(run(4.0, 2.5, 2.4, 2.45, every=50), SCALE, over=True)
     assert rising is not None
     assert (rising.kind, "0.0% less" in rising.sentence) == ("level", True)
     little = diagnose(run(6.0, 4.6, 4.55, every=50), SCALE, over=True)
     assert little is not None
-    assert little.kind == "learnt little"
+    assert little.kind == "learned little"
     assert "4.55 bits per character" in little.sentence
     assert "(4.50)" in little.sentence
     assert "learning rate 0.01" in little.sentence
@@ -85,12 +85,12 @@ def test_what_is_said_at_the_end() -> None:
 
 @pytest.mark.parametrize(("every", "said"), [(6, "24 steps, 2.4 passes"), (1, "4 steps, 0.4 passes")])
 def test_a_few_steps_are_judged_by_nobody(every: int, said: str) -> None:
-    """24 steps of a short text, flat at their end since the learning rate was, once counted as levelled off."""
+    """24 steps of a short text, flat at their end since the learning rate was, once counted as leveled off."""
     found = diagnose(run(4.4, 4.33, 4.32, 4.32, every=every, rates=cosine(4)), SCALE, over=True)
     assert found is not None
     assert found.kind == "short"
     assert said in found.sentence
-    assert "levelled" not in found.sentence
+    assert "leveled" not in found.sentence
     stopped = kind(run(4.4, 4.33, 4.32, 4.32, every=every), stopped_early=True)
     assert stopped == ("level" if every == 6 else "short")
 
@@ -100,13 +100,13 @@ def test_a_flat_end_at_a_low_learning_rate_is_explained_by_it() -> None:
     annealed = diagnose(run(*course, every=50, rates=cosine(8)), SCALE, over=True)
     assert annealed is not None
     assert annealed.kind == "annealed"
-    assert "the learning rate had reached its end (0.0005 of 0.0096) after 400 steps, 40 passes" in annealed.sentence
+    assert "the learning rate schedule had ended (0.0005 of 0.0096) after 400 steps, 40 passes" in annealed.sentence
     assert kind(run(*course, every=50)) == "level"  # the learning rate was what it was all along
     flat = [4.0, 3.5, 3.3, 3.21, 3.21, 3.21, 3.205, 3.2]
     assert kind(run(*flat, every=50, rates=cosine(8))) == "level"  # and it was flat while it was high
 
 
-def test_a_text_that_was_not_read_once_has_not_levelled_off() -> None:
+def test_a_text_that_was_not_read_once_has_not_leveled_off() -> None:
     long = Scale(1.0, 1.0, steps_per_epoch=1000, guess=4.5 * BIT)
     assert kind(run(4.0, 3.5, 3.49, 3.48, every=150), long) == "short"
     assert kind(run(4.0, 3.5, 3.4, 3.1, every=150), long) == "improving"
@@ -121,7 +121,7 @@ def test_both_losses_rising_is_no_overfitting() -> None:
     assert "a lower learning rate than 0.5" in found.sentence
 
 
-def test_a_text_that_is_learnt_to_the_end() -> None:
+def test_a_text_that_is_learned_to_the_end() -> None:
     """One character again and again has 0 bits, however little a guess by frequency has left."""
     one = Scale(1.0, 1.0, steps_per_epoch=10, guess=0.13 * BIT)
     found = diagnose(run(0.05, 0.01, 0.0004, 0.0001, every=50), one, over=True)
@@ -134,7 +134,7 @@ def test_a_text_without_pattern_levels_off_at_its_frequencies() -> None:
     noise = Scale(1.0, 1.0, steps_per_epoch=10, guess=8 * BIT)
     found = diagnose(run(8.01, 8.0, 8.0, 8.0, every=50), noise, over=True)
     assert found is not None
-    assert "levelled off at held-out 8.00 bits" in found.sentence
+    assert "leveled off at held-out 8.00 bits" in found.sentence
     assert "the text may have no other pattern" in found.sentence
 
 

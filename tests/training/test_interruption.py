@@ -28,7 +28,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_kills_at_random_moments_change_nothing(whole: Path, tmp_path: Path) -> None:
     left = compare(tmp_path, whole, KILLS, seed=int(os.environ.get("LONGHOLD_KILL_SEED", "0")))
     assert len(left) == KILLS
-    assert max(left) > 0  # at least one process had something to go on from
+    assert max(left) > 0  # at least one process had something to resume
 
 
 def test_signals_save_the_step_under_way_and_say_how_to_go_on(whole: Path, tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_signals_save_the_step_under_way_and_say_how_to_go_on(whole: Path, tmp_p
         said = finish(process, code)
         steps.append(saved_step(tmp_path))
         assert said == (
-            f"stopped at step {steps[-1]} of 400, saved in {tmp_path}: give the same command again to go on\n"
+            f"stopped at step {steps[-1]} of 400, saved in {tmp_path}: give the same command again to resume\n"
         )
     assert steps == sorted(set(steps))
     assert steps[-1] < 400

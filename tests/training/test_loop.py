@@ -317,7 +317,7 @@ class Odd:
         (lambda targets: targets + 1000, "targets hold the id 1\\d\\d\\d: expected 0 to"),
         (
             lambda targets: torch.full_like(targets, -100),
-            "the batch of step 1 asks for nothing: all its targets are -100",
+            "the batch of step 1 has no targets: all are -100",
         ),
     ],
 )

@@ -85,7 +85,7 @@ def test_awd_ties_locks_drops_and_averages(cell: str, characters: int) -> None:
 def shapes(characters: int, device: str = "cpu", cores: int = 2, **given: Any) -> list[tuple[int, int, bool]]:
     """Width, layers and whether it is regularised, of all that a budget may be spent on."""
     offered = [one.preset for one in candidates(characters, device, cores, **given)]
-    return [(one.hidden_size, one.num_layers, bool(one.regularisation)) for one in offered]
+    return [(one.hidden_size, one.num_layers, bool(one.regularization)) for one in offered]
 
 
 def test_a_short_text_is_offered_more_for_more_time() -> None:
@@ -115,7 +115,7 @@ def test_what_a_person_decided_stays() -> None:
     assert shapes(160_000, recipe="standard") == [(256, 1, False)]
     assert shapes(900_000, recipe="standard") == [(256, 2, False), (256, 1, False)]
     assert shapes(160_000, recipe="awd") == [(512, 1, True), (256, 1, True), (256, 1, True)]
-    assert preset(160_000, "cpu", 2, recipe="awd").regularisation
+    assert preset(160_000, "cpu", 2, recipe="awd").regularization
     assert shapes(160_000, hidden_size=300) == shapes(160_000, hidden_size=300, sized=True) == [(300, 1, False)]
     assert shapes(160_000, sized=True) == [(256, 1, False)]
     assert preset(160_000, "cpu", 2, hidden_size=600).config.lr < preset(160_000, "cpu", 2, hidden_size=300).config.lr

@@ -18,7 +18,7 @@ from longhold.data.tokenizers import CharTokenizer
 from longhold.errors import InputError
 from longhold.models.language_model import LanguageModelConfig
 from longhold.training import Diverged, Interrupted, Progress, evaluate
-from longhold.training.plan import Begun, Spent, TextOptions, _leg
+from longhold.training.plan import Cost, TextOptions, WarmStart, _stage
 from longhold.training.recipe import TrainedText, train_text
 from longhold.training.run import Run
 from longhold.training.session import Session
@@ -43,7 +43,7 @@ def options(**values: Any) -> TextOptions:
 def trained(text: str | None = None, **values: Any) -> tuple[TrainedText, list[str], list[Progress]]:
     said: list[str] = []
     seen: list[Progress] = []
-    call = {name: values.pop(name) for name in ("begun", "folder", "on_stop") if name in values}
+    call = {name: values.pop(name) for name in ("warm_start", "folder", "on_stop") if name in values}
     found = train_text(corpus(text), options(**values), on_note=said.append, on_progress=seen.append, **call)
     return found, said, seen
 
@@ -98,7 +98,7 @@ def test_small_and_repeated_texts_are_told() -> None:
     assert any("repeats, word for word" in sentence for sentence in said)
     assert any("held-out text also stands in the training text" in sentence for sentence in said)
     _, said, _ = trained(story(12_000), training={"steps": 2})
-    assert [sentence.partition(":")[0] for sentence in said[1:]] == ["too short to judge"]
+    assert [sentence.partition(":")[0] for sentence in said[1:]] == ["too short to tell"]
 
 
 def test_notes_of_the_corpus_are_passed_on() -> None:
@@ -144,7 +144,7 @@ def test_one_cycle_rises_for_three_tenths() -> None:
 
 
 def test_a_plan_without_new_options_says_nothing_of_them(tmp_path: Path) -> None:
-    """So that the folder of a run begun before there were such options still agrees."""
+    """So that the folder of a run started before there were such options still agrees."""
     trained(folder=tmp_path / "plain")
     plan = json.loads((tmp_path / "plain" / "plan.json").read_text())
     assert "locked_dropout" not in plan["facts"]["model"]
@@ -155,9 +155,9 @@ def test_a_plan_without_new_options_says_nothing_of_them(tmp_path: Path) -> None
 
 
 def going_on(found: TrainedText, folder: Path | None = None, **values: Any) -> tuple[TrainedText, list[str], Any]:
-    begun = Begun(found.model, found.tokenizer, found.characters, Spent(24, 1536, 2.0))
+    warm_start = WarmStart(found.model, found.tokenizer, found.characters, Cost(24, 1536, 2.0))
     values = {"hidden_size": None, "training": {"steps": 12, "evaluate_every": 3}, **values}
-    return trained(begun=begun, folder=folder, **values)
+    return trained(warm_start=warm_start, folder=folder, **values)
 
 
 def test_more_time_goes_on_from_the_weights_and_never_ends_worse() -> None:
@@ -166,25 +166,25 @@ def test_more_time_goes_on_from_the_weights_and_never_ends_worse() -> None:
     second, said, seen = going_on(first)
     assert second.improved
     assert second.held_out_bits < first.held_out_bits
-    assert second.before == Spent(24, 1536, 2.0)
+    assert second.before == Cost(24, 1536, 2.0)
     assert max(progress.lr for progress in seen) <= 0.5 * 4e-3
-    assert any(sentence.startswith("goes on with the LSTM, 1 x 16 units") for sentence in said)
+    assert any(sentence.startswith("continues with the LSTM, 1 x 16 units") for sentence in said)
 
     second.model.load_state_dict(weights)
     worse, said, _ = going_on(first, training={"lr": 0.3, "steps": 4, "evaluate_every": 1})
     assert not worse.improved
     assert worse.held_out_bits == pytest.approx(first.held_out_bits)
     assert all(torch.equal(tensor, weights[name]) for name, tensor in worse.model.state_dict().items())
-    assert said[-1].startswith("more time brought nothing")
+    assert said[-1].startswith("no further improvement")
 
 
 def test_another_text_is_told_and_its_characters_are_spelled() -> None:
     first, _, _ = trained()
     other = story(700, seed=1).replace("grey", "砂")
-    begun = Begun(first.model, first.tokenizer, first.characters)
+    warm_start = WarmStart(first.model, first.tokenizer, first.characters)
     said: list[str] = []
-    train_text(corpus(other), options(hidden_size=None), begun=begun, on_note=said.append)
-    assert any("this is another text" in sentence for sentence in said)
+    train_text(corpus(other), options(hidden_size=None), warm_start=warm_start, on_note=said.append)
+    assert any("this is a different text" in sentence for sentence in said)
 
 
 class Stop:
@@ -223,36 +223,36 @@ def test_a_stopped_run_is_a_model_and_goes_on_where_it_stood(tmp_path: Path) -> 
 
 def test_more_time_takes_the_place_of_the_run_and_can_be_stopped(tmp_path: Path) -> None:
     first, _, _ = trained(folder=tmp_path)
-    begun = Begun(first.model, first.tokenizer, first.characters, Spent(24, 1536, 2.0))
+    warm_start = WarmStart(first.model, first.tokenizer, first.characters, Cost(24, 1536, 2.0))
     more = options(hidden_size=None, training={"steps": 12, "evaluate_every": 3, "log_every": 1})
     start = {name: tensor.clone() for name, tensor in first.model.state_dict().items()}
-    (kept,) = stopped_at(7, options=more, begun=begun, folder=tmp_path)
+    (kept,) = stopped_at(7, options=more, warm_start=warm_start, folder=tmp_path)
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["facts"]["leg"] == 1
     assert plan["facts"]["before"] == {"steps": 24, "tokens": 1536, "seconds": 2.0}
 
-    # What was kept becomes the model; the same call again goes on with the leg, and counts from where it began.
-    again = Begun(kept.model, kept.tokenizer, kept.characters, Spent(31, 2000, 3.0))
-    resumed = train_text(corpus(), more, begun=again, folder=tmp_path)
-    assert resumed.before == Spent(24, 1536, 2.0)
+    # What was kept becomes the model; the same call again continues the stage, and counts from where it began.
+    again = WarmStart(kept.model, kept.tokenizer, kept.characters, Cost(31, 2000, 3.0))
+    resumed = train_text(corpus(), more, warm_start=again, folder=tmp_path)
+    assert resumed.before == Cost(24, 1536, 2.0)
     assert resumed.result.steps == 12
     first.model.load_state_dict(start)
-    straight = train_text(corpus(), more, begun=begun, folder=tmp_path / "straight")
+    straight = train_text(corpus(), more, warm_start=warm_start, folder=tmp_path / "straight")
     for name, tensor in straight.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name])
 
-    third = train_text(corpus(), more, begun=Begun(resumed.model, resumed.tokenizer), folder=tmp_path)
+    third = train_text(corpus(), more, warm_start=WarmStart(resumed.model, resumed.tokenizer), folder=tmp_path)
     assert json.loads((tmp_path / "plan.json").read_text())["facts"]["leg"] == 2
     assert third.held_out_bits <= resumed.held_out_bits
-    with pytest.raises(InputError, match="went on with --more"):
+    with pytest.raises(InputError, match="continued with --more"):
         trained(folder=tmp_path)
 
 
-def test_a_leg_stopped_before_it_is_better_keeps_nothing(tmp_path: Path) -> None:
+def test_a_stage_stopped_before_it_is_better_keeps_nothing(tmp_path: Path) -> None:
     first, _, _ = trained()
-    begun = Begun(first.model, first.tokenizer)
+    warm_start = WarmStart(first.model, first.tokenizer)
     bad = options(hidden_size=None, training={"steps": 9, "evaluate_every": 1, "log_every": 1, "lr": 2.0})
-    assert stopped_at(3, options=bad, begun=begun, folder=tmp_path) == []
+    assert stopped_at(3, options=bad, warm_start=warm_start, folder=tmp_path) == []
 
 
 def test_what_diverges_from_the_first_is_raised_in_one_line(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ class Breaking:
         monkeypatch.setattr(Session, "advance", broken)
 
 
-def test_what_had_learnt_something_is_kept_and_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_had_learned_something_is_kept_and_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole, _, _ = trained(training={"steps": 24})
     Breaking(monkeypatch, 20)
     found, said, _ = trained(folder=tmp_path)
@@ -320,8 +320,8 @@ def test_texts_with_nothing_or_all_to_learn_do_not_diverge(text: str, bits: floa
     found, said, _ = trained(text, training={"steps": 120, "evaluate_every": 20, "lr": 0.01})
     assert found.held_out_bits == pytest.approx(bits, abs=0.1)
     assert found.diagnosis is not None
-    assert found.diagnosis.kind == ("level" if bits == 0 else "learnt little")
-    assert "levelled off" in said[-1]
+    assert found.diagnosis.kind == ("level" if bits == 0 else "learned little")
+    assert "leveled off" in said[-1]
 
 
 def test_a_prompt_in_the_words_of_the_text() -> None:
@@ -349,4 +349,4 @@ def test_a_network_beyond_the_memory_is_refused_before_it_is_made(monkeypatch: p
 def test_a_plan_that_was_edited_does_not_go_on(facts: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(json.dumps({"facts": facts, "training": {}}))
     with pytest.raises(InputError, match="was edited"):
-        _leg(Run(tmp_path), Spent())
+        _stage(Run(tmp_path), Cost())

@@ -28,9 +28,9 @@ def test_words_are_counted_whatever_their_case() -> None:
     text = "The Traveller's machine; it's 1895. Naïve — the ÉTÉ."
     found = known_words("the machine été traveller's 1895 machin it's unknown cut", text)
     assert found == KnownWords(known=5, total=7, unit="words")
-    assert found.share == pytest.approx(5 / 7)
+    assert found.fraction == pytest.approx(5 / 7)
     assert known_words("", text) == KnownWords(0, 0, "words")
-    assert known_words("", text).share == 0
+    assert known_words("", text).fraction == 0
     assert known_words("machine", text).total == 0  # the only word is the last one
 
 

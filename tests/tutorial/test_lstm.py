@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from longhold.cells import LSTMState
-from longhold.tutorial.lstm import TutorialLSTM, from_fused, to_fused, tutorial_lstm
+from longhold.tutorial.lstm import TutorialLSTM, tutorial_lstm
 from tests.helpers import assert_all_close, measured
 
 FIELDS = ("W_xi", "W_hi", "b_i", "W_xf", "W_hf", "b_f", "W_xo", "W_ho", "b_o", "W_xc", "W_hc", "b_c")
@@ -15,6 +15,33 @@ FIELDS = ("W_xi", "W_hi", "b_i", "W_xf", "W_hf", "b_f", "W_xo", "W_ho", "b_o", "
 def tutorial(inputs: int, hidden: int, dtype: torch.dtype = torch.float64) -> TutorialLSTM:
     shapes = {"x": (inputs, hidden), "h": (hidden, hidden)}
     return TutorialLSTM(*(torch.randn(shapes.get(name[2], (hidden,)), dtype=dtype) for name in FIELDS))
+
+
+def to_fused(params: TutorialLSTM) -> dict[str, Tensor]:
+    """torch's `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` (rows i, f, g, o) of the same function.
+
+    The tutorial has one bias per gate: it goes to `bias_ih`, and `bias_hh` is zero.
+    """
+    p = params
+    bias = torch.cat([p.b_i, p.b_f, p.b_c, p.b_o])
+    return {
+        "weight_ih": torch.cat([p.W_xi, p.W_xf, p.W_xc, p.W_xo], dim=1).T.contiguous(),
+        "weight_hh": torch.cat([p.W_hi, p.W_hf, p.W_hc, p.W_ho], dim=1).T.contiguous(),
+        "bias_ih": bias,
+        "bias_hh": torch.zeros_like(bias),
+    }
+
+
+def from_fused(weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> TutorialLSTM:
+    """The twelve parameters of torch's fused ones.
+
+    Weights are moved, not computed; each bias is the sum of torch's two, the only place where a rounding can occur
+    (none when one of the two is zero, so `from_fused(**to_fused(p))` equals `p` bit for bit).
+    """
+    xi, xf, xc, xo = weight_ih.T.chunk(4, dim=1)
+    hi, hf, hc, ho = weight_hh.T.chunk(4, dim=1)
+    i, f, c, o = (bias_ih + bias_hh).chunk(4)
+    return TutorialLSTM(xi, hi, i, xf, hf, f, xo, ho, o, xc, hc, c)
 
 
 def test_fields_are_the_tutorials_in_its_order() -> None:

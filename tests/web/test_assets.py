@@ -211,7 +211,7 @@ def test_every_diagnosis_has_its_own_words(language: str) -> None:
         ({"state": "stopped"}, "zh-Hans", "还没有可保留的模型"),
         ({"state": "failed", "error": "no disk"}, "en", "It failed: no disk"),
         (
-            {**DONE, "words_unit": "words", "early": True, "diagnosis": "learnt little"},
+            {**DONE, "words_unit": "words", "early": True, "diagnosis": "learned little"},
             "en",
             "Done in 61 s: 3.25 bits per character on text it never saw. 50 % of the words it writes occur in the "
             "text. It ended early, since held-out bits no longer fell. It has learnt little",

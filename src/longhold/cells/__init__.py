@@ -1,6 +1,6 @@
 """The mathematics: one step of each recurrence as a pure function on tensors, and the one reference loop over time.
 
-This room imports torch only and is the oracle that everything else is held to.
+This package imports torch only. It is the oracle that everything else is tested against.
 """
 
 from longhold.cells.gru import GRUGates as GRUGates

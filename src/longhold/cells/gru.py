@@ -48,16 +48,16 @@ def gru_step(
         n = tanh(x_n + W_hn (r * h) + b_hn)      reset_after=False, as Cho et al. 2014
         h' = (1 - z) * n + z * h
 
-    `gates_x` is (B, 3H), the input's shares x_r, x_z, x_n. `mask_h` (B, H), recurrent dropout, multiplies h in the
-    products only. With `weight_norm_hh` each recurrent product is layer-normalised before its bias (Ba et al. 2016,
+    `gates_x` is (B, 3H), the input projection x_r, x_z, x_n. `mask_h` (B, H), recurrent dropout, multiplies h in the
+    products only. With `weight_norm_hh` each recurrent product is layer-normalized before its bias (Ba et al. 2016,
     equations 22 to 24).
     """
     hidden = state.h.shape[-1]
     h = state.h if mask_h is None else state.h * mask_h
     x_rz, x_n = torch.split(gates_x, [2 * hidden, hidden], dim=-1)
     if reset_after:
-        whole = product(h, weights.weight_hh, weights.bias_hh, weights.weight_norm_hh, (2 * hidden, hidden))
-        h_rz, h_n = torch.split(whole, [2 * hidden, hidden], dim=-1)
+        gates_h = product(h, weights.weight_hh, weights.bias_hh, weights.weight_norm_hh, (2 * hidden, hidden))
+        h_rz, h_n = torch.split(gates_h, [2 * hidden, hidden], dim=-1)
         r, z = torch.sigmoid(x_rz + h_rz).chunk(2, dim=-1)
         n = torch.tanh(x_n + r * h_n)
     else:
@@ -84,19 +84,15 @@ class GRURecurrence(Recurrence):
 
     @property
     def gate_names(self) -> tuple[str, ...]:
-        """r, z, n."""
         return ("r", "z", "n")
 
     def norm_groups(self, hidden_size: int) -> tuple[int, ...]:
-        """r and z together, n apart."""
         return (2 * hidden_size, hidden_size)
 
     def make_state(self, *fields: Tensor) -> GRUState:
-        """`GRUState` from h."""
         return GRUState(*fields)
 
     def step(
         self, gates_x: Tensor, state: GRUState, weights: GRUWeights, mask_h: Tensor | None
     ) -> tuple[GRUState, GRUGates]:
-        """`gru_step`."""
         return gru_step(gates_x, state, weights, reset_after=self.reset_after, mask_h=mask_h)

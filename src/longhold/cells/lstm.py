@@ -46,7 +46,7 @@ class LSTMWeights(NamedTuple):
     weight_norm_hh: Tensor | None = None
     """(4H,), the gain of layer norm on the recurrent product; coupled (3H,)"""
     weight_norm_c: Tensor | None = None
-    """(H,), the gain of layer norm on the cell state where it becomes visible"""
+    """(H,), the gain of the layer norm of c inside h = o * tanh(c)"""
     bias_norm_c: Tensor | None = None
     """(H,), its shift"""
 
@@ -63,10 +63,10 @@ def lstm_step(
         o = sigmoid(x_o + W_ho h + b_ho [+ p_o * c'])
         h' = [W_hr] (o * tanh([LN] c'))
 
-    `gates_x` is (B, 4H), the input's shares (coupled (B, 3H)). Peephole, projection and layer norm are there when their
-    weights are. With `weight_norm_hh` the recurrent product is layer-normalised over all gates together before its bias
-    (Ba et al. 2016, equations 20 to 22); the carried cell state is never normalised. `mask_h` (B, P) is recurrent
-    dropout, applied to h where it enters the product.
+    `gates_x` is (B, 4H), the input projection (coupled (B, 3H)). Peephole, projection and layer norm are there when
+    their weights are. With `weight_norm_hh` the recurrent product is layer-normalized over all gates together before
+    its bias (Ba et al. 2016, equations 20 to 22); the carried cell state is never normalized. `mask_h` (B, P) is
+    recurrent dropout, applied to h where it enters the product.
     """
     h = state.h if mask_h is None else state.h * mask_h
     width = gates_x.shape[-1]
@@ -82,10 +82,10 @@ def lstm_step(
     g = torch.tanh(g)
     c = f * state.c + i * g
     o = torch.sigmoid(o + peepholes[-1] * c if peepholes else o)
-    visible = c
+    c_norm = c
     if weights.weight_norm_c is not None:
-        visible = F.layer_norm(c, c.shape[-1:], weights.weight_norm_c, weights.bias_norm_c, NORM_EPS)
-    h = o * torch.tanh(visible)
+        c_norm = F.layer_norm(c, c.shape[-1:], weights.weight_norm_c, weights.bias_norm_c, NORM_EPS)
+    h = o * torch.tanh(c_norm)
     return LSTMState(h if weights.weight_hr is None else F.linear(h, weights.weight_hr), c), LSTMGates(i, f, g, o)
 
 
@@ -102,15 +102,12 @@ class LSTMRecurrence(Recurrence):
         return ("i", "g", "o") if self.coupled else ("i", "f", "g", "o")
 
     def norm_groups(self, hidden_size: int) -> tuple[int, ...]:
-        """All gates together."""
         return (len(self.gate_names) * hidden_size,)
 
     def make_state(self, *fields: Tensor) -> LSTMState:
-        """`LSTMState` from h and c."""
         return LSTMState(*fields)
 
     def step(
         self, gates_x: Tensor, state: LSTMState, weights: LSTMWeights, mask_h: Tensor | None
     ) -> tuple[LSTMState, LSTMGates]:
-        """`lstm_step`."""
         return lstm_step(gates_x, state, weights, coupled=self.coupled, mask_h=mask_h)

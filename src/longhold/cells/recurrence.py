@@ -1,4 +1,4 @@
-"""What every cell shares: the products, their normalisation, and the one reference loop over time."""
+"""What every cell shares: the products, their normalization, and the one reference loop over time."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ Zoneout = Tensor | float | None
 def product(
     x: Tensor, weight: Tensor, bias: Tensor | None, weight_norm: Tensor | None, groups: Sequence[int] = ()
 ) -> Tensor:
-    """A share of the pre-activations, `x W^T + b`, or with layer norm `LN(x W^T) * weight_norm + b`.
+    """A projection, one term of the pre-activations, `x W^T + b`, or with layer norm `LN(x W^T) * weight_norm + b`.
 
     `x` is (..., I), or (...) int64 ids that stand for one-hot vectors of width I; `weight` is (G*H, I), `bias` and
-    `weight_norm` are (G*H,). `groups` are the widths, summing to G*H, that are normalised apart (Ba, Kiros and Hinton
+    `weight_norm` are (G*H,). `groups` are the widths, summing to G*H, that are normalized apart (Ba, Kiros and Hinton
     2016, equations 20 to 24); the bias plays the part of their shift.
     """
     if weight_norm is None:
@@ -72,7 +72,7 @@ class Unrolled:
     states: tuple[Tensor, ...]
     """Each state field at every step, (T, B, .); zero where `valid` is false."""
     gates: tuple[Tensor, ...]
-    """Each gate at every step, (T, B, H); empty unless asked for."""
+    """Each gate at every step, (T, B, H); empty unless `keep_gates`."""
     final: Any
 
 
@@ -93,7 +93,7 @@ def unroll(
     """The reference loop over time: every other implementation is held to it.
 
     Arguments:
-        gates_x: (T, B, G*H), the input's share of the pre-activations, finite also where `valid` is false.
+        gates_x: (T, B, G*H), the input projection, finite also where `valid` is false.
         state: state before the first step taken, fields (B, .).
         initial: state that a reset restores; needed with `reset`.
         valid: (T, B) bool; where false the state stands still and outputs are zero.

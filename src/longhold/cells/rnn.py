@@ -35,8 +35,8 @@ def rnn_step(
 
         h' = act(gates_x + W_hh (mask_h * h) + b_hh)
 
-    `gates_x` is (B, H), the input's share `W_ih x + b_ih`; `act` is tanh or relu. With `weight_norm_hh` the recurrent
-    product is layer-normalised first. `mask_h` (B, H) is recurrent dropout.
+    `gates_x` is (B, H), the input projection `W_ih x + b_ih`; `act` is tanh or relu. With `weight_norm_hh` the
+    recurrent product is layer-normalized first. `mask_h` (B, H) is recurrent dropout.
     """
     h = state.h if mask_h is None else state.h * mask_h
     gates_h = product(h, weights.weight_hh, weights.bias_hh, weights.weight_norm_hh, (h.shape[-1],))
@@ -56,15 +56,12 @@ class RNNRecurrence(Recurrence):
         return ("h",)
 
     def norm_groups(self, hidden_size: int) -> tuple[int, ...]:
-        """One group of H."""
         return (hidden_size,)
 
     def make_state(self, *fields: Tensor) -> RNNState:
-        """`RNNState` from h."""
         return RNNState(*fields)
 
     def step(
         self, gates_x: Tensor, state: RNNState, weights: RNNWeights, mask_h: Tensor | None
     ) -> tuple[RNNState, tuple[Tensor, ...]]:
-        """`rnn_step`; an RNN has no gates."""
         return rnn_step(gates_x, state, weights, nonlinearity=self.nonlinearity, mask_h=mask_h), ()

@@ -1,9 +1,13 @@
 """`longhold compare`."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from longhold.data.corpora import Corpus
 
 
 def compare(
@@ -31,9 +35,8 @@ def compare(
 ) -> None:
     """Train RNN, GRU and LSTM at equal size on your texts; against n-grams and xz; and on one-symbol recall.
 
-    Stopped, the same command goes on where it was.
+    If it is stopped, the same command resumes it.
     """
-    from longhold.cli.comparing import run_comparison
     from longhold.data.corpora import load_corpus
     from longhold.training import parse_duration
 
@@ -47,3 +50,37 @@ def compare(
     }
     corpora = [load_corpus(source, encoding=encoding, leave_out=[output]) for source in sources]
     run_comparison(corpora, options, output, force=force)
+
+
+def run_comparison(
+    corpora: "Sequence[Corpus]",
+    options: Mapping[str, object],
+    folder: Path,
+    *,
+    name: str = "compare",
+    command: str | None = None,
+    force: bool = False,
+) -> None:
+    """Compare, print the tables and the place of the page.
+
+    Raises:
+        InputError: an option or a text cannot be used, or the folder cannot be written.
+    """
+    from longhold.cli.output import say
+    from longhold.cli.progress import study_progress
+    from longhold.study.compare.run import STORE, CompareConfig, require_place
+    from longhold.study.compare.run import compare as compare_texts
+    from longhold.study.compare.table import show_comparison
+
+    config = CompareConfig(**dict(options))  # type: ignore[arg-type]
+    require_place(corpora, folder, overwrite=force)
+    for note in (note for corpus in corpora for note in corpus.notes):
+        say(note)
+    with study_progress(folder / STORE, "give the same command again") as watch:
+        compared = compare_texts(
+            corpora, folder, config, name=name, command=command, overwrite=force, on_plan=say, on_progress=watch
+        )
+    show_comparison(compared.rows, compared.plan)
+    files = compared.files
+    beside = ", ".join(path.name for path in (files.markdown, files.rows, files.lines))
+    say(f"page: {files.page.resolve()}, with {beside} and {compared.plan.name}.toml beside it")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from longhold.cli.compare import run_comparison
+
 
 def demo(
     budget: Annotated[str, typer.Option(help="Time for everything.")] = "3m",
@@ -17,7 +19,6 @@ def demo(
     ] = False,
 ) -> None:
     """A first look: three cells learn The Time Machine, write in it, and are tested on memory; about three minutes."""
-    from longhold.cli.comparing import run_comparison
     from longhold.data.corpora import demo_corpus
     from longhold.training import parse_duration
 

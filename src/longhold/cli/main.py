@@ -5,34 +5,76 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
+from importlib import import_module
 from types import FrameType
 from typing import Annotated, Any, final
 
 import typer
+from typer.core import TyperGroup
 
 from longhold._version import __version__
-from longhold.cli import (
-    compare,
-    compress,
-    decompress,
-    demo,
-    export,
-    info,
-    inspect,
-    study,
-    train,
-    tutorial,
-    ui,
-    write,
-)
 from longhold.errors import InputError
 from longhold.hangup import HANGUP, leave_terminal
 
+COMMANDS = (
+    "demo",
+    "tutorial",
+    "train",
+    "write",
+    "compare",
+    "inspect",
+    "compress",
+    "decompress",
+    "export",
+    "info",
+    "ui",
+    "study",
+)
+"""Each is the function of its name in the module of its name; a group has `COMMANDS` instead."""
+
+
+@final
+class _Commands(Mapping[str, Any]):
+    """The commands by name; the module of each is imported when the command is looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        module = import_module(f"longhold.cli.{name}")
+        parts = getattr(module, "COMMANDS", {name: getattr(module, name, None)})
+        command = typer.Typer(name=name, help=module.__doc__, rich_markup_mode=None, add_completion=False)
+        for part, function in parts.items():
+            command.command(part)(_with_exit_codes(function))
+        made = typer.main.get_command(command)
+        if isinstance(made, TyperGroup):
+            made.no_args_is_help = True
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+@final
+class _Group(TyperGroup):
+    """`longhold`, which imports the module of a command only for that command and for the list of all."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands()  # type: ignore[assignment]  # nothing is ever added to it
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+
 app = typer.Typer(
     name="longhold",
+    cls=_Group,
     help="Train recurrent networks on text, write with them, and measure how far back they remember.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -43,20 +85,20 @@ app = typer.Typer(
 
 @final
 class _Stopped(KeyboardInterrupt):
-    """The process was asked to end, or its terminal was closed."""
+    """The process received SIGTERM, or its terminal was closed."""
 
     def __init__(self, number: int) -> None:
         super().__init__("stopped")
         self.exit_code = 128 + number
 
 
-def _say(line: str) -> None:
-    """One line on standard error, whatever names stand in it; under `torchrun` the first worker speaks for all."""
+def _print_error(line: str) -> None:
+    """Print one line on standard error, whatever names are in it; under `torchrun` only the first worker does."""
     if os.environ.get("RANK", "0") == "0":
-        print("".join(map(_shown, line)), file=sys.stderr)
+        print("".join(map(_escaped, line)), file=sys.stderr)
 
 
-def _shown(character: str) -> str:
+def _escaped(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
@@ -67,8 +109,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def _stopped_in_order() -> Iterator[None]:
-    """SIGTERM and SIGHUP end what is open, as Ctrl-C does, where nobody has decided otherwise."""
+def _signals_as_interrupts() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP raise as Ctrl-C does, unless a handler was set before."""
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, *([] if HANGUP is None else [HANGUP])):
@@ -83,43 +125,43 @@ def _stopped_in_order() -> Iterator[None]:
 
 
 def _drop_output() -> None:
-    """Standard output cannot take what is left in it; Python would complain once more while it flushes at exit."""
+    """Discard what standard output could not take; Python would report it once more when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _answered(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with its exit codes: 2 and one line for what cannot be used, 128 + signal when stopped."""
+def _with_exit_codes(command: Callable[..., None]) -> Callable[..., None]:
+    """Returns the command with its exit codes: 2 and one line for an error of input, 128 + signal when stopped."""
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         try:
-            with _stopped_in_order():
+            with _signals_as_interrupts():
                 command(*arguments, **options)
         except InputError as error:
-            _say(f"error: {error}")
+            _print_error(f"error: {error}")
             raise typer.Exit(2) from None
         except KeyboardInterrupt as stop:
-            _say(str(stop) or "stopped")
+            _print_error(str(stop) or "stopped")
             raise typer.Exit(getattr(stop, "exit_code", 130)) from None
         except BrokenPipeError:
             _drop_output()
             raise typer.Exit(141) from None
         except OSError as error:
-            _say(f"error: {_of_the_system(error)}")
+            _print_error(f"error: {_system_error(error)}")
             if error.filename is None:
                 _drop_output()
             raise typer.Exit(2) from None
         except (MemoryError, RuntimeError) as error:
-            if not _is_of_memory(error):
+            if not _is_out_of_memory(error):
                 raise
-            _say("error: it takes more memory than there is")
+            _print_error("error: it takes more memory than there is")
             raise typer.Exit(2) from None
 
     return run
 
 
-def _of_the_system(error: OSError) -> str:
-    """What the system refuses, in a line; an OSError that is neither of a file nor of a full disk is a bug."""
+def _system_error(error: OSError) -> str:
+    """Returns the line for what the system refused; an OSError of neither a file nor a full disk is a bug."""
     if error.filename is not None:
         name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
         return f"cannot use {name[:200]}: {(error.strerror or str(error)).lower()}"
@@ -128,35 +170,14 @@ def _of_the_system(error: OSError) -> str:
     raise error
 
 
-def _is_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Whether memory ran out; torch says so in a RuntimeError, of each device in other words."""
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Returns whether memory ran out, which torch reports as a RuntimeError with a text of its own for each device."""
     reason = str(error)
     return isinstance(error, MemoryError) or "can't allocate memory" in reason or "out of memory" in reason
 
 
-for _command in (
-    demo.demo,
-    tutorial.tutorial,
-    train.train,
-    write.write,
-    compare.compare,
-    inspect.inspect,
-    compress.compress,
-    decompress.decompress,
-    export.export,
-    info.info,
-    ui.ui,
-):
-    app.command(_command.__name__)(_answered(_command))
-
-_study = typer.Typer(name="study", help="The memory study: plans, their cost, their runs, their rows.")
-for _name, _part in study.COMMANDS.items():
-    _study.command(_name)(_answered(_part))
-app.add_typer(_study, no_args_is_help=True)
-
-
-def _say_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"longhold {__version__}")
         raise typer.Exit
 
@@ -164,7 +185,7 @@ def _say_version(asked: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
     """Train recurrent networks on text, write with them, and measure how far back they remember."""

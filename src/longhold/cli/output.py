@@ -1,31 +1,26 @@
-"""How commands speak: results on standard output, everything else on standard error."""
+"""Output of commands: results on standard output, everything else on standard error."""
 
 import io
 import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from itertools import chain
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
-
 from longhold.sampling.scores import Place, Score, Surprises
 from longhold.training import Progress, ProgressDisplay, is_main, printable
-from longhold.tutorial.experiment import TutorialEpoch
 
 
 def say(line: str) -> None:
-    """One line for the person, not part of the result; said once, however many workers there are."""
+    """Print one line on standard error, once, however many workers there are."""
     if is_main():
         print(printable(line), file=sys.stderr, flush=True)
 
 
 def report_unknown(characters: tuple[str, ...]) -> None:
-    """Tell which characters of a prompt the model has never seen."""
+    """Report which characters of a prompt the model has never seen."""
     if characters:
         shown = ", ".join(repr(character) for character in characters[:10])
         more = f" and {len(characters) - 10} more" if len(characters) > 10 else ""
@@ -35,7 +30,7 @@ def report_unknown(characters: tuple[str, ...]) -> None:
 def stream(prime: str, pieces: Iterable[str], escape: bool | None = None) -> None:
     """Print the prompt and what follows as it comes, and a line break at the end, however it ends.
 
-    Control characters are written as escapes where `escape` says so; None: on a terminal, not into a file or pipe.
+    `escape`: whether control characters are written as escapes; None: on a terminal, not into a file or pipe.
     """
     shown = printable if _escapes(escape) else str
     _take_any_character()
@@ -49,7 +44,7 @@ def stream(prime: str, pieces: Iterable[str], escape: bool | None = None) -> Non
 
 
 def show_score(surprises: Surprises, places: int, *, as_json: bool) -> None:
-    """Print how well a text was predicted and where it was not, for a person or as one JSON object."""
+    """Print how well a text was predicted and where it was not, as lines or as one JSON object."""
     largest = surprises.largest(places)
     if as_json:
         print(json.dumps(_score_document(surprises.score, largest), allow_nan=False))
@@ -59,7 +54,7 @@ def show_score(surprises: Surprises, places: int, *, as_json: bool) -> None:
 
 
 def one_line(text: str) -> str:
-    """As `printable`, with line breaks and tabs written as `\\n` and `\\t`."""
+    """Returns the text as `printable` does, with line breaks and tabs written as `\\n` and `\\t`."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
@@ -68,7 +63,7 @@ def _escapes(escape: bool | None) -> bool:
 
 
 def _take_any_character() -> None:
-    """Where standard output is in an encoding that lacks a character, it is shown as an escape."""
+    """Have standard output write a character that its encoding lacks as an escape."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -101,22 +96,5 @@ def _score_lines(score: Score, places: Sequence[Place]) -> Iterator[str]:
 
 
 def progress_display() -> AbstractContextManager[Callable[[Progress], None]]:
-    """The live picture of a training run; nothing in workers that do not print."""
+    """Returns the live display of a training run; nothing in workers that do not print."""
     return ProgressDisplay() if is_main() else nullcontext(lambda progress: None)
-
-
-@contextmanager
-def epoch_progress(total: int) -> Iterator[Callable[[TutorialEpoch], None]]:
-    """A bar over all epochs of all seeds, or a line now and then where there is no terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with RichProgress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=total)
-
-        def on_epoch(epoch: TutorialEpoch) -> None:
-            text = f"seed {epoch.seed}  perplexity {epoch.perplexity:.2f}  {epoch.tokens_per_second:,.0f} tokens/s"
-            bar.update(task, advance=1, description=text)
-            if not console.is_terminal and epoch.epoch % 50 == 0:
-                say(f"epoch {epoch.epoch}  {text}")
-
-        yield on_epoch

@@ -1,4 +1,4 @@
-"""`longhold study`: plans, what they cost, running them, their rows and their report."""
+"""The memory study: plans, their cost, their runs, their rows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="A plan's name, or a .toml file.")]
-StorePath = Annotated[Path, typer.Option(help="The SQLite file that keeps the rows.")]
+StorePath = Annotated[Path, typer.Option(help="The SQLite file of the rows.")]
 Workers = Annotated[int | None, typer.Option(help="Processes, one thread each; default: one for each core.")]
 On = Annotated[str, typer.Option("--executor", "--on", help="local: processes here; ray: a Ray cluster.")]
 
@@ -51,8 +51,8 @@ def run(
     ] = None,
     executor: On = "local",
 ) -> None:
-    """Run a plan, or what is left of it. Whatever ends it early, the same command goes on where it stopped."""
-    from longhold.cli.studying import run_command, study_progress
+    """Run a plan, or what is left of it. Whatever ends it early, the same command resumes where it stopped."""
+    from longhold.cli.progress import study_progress
     from longhold.study.execution.executor import pool_named, run_study
     from longhold.study.plan.plan import load_plan
     from longhold.study.rows.store import Store
@@ -64,6 +64,17 @@ def run(
     Store(store).require_writable([name])
     with study_progress(store, again) as watch, Store(store) as rows, pool_named(executor, workers) as pool:
         run_study(chosen, rows, pool, seconds=seconds, on_progress=watch)
+
+
+def run_command(name: str, store: Path, workers: int | None, core_seconds: float | None, executor: str) -> str:
+    """Returns the command that resumes a study: as it was given, without its time."""
+    from longhold.files import argument
+
+    words = ["longhold study run", argument(name), "--store", argument(store)]
+    words += [] if workers is None else ["--workers", str(workers)]
+    words += [] if core_seconds is None else ["--core-seconds", str(core_seconds)]
+    words += [] if executor == "local" else ["--executor", argument(executor)]
+    return " ".join(words)
 
 
 def status(
@@ -89,8 +100,8 @@ def rows(
     """Print the rows of a study."""
     from longhold.study.rows.store import Store, written
 
-    with Store(store) as kept:
-        for line in written(form, kept.rows(name, stage=None if tuning else "result")):
+    with Store(store) as stored:
+        for line in written(form, stored.rows(name, stage=None if tuning else "result")):
             print(line, end="")
 
 
@@ -104,8 +115,8 @@ def take(
 
     Store(store).require_writable(files)
     found = [row for file in files for row in from_jsonl(file)]
-    with Store(store) as kept:
-        say(f"{kept.write_all(found)} of {len(found)} rows are new in {store}")
+    with Store(store) as stored:
+        say(f"{stored.write_all(found)} of {len(found)} rows are new in {store}")
 
 
 def report(

@@ -19,7 +19,8 @@ def tutorial(
     """Repeat the tutorial's experiment exactly and set its number beside the published runs."""
     from rich.console import Console
 
-    from longhold.cli.output import epoch_progress, say
+    from longhold.cli.output import say
+    from longhold.cli.progress import epoch_progress
     from longhold.data.corpora import demo_corpus, load_corpus
     from longhold.tutorial.experiment import run_tutorial
     from longhold.tutorial.report import explanation, render

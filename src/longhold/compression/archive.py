@@ -2,7 +2,7 @@
 
     magic     4 bytes   "LHTX"
     version   1 byte    1
-    bits      1 byte    8 or 16, width of a weight in the model of whole numbers
+    bits      1 byte    8 or 16, width of a weight in the integer model
     model     16 bytes  first half of the SHA-256 of the packed model
     length    number    bytes of the data
     symbols   number    how many symbols were coded; 0: the payload is the data as they are
@@ -57,7 +57,7 @@ class HasModel(Protocol):
 @final
 @dataclass(frozen=True)
 class Header:
-    """What an archive says of itself."""
+    """What an archive declares of itself."""
 
     bits: Bits
     """width of a weight"""
@@ -80,7 +80,7 @@ class Header:
         return self.segments <= MOST_SEGMENTS and self.symbols <= self.length and fits(self.symbols, self.segments)
 
     def require_within(self, limit: int) -> None:
-        """Raise InputError where the archive says that it holds more than `limit` bytes."""
+        """Raise InputError where the archive declares more than `limit` bytes."""
         if self.length > limit:
             raise InputError(
                 f"the archive says that it holds {self.length:,} bytes, expected at most {limit:,}; if you trust it, "
@@ -96,13 +96,13 @@ class Codec:
     """
 
     def __init__(self, model: HasModel, bits: Bits = 16) -> None:
-        """Put the model into whole numbers; see `compress`."""
+        """Convert the model to integers; see `compress`."""
         if not isinstance(model.model, LanguageModel):
             raise InputError(f"only a LanguageModel can compress, not a {type(model.model).__name__}")
-        whole = unpacked(packed(quantize(model.model, bits), model.tokenizer))
-        self._bits, self._tokenizer, self._start = bits, model.tokenizer, whole.start
-        self._model, self._spelling = whole.model, Spelling(whole.tokens)
-        self._digest = bytes.fromhex(whole.sha256)[:_DIGEST]
+        unpacked_model = unpacked(packed(quantize(model.model, bits), model.tokenizer))
+        self._bits, self._tokenizer, self._start = bits, model.tokenizer, unpacked_model.start
+        self._model, self._spelling = unpacked_model.model, Spelling(unpacked_model.tokens)
+        self._digest = bytes.fromhex(unpacked_model.sha256)[:_DIGEST]
 
     def compress(self, data: bytes, on_progress: OnProgress | None = None) -> bytes:
         """`data` as an archive."""
@@ -150,11 +150,11 @@ def compress(model: HasModel, data: bytes, *, bits: Bits = 16, on_progress: OnPr
         model: a `TextModel`; its probabilities decide how short the archive is.
         data: any bytes. What is UTF-8 is read as text, everything else byte by byte. Where coding would not make it
             shorter the archive holds the data as they are.
-        bits: width of a weight in the model of whole numbers that is used.
+        bits: width of a weight in the integer model that is used.
         on_progress: called with the symbols done and all symbols.
 
     Raises:
-        InputError: the model has no form in whole numbers; see `longhold.integer.quantize`.
+        InputError: the model has no integer form; see `longhold.integer.quantize`.
     """
     return Codec(model, bits).compress(data, on_progress)
 
@@ -162,7 +162,7 @@ def compress(model: HasModel, data: bytes, *, bits: Bits = 16, on_progress: OnPr
 def decompress(
     model: HasModel, archive: bytes, *, limit: int | None = None, on_progress: OnProgress | None = None
 ) -> bytes:
-    """The data that `compress` was given, checked against their SHA-256.
+    """The data that went into `compress`, checked against their SHA-256.
 
     An archive from a stranger costs no more than its bytes can hold: a model is stepped only while they last.
 
@@ -174,7 +174,7 @@ def decompress(
 
     Raises:
         InputError: it is no archive, or from a newer version; it was made with another model; it is truncated or
-            damaged, or says that it holds more than the limit.
+            damaged, or declares more than the limit.
     """
     if limit is not None and limit < 0:
         raise InputError(f"limit={limit}: expected 0 or more bytes")
@@ -182,7 +182,7 @@ def decompress(
 
 
 def usual_limit(archive_bytes: int) -> int:
-    """Bytes of data that an archive of so many bytes may hold if nothing else is said: 1,000 times as many, at least
+    """Bytes of data that an archive of so many bytes may hold by default: 1,000 times as many, at least
     2^18. Only data that repeat themselves beyond that need more."""
     return max(_LEAST_LIMIT, _MOST_TIMES * archive_bytes)
 

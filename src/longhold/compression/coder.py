@@ -1,4 +1,4 @@
-"""A range coder in whole numbers (Martin 1979): symbols with known frequencies to bytes and back.
+"""A range coder in integers (Martin 1979): symbols with known frequencies to bytes and back.
 
 The interval is `[low, low + range)` with `low < 2^48`. A symbol whose frequencies begin at `begin` and are `width` of
 `total` narrows it to
@@ -78,7 +78,7 @@ class RangeEncoder:
 
 @final
 class RangeDecoder:
-    """Bytes in, symbols out: for each, `target` says where it lies, and `consume` what it was."""
+    """Bytes in, symbols out: for each, `target` returns where it lies, and `consume` takes what it was."""
 
     def __init__(self, coded: bytes) -> None:
         self._coded, self._at = coded, _WINDOW
@@ -102,7 +102,7 @@ class RangeDecoder:
         return min(self._code // self._unit, total - 1)
 
     def consume(self, begin: int, width: int) -> None:
-        """Go on behind the symbol whose part is `width` frequencies from `begin`; `target` was asked before."""
+        """Continue after the symbol whose part is `width` frequencies from `begin`; `target` was called before."""
         self._code -= self._unit * begin
         self._range = self._unit * width
         while not self._range >> _BYTE:

@@ -1,4 +1,4 @@
-"""Symbols to coded bytes and back, with a model of whole numbers that says what is likely."""
+"""Symbols to coded bytes and back, with an integer model that says what is likely."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -47,7 +47,7 @@ def encode_symbols(
 ) -> bytes | None:
     """The coded bytes, or None where they would not be fewer than `worth`, the bytes that the symbols stand for.
 
-    It is given up once an eighth and 4,096 bytes more went out than the symbols so far stand for on average.
+    It stops once an eighth and 4,096 bytes more went out than the symbols so far stand for on average.
     """
     encoder, total = RangeEncoder(), _total(spelling)
     stepper, ids = IntegerStepper(model, segments), np.full(segments, start)

@@ -30,7 +30,7 @@ class Batch:
     targets: Tensor
     """The ids that follow them, `(T, B)` int64."""
     fresh: bool
-    """Whether the model starts from its initial state; if not, it goes on from the state after the previous batch."""
+    """Whether the model starts from its initial state; if not, it continues from the state after the previous batch."""
 
 
 class Batches(ABC):
@@ -141,8 +141,8 @@ class RandomBatches(Batches):
     """Subsequences of `steps` tokens in random order, each from the initial state.
 
     From an offset uniform on `0 .. steps - 1` the tokens are cut into neighbouring subsequences, which are shuffled and
-    dealt into batches; offset and order are drawn for each epoch from `(seed, epoch)`. Every epoch has the number of
-    batches that the largest offset leaves.
+    distributed over batches; offset and order are drawn for each epoch from `(seed, epoch)`. Every epoch has the number
+    of batches that the largest offset leaves.
     """
 
     def __init__(self, tokens: Tokens, batch_size: int, steps: int, seed: int = 0) -> None:
@@ -207,12 +207,12 @@ def _generator(seed: int, epoch: int) -> np.random.Generator:
 def _require_plan(batch_size: int, steps: int, seed: int) -> None:
     for name, value, least in (("batch_size", batch_size, 1), ("steps", steps, 1), ("seed", seed, 0)):
         if not isinstance(value, int | np.integer) or value < least:
-            raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
+            raise InputError(f"{name} must be an integer of at least {least}, got {value!r}")
 
 
 def _require_step(step: int) -> int:
     if not isinstance(step, int | np.integer) or step < 0:
-        raise InputError(f"step must be a whole number of at least 0, got {step!r}")
+        raise InputError(f"step must be an integer of at least 0, got {step!r}")
     return int(step)
 
 

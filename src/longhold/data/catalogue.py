@@ -25,7 +25,7 @@ FETCH_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class KnownCorpus:
-    """A text that can be asked for by name."""
+    """A text that is known by name."""
 
     name: str
     """What a person types."""
@@ -172,7 +172,7 @@ def _download(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What pooch would print is said in the corpus's notes."""
+    """What pooch would print goes to the corpus's notes."""
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.WARNING)

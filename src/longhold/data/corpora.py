@@ -89,24 +89,24 @@ def load_corpus(
     refused; without it see `decode`. Raises `InputError` where there is no text to be had.
     """
     try:
-        return _found(str(source), encoding, stdin, leave_out)
+        return _load(str(source), encoding, stdin, leave_out)
     except OSError as error:  # of a folder that shows its names and no more, or one that is gone meanwhile
         raise InputError(f"cannot read {error.filename or source}: {error.strerror or error}") from None
 
 
-def _found(asked: str, encoding: str | None, stdin: BinaryIO | None, leave_out: Sequence[str | Path]) -> Corpus:
-    if asked == "-":
+def _load(source: str, encoding: str | None, stdin: BinaryIO | None, leave_out: Sequence[str | Path]) -> Corpus:
+    if source == "-":
         return _standard_input(stdin or sys.stdin.buffer, encoding)
-    path = Path(asked).expanduser()
-    if asked and _exists(path):
+    path = Path(source).expanduser()
+    if source and _exists(path):
         return _of_folder(path, encoding, leave_out) if path.is_dir() else _of_file(path, encoding)
-    if asked in known_names():
-        return load_known(asked, encoding=encoding)
-    if glob.has_magic(asked):
-        return _of_pattern(asked, str(path), encoding, leave_out)
-    if "\n" in asked:
-        raise InputError(f"no file {asked!r:.60}; a text itself goes as longhold.data.Corpus(name, text)")
-    raise InputError(f"no file, folder or known text {asked!r:.200}; {_suggestion(asked)}")
+    if source in known_names():
+        return load_known(source, encoding=encoding)
+    if glob.has_magic(source):
+        return _of_pattern(source, str(path), encoding, leave_out)
+    if "\n" in source:
+        raise InputError(f"no file {source!r:.60}; a text itself goes as longhold.data.Corpus(name, text)")
+    raise InputError(f"no file, folder or known text {source!r:.200}; {_suggestion(source)}")
 
 
 def load_known(name: str, *, encoding: str | None = None) -> Corpus:
@@ -143,7 +143,7 @@ def require_length(corpus: Corpus, minimum: int, purpose: str = "train") -> None
 def split(text: _Text, held_out: float = 0.1) -> tuple[_Text, _Text]:
     """`text` cut in two: the head to train on, and the last `held_out` of it, at least one character, to test on."""
     if not 0 < held_out < 1:
-        raise InputError(f"held_out must be a share between 0 and 1, got {held_out}")
+        raise InputError(f"held_out must be a fraction between 0 and 1, got {held_out}")
     if len(text) < 2:
         raise InputError(f"a text must have at least 2 characters to be split, got {len(text)}")
     cut = len(text) - min(max(1, round(held_out * len(text))), len(text) - 1)
@@ -176,9 +176,9 @@ def _of_folder(folder: Path, encoding: str | None, leave_out: Sequence[str | Pat
     return _joined(folder.resolve().name or str(folder), sorted(shown), encoding, hidden)
 
 
-def _of_pattern(asked: str, pattern: str, encoding: str | None, leave_out: Sequence[str | Path]) -> Corpus:
+def _of_pattern(source: str, pattern: str, encoding: str | None, leave_out: Sequence[str | Path]) -> Corpus:
     found = _outside([Path(match) for match in glob.glob(pattern, recursive=True)], leave_out)
-    return _joined(asked, sorted(path for path in found if path.is_file()), encoding, hidden=0)
+    return _joined(source, sorted(path for path in found if path.is_file()), encoding, hidden=0)
 
 
 def _outside(paths: list[Path], folders: Sequence[str | Path]) -> list[Path]:
@@ -225,7 +225,7 @@ def _twins(texts: list[HeldText], paths: list[Path]) -> tuple[str, ...]:
         return ()
     shown = ", ".join(f"{paths[later].name} (as {paths[first].name})" for first, later in pairs[:3])
     more = ", ..." if len(pairs) > 3 else ""
-    return (f"{_files(len(pairs))} nearly the same as another: {shown}{more}; what stands twice is learnt by heart",)
+    return (f"{_files(len(pairs))} nearly the same as another: {shown}{more}; repeated text is memorized",)
 
 
 def _notes(texts: list[Decoded], skipped: list[Path], hidden: int, encoding: str | None) -> tuple[str, ...]:
@@ -254,8 +254,8 @@ def _single(
 ) -> Corpus:
     if decoded.held.is_blank():
         raise InputError(f"{name} is empty, expected text")
-    said = (decoded.note + _shown(decoded),) if decoded.note else ()
-    return Corpus(name, decoded.held, decoded.encoding, files, (*notes, *said), sources)
+    note = (decoded.note + _shown(decoded),) if decoded.note else ()
+    return Corpus(name, decoded.held, decoded.encoding, files, (*notes, *note), sources)
 
 
 def _pydoc() -> Corpus:
@@ -283,7 +283,7 @@ def _read(path: Path) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _suggestion(asked: str) -> str:
+def _suggestion(source: str) -> str:
     names = known_names()
-    close = difflib.get_close_matches(asked.lower(), names, n=1)
+    close = difflib.get_close_matches(source.lower(), names, n=1)
     return (f"did you mean {close[0]}? " if close else "") + f"known texts: {', '.join(names)}"

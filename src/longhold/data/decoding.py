@@ -59,9 +59,9 @@ def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
     """Decodes the bytes of the file called `name`.
 
     A given `encoding` is obeyed or refused. Otherwise a byte order mark decides, then UTF-8, then what the bytes read
-    like in each encoding, with Windows-1252 and the usual ones first; that is said in `note`. UTF-8 that is broken in a
-    few places is still read as such, with U+FFFD there, and `note` says so. Bytes that are no text, or fit no encoding,
-    raise `InputError`.
+    like in each encoding, with Windows-1252 and the usual ones first; `note` reports it. UTF-8 that is broken in a
+    few places is still read as such, with U+FFFD there, and `note` reports it. Bytes that are no text, or fit no
+    encoding, raise `InputError`.
     """
     if encoding is not None:
         return Decoded(_strict(raw, name, encoding), encoding, None)
@@ -71,7 +71,7 @@ def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
     escaped = _seven_bits(raw)
     if escaped is not None:
         return escaped
-    padded = _control_share(raw) > _MOST_CONTROL
+    padded = _control_fraction(raw) > _MOST_CONTROL
     if padded and not _is_padded(raw):
         found = [one for one in wide_candidates(raw) if _writing(one.text[:_LOOKED_AT]) >= _LEAST_WRITING]
         return _detected(raw, found, f"{name} is binary data, expected text; if it is text, give --encoding")
@@ -83,7 +83,7 @@ def decode(raw: bytes, *, name: str, encoding: str | None = None) -> Decoded:
         replaced, broken, beyond = _with_replacements(raw, "utf-8", error.start)
         if broken <= _MOST_BROKEN * beyond:
             return replaced
-    complaint = f"{name} is neither UTF-8 nor in an encoding that can be told from its bytes; give --encoding"
+    complaint = f"{name} is neither UTF-8 nor in an encoding that can be recognized from its bytes; give --encoding"
     return _detected(raw, candidates(raw), complaint)
 
 
@@ -144,7 +144,7 @@ def _read_as(raw: bytes, encoding: str) -> Decoded | None:
 
 
 def _preview(held: HeldText) -> str:
-    """The first characters from the first that is not ASCII on, with a little before it: plain ones tell nothing."""
+    """The first characters from the first that is not ASCII on, with a little before it: plain ones show nothing."""
     start = max(0, held.first_beyond_ascii() - _PREVIEW // 3)
     shown = " ".join(str(held[start : start + _PREVIEW]).split())
     return ("..." if start else "") + shown
@@ -175,8 +175,8 @@ def _seven_bits(raw: bytes) -> Decoded | None:
     return Decoded(held, encoding, note, _preview(held))
 
 
-def _control_share(raw: bytes) -> float:
-    """The share of bytes that text in an encoding of single bytes hardly has, over stretches from all of it."""
+def _control_fraction(raw: bytes) -> float:
+    """Returns the fraction of bytes that text in a single-byte encoding hardly has, over stretches from all of it."""
     sample = _looked_at(raw)
     return _without(sample, _CONTROL) / max(1, len(sample))
 
@@ -202,7 +202,7 @@ def _looked_at(raw: bytes) -> bytes:
 
 
 def _writing(text: str) -> float:
-    """The share of the three commonest scripts, or 0 where the characters are not of the kind that texts use."""
+    """Returns the fraction of the three commonest scripts, or 0 where texts do not use such characters."""
     usual = sum(unicodedata.category(c)[0] in "LMNPSZ" or c in "\t\n\r" for c in text)
     scripts = Counter(
         "Han" if "\u3400" <= c <= "\u9fff" else "Hangul" if "가" <= c <= "힣" else ord(c) >> 8 for c in text

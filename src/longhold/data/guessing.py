@@ -1,4 +1,4 @@
-"""Which encoding bytes are in that say nothing of it: what reads most like writing, with what is usual first."""
+"""Which encoding bytes without a mark are in: the one that reads most like writing, with the usual ones first."""
 
 from __future__ import annotations
 

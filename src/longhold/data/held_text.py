@@ -118,7 +118,7 @@ def pieces(text: str | HeldText) -> Iterator[str]:
 def seamed(text: str | HeldText, least: int = _PIECE) -> Iterator[str]:
     """A text cut where words have a seam in any case, so that its words, taken piece by piece, are those of the whole.
 
-    A piece has `least` characters and goes on to the next seam: after a line break or before a space, with no other
+    A piece has `least` characters and ends at the next seam: after a line break or before a space, with no other
     white space beside it, or after a Chinese mark of punctuation and before an ideograph.
     """
     rest = ""

@@ -40,7 +40,7 @@ class Script:
 
     usual: str
     """The encoding in which its texts usually are where they are not UTF-8."""
-    shares: Callable[[], dict[str, float]]
+    frequencies: Callable[[], dict[str, float]]
     """How often each character is expected to stand; what is left out is rare."""
 
 
@@ -70,10 +70,10 @@ def _korean() -> dict[str, float]:
 
 
 def _ranked(*groups: tuple[str, float], marks: float = 0.13) -> dict[str, float]:
-    """Each group's share spread evenly over its characters; a character belongs to the last group that has it."""
+    """Each group's fraction spread evenly over its characters; a character belongs to the last group that has it."""
     found: dict[str, float] = {}
-    for characters, share in (*groups, (_MARKS, marks)):
-        found |= dict.fromkeys(characters, share / len(set(characters)))
+    for characters, frequency in (*groups, (_MARKS, marks)):
+        found |= dict.fromkeys(characters, frequency / len(set(characters)))
     return found
 
 

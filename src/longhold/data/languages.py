@@ -39,14 +39,14 @@ class Language:
 def _language(name: str, usual: str, letters: str, words: str, rarity: float) -> Language:
     counts = {letter: int(count) for letter, count in _WEIGHED.findall(letters.replace(" ", ""))}
     total = sum(counts.values())
-    shares = {letter: count / total for letter, count in counts.items()}
-    return Language(name, usual, shares, frozenset(words.split()), rarity)
+    frequencies = {letter: count / total for letter, count in counts.items()}
+    return Language(name, usual, frequencies, frozenset(words.split()), rarity)
 
 
 def _latin(name: str, usual: str, plain: str, letters: str, words: str, rarity: float) -> Language:
     counts = list(map(int, plain.split()))
-    shares = {letter: count / sum(counts) for letter, count in zip(ascii_lowercase, counts, strict=True)}
-    return replace(_language(name, usual, letters, words, rarity), plain=shares)
+    frequencies = {letter: count / sum(counts) for letter, count in zip(ascii_lowercase, counts, strict=True)}
+    return replace(_language(name, usual, letters, words, rarity), plain=frequencies)
 
 
 LANGUAGES: tuple[Language, ...] = (

@@ -1,4 +1,4 @@
-"""A text as it is read, wherever it comes from: what is trained on, scored, traced and begun from is read alike."""
+"""A text as it is read, wherever it comes from: texts to train on, score, trace and continue are read alike."""
 
 from longhold.errors import InputError
 

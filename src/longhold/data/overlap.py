@@ -19,11 +19,11 @@ _EVERY = 16
 _BLOCK = 1 << 15  # stretches whose numbers fit into a processor's cache
 _TWIN = 0.7
 _NOTEWORTHY = 0.1
-_FEWEST = 20  # fingerprints up to which no share is said
+_FEWEST = 20  # fingerprints up to which no fraction is reported
 
 
-def repeated_share(text: str | HeldText) -> float:
-    """The share of the text's stretches of `STRETCH` characters that stood in it before; 0 for a text that is shorter.
+def repeated_fraction(text: str | HeldText) -> float:
+    """Returns the fraction of the stretches of `STRETCH` characters that stood in the text before; 0 for a short text.
 
     For a text of more than 65,536 characters it is estimated from one in sixteen stretches, of more than 16 million
     from one in 256.
@@ -31,8 +31,8 @@ def repeated_share(text: str | HeldText) -> float:
     return _repeated(_fingerprints(text, _every(len(text))))
 
 
-def shared_share(text: str | HeldText, other: str | HeldText) -> float:
-    """The share of the stretches of `text` that also stand in `other`."""
+def shared_fraction(text: str | HeldText, other: str | HeldText) -> float:
+    """Returns the fraction of the stretches of `text` that also stand in `other`."""
     every = _every(max(len(text), len(other)))
     return _shared(_fingerprints(text, every), _fingerprints(other, every))
 
@@ -77,12 +77,12 @@ def _likeliest_twins(sets: list[NDArray[np.uint64]]) -> list[tuple[int, int]]:
 
 
 class Repetition(NamedTuple):
-    """Shares that a person should know of; None where they are small or the text too short to tell."""
+    """Fractions that a person should know of; None where they are small or the text is too short."""
 
     repeated: float | None
-    """Of the training text, what stood in it before; see `repeated_share`."""
+    """Of the training text, what stood in it before; see `repeated_fraction`."""
     shared: float | None
-    """Of the held-out text, what also stands in the training text; see `shared_share`."""
+    """Of the held-out text, what also stands in the training text; see `shared_fraction`."""
 
 
 def repetition(head: str | HeldText, tail: str | HeldText) -> Repetition:
@@ -90,27 +90,26 @@ def repetition(head: str | HeldText, tail: str | HeldText) -> Repetition:
     every = _every(max(len(head), len(tail)))
     trained, held_out = (_fingerprints(text, every) for text in (head, tail))
     return Repetition(
-        repeated=_worth_saying(_repeated(trained), trained), shared=_worth_saying(_shared(held_out, trained), held_out)
+        repeated=_noteworthy(_repeated(trained), trained), shared=_noteworthy(_shared(held_out, trained), held_out)
     )
 
 
-def _worth_saying(share: float, found: NDArray[np.uint64]) -> float | None:
-    return share if share >= _NOTEWORTHY and len(found) > _FEWEST else None
+def _noteworthy(fraction: float, found: NDArray[np.uint64]) -> float | None:
+    return fraction if fraction >= _NOTEWORTHY and len(found) > _FEWEST else None
 
 
 def cautions(head: str | HeldText, tail: str | HeldText) -> tuple[str, ...]:
     """What a person should know of repetition in a training text `head` and the held-out `tail`, a sentence each."""
-    found, said = repetition(head, tail), []
+    found, sentences = repetition(head, tail), []
     if found.repeated is not None:
-        said.append(
-            f"{found.repeated:.0%} of the text repeats, word for word, what stood before: the model learns that by "
-            "heart"
+        sentences.append(
+            f"{found.repeated:.0%} of the text repeats, word for word, what stood before: the model memorizes it"
         )
     if found.shared is not None:
-        said.append(
+        sentences.append(
             f"{found.shared:.0%} of the held-out text also stands in the training text: held-out figures are too good"
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _every(characters: int) -> int:

@@ -50,9 +50,11 @@ _ENDS = {"“": "”", "‘": "’", "„": "“”", "‚": "‘’", "«": "»
 
 
 def _weights() -> NDArray[np.float64]:
-    """What each letter from a to z says for each language, as logarithms; nothing for those of other letters."""
-    shares = np.array([[language.plain.get(letter, np.nan) for letter in ascii_lowercase] for language in LANGUAGES])
-    return np.asarray(np.nan_to_num(np.log(shares / np.nanmean(shares, axis=0))))
+    """The evidence of each letter from a to z for each language, as logarithms; none for languages of other letters."""
+    frequencies = np.array(
+        [[language.plain.get(letter, np.nan) for letter in ascii_lowercase] for language in LANGUAGES]
+    )
+    return np.asarray(np.nan_to_num(np.log(frequencies / np.nanmean(frequencies, axis=0))))
 
 
 _WEIGHTS = _weights()
@@ -110,8 +112,8 @@ def _known(language: Language, words: Counter[str]) -> float:
 
 
 def _characters(script: Script, beyond: Counter[str]) -> float:
-    shares = script.shares()
-    return sum(count * _character(shares, character) for character, count in beyond.items())
+    frequencies = script.frequencies()
+    return sum(count * _character(frequencies, character) for character, count in beyond.items())
 
 
 def _plain(text: str) -> NDArray[np.float64]:
@@ -128,21 +130,21 @@ def _lonely(text: str) -> int:
 
 @cache
 def _letter(language: Language, character: str) -> float:
-    share = language.letters.get(character)
-    if share is None:
+    frequency = language.letters.get(character)
+    if frequency is None:
         small = language.letters.get(character.lower())
-        share = 0.0 if small is None else _CAPITAL * small
-    return math.log(_LETTERS * share + _sign(character) + _other(character))
+        frequency = 0.0 if small is None else _CAPITAL * small
+    return math.log(_LETTERS * frequency + _sign(character) + _other(character))
 
 
 def _drawn(script: Script, places: Counter[Place]) -> tuple[float, float, str, bool]:
-    shares = script.shares()
-    beyond = sum(count * (_character(shares, place.character) + _glue(place)) for place, count in places.items())
+    frequencies = script.frequencies()
+    beyond = sum(count * (_character(frequencies, place.character) + _glue(place)) for place, count in places.items())
     return beyond, -1.0, script.usual, False
 
 
-def _character(shares: dict[str, float], character: str) -> float:
-    return math.log(shares.get(character, 0.0) or 0.1 * (_sign(character) + _other(character)))
+def _character(frequencies: dict[str, float], character: str) -> float:
+    return math.log(frequencies.get(character, 0.0) or 0.1 * (_sign(character) + _other(character)))
 
 
 def _glue(place: Place) -> float:

@@ -40,7 +40,7 @@ def write_tokens(path: str | Path, chunks: Iterable[Tokens], vocab_size: int, *,
 
     The file is a header of 32 bytes (`longhold`, version, bytes per token, number of tokens, vocabulary size;
     little-endian) and the ids. It appears under `path` only when it is whole; a token file that is there is replaced,
-    and any other file if `overwrite` says so. Raises `InputError` for an id outside the vocabulary, for no ids at all,
+    and any other file with `overwrite`. Raises `InputError` for an id outside the vocabulary, for no ids at all,
     and where the file cannot be written.
     """
     if not 1 <= vocab_size <= 1 << 32:

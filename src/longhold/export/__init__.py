@@ -1,4 +1,4 @@
-"""A model for people without longhold: one HTML file, ONNX, plain torch.nn, a hub's folder; and how much it recites.
+"""A model for people without longhold: one HTML file, ONNX, plain torch.nn, a hub's folder; its overlap with the text.
 
 `longhold.export.onnx` needs the extra `onnx` and is imported by its own name.
 """

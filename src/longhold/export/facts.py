@@ -1,4 +1,4 @@
-"""What a file that is given away says of a model's training."""
+"""The facts of a model's training that an exported file contains."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,5 +8,5 @@ SHAREABLE = ("longhold_version", "characters", "steps", "tokens_seen", "held_out
 
 
 def shareable(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `facts` that go into an exported file: the ones named in `SHAREABLE`, where they are known."""
+    """Those of `facts` that go into an exported file: the ones named in `SHAREABLE`, where they exist."""
     return {name: facts[name] for name in SHAREABLE if facts.get(name) is not None}

@@ -33,7 +33,7 @@ def write_folder(
     Args:
         folder: where they go.
         files: bytes by name.
-        kinds: what each is known by, so that an earlier export is replaced and nothing else.
+        kinds: how each is recognized, so that an earlier export is replaced and nothing else.
         overwrite: whether other files by these names are replaced too.
 
     Raises:

@@ -27,7 +27,7 @@ KIND: Final = beginning(
     b"default-src 'none'; script-src 'sha256-",
     b"<title>longhold</title>",
 )
-"""What the file is known by."""
+"""How the file is recognized."""
 
 _MODULES = ("stepper", "utf8", "views", "strips", "writer-words", "scribe", "writer")
 _PLACE = re.compile(r"\{(policy|style|script|model)\}")
@@ -68,7 +68,7 @@ def export_html(
 ) -> Page:
     """Write the page: model, stepper and views in one file, no word of `text` among them.
 
-    The model is put into whole numbers (`longhold.integer`), so the page computes bit for bit what Python's
+    The model is converted to integers (`longhold.integer`), so the page computes bit for bit what Python's
     `IntegerStepper` does. Its weights have 8 bits if that costs at most `LARGEST_LOSS`, else 16.
 
     Arguments:
@@ -76,11 +76,11 @@ def export_html(
         tokenizer: its tokenizer.
         path: the file.
         text: what the cost is measured on, best a text that the model was not trained on.
-        facts: what is known of the training; see `longhold.export.facts`.
+        facts: of the training; see `longhold.export.facts`.
         overwrite: whether a file that is no such page is replaced too.
 
     Raises:
-        InputError: the model has an option without a form in whole numbers, the text is too short, or the file cannot
+        InputError: the model has an option without an integer form, the text is too short, or the file cannot
             be written.
     """
     integers, losses = choose_width(model, tokenizer, text)
@@ -90,7 +90,7 @@ def export_html(
 
 
 def choose_width(model: LanguageModel, tokenizer: Tokenizer, text: str) -> tuple[IntegerModel, dict[int, float]]:
-    """The model in whole numbers, and the cost in bits per character of each width that was tried."""
+    """The model as integers, and the cost in bits per character of each width that was tried."""
     ids = tokenizer.encode(text)
     columns = max(1, min(_COLUMNS, len(ids) // _LEAST_COLUMN))
     if len(ids) < 2:

@@ -20,7 +20,7 @@ KINDS = {
     "config.json": beginning("a configuration of longhold export", b'{\n "model_type": "longhold",'),
     "README.md": beginning("a model card of longhold export", b"---\nlibrary_name: longhold\n"),
 }
-"""The files in the folder, and what each is known by."""
+"""The files in the folder, and how each is recognized."""
 
 _CARD = """---
 library_name: longhold
@@ -44,7 +44,7 @@ other text than that one.
 
 ```sh
 pip install longhold
-longhold write {model} --prime "Once" --length 300
+longhold write {model} --length 300
 longhold info {model}
 longhold export {model} --to html
 ```
@@ -53,16 +53,16 @@ longhold export {model} --to html
 import longhold
 
 model = longhold.load("{model}")
-print("".join(model.write("Once", length=300, seed=1)))
+print("".join(model.write(length=300, seed=1)))
 ```
 
 ## What it is for
 
 To write in the style of its text, to look inside a network as it reads, and to compress texts of its kind. It imitates
-form; what it says is not true, and it was taught nothing about what to leave out. It is no assistant, follows no
+form; its statements are not true, and nothing taught it what to leave out. It is no assistant, follows no
 instructions and should not decide anything about anyone.
 
-## It can recite its text
+## It can repeat its text verbatim
 
 Whoever has this file can make it write as much as they like, so it can repeat passages of the text it was trained on,
 names and private matter among them. {recited} Give it away only if you could give the text away.
@@ -97,20 +97,20 @@ def export_hub(
         tokenizer: its tokenizer.
         folder: made if it is not there; if it is, it may hold an earlier export, which is replaced.
         file: the model file's bytes, with no more facts in it than `shareable` leaves.
-        facts: what is known of the training; see `longhold.export.facts`.
-        recited: how much of its training text the model recites, of which the card says the length alone; None: not
-            known.
+        facts: of the training; see `longhold.export.facts`.
+        recited: how much of its training text the model repeats verbatim, of which the card states the length
+            alone; None: not measured.
         overwrite: whether files by these names that longhold did not write are replaced too.
 
     Raises:
         InputError: the folder holds other files, or cannot be written.
     """
-    known = shareable(facts or {})
-    config = {"model_type": "longhold", **model.config.model_dump(mode="json"), "facts": known}
+    shared = shareable(facts or {})
+    config = {"model_type": "longhold", **model.config.model_dump(mode="json"), "facts": shared}
     files = {
         MODEL: file,
         "config.json": (json.dumps(config, ensure_ascii=False, indent=1) + "\n").encode(),
-        "README.md": card(model, tokenizer, known, recited).encode(),
+        "README.md": card(model, tokenizer, shared, recited).encode(),
     }
     return write_folder(folder, files, KINDS, overwrite=overwrite)
 
@@ -145,7 +145,7 @@ def _figure(value: object) -> str:
 
 def _recited(recited: Recitation | None) -> str:
     if recited is None:
-        return "How much it recites was not measured."
+        return "How much of it this model repeats was not measured."
     return (
         f"In {recited.sampled:,} characters that it wrote for this card, the longest run that stands word for word in "
         f"its text has {len(recited.run)} characters; that is what one sample showed, and no limit."

@@ -45,8 +45,8 @@ _FLOAT, _IDS, _LENGTH = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64, onnx.Ten
 def export_layer(layer: Layer, *, lengths: bool = False) -> onnx.ModelProto:
     """The layer in evaluation as an ONNX model with free T and B, in float32.
 
-    Inputs: `input` (T, B, I), or (B, T, I) with `batch_first`; `lengths` (B,) int32 if asked for; `h_0` (L*D, B, H);
-    for the LSTM `c_0` (L*D, B, H). Outputs: `output` (T, B, D*H) or (B, T, D*H), `h_n`, `c_n`, as torch.nn has them.
+    Inputs: `input` (T, B, I), or (B, T, I) with `batch_first`; `lengths` (B,) int32 with `lengths=True`; `h_0` (L*D, B,
+    H); for the LSTM `c_0` (L*D, B, H). Outputs: `output` (T, B, D*H) or (B, T, D*H), `h_n`, `c_n`, as in torch.nn.
     Learned initial states are not in the graph: they stand, as JSON, in the metadata under `initial_state`.
 
     Arguments:
@@ -74,7 +74,7 @@ def export_model(
 ) -> onnx.ModelProto:
     """The language model in evaluation as an ONNX model with free T and B, in float32.
 
-    Inputs: `ids` (T, B) int64; `lengths` (B,) int32 if asked for; `h_0` (L, B, H); for the LSTM `c_0` (L, B, H).
+    Inputs: `ids` (T, B) int64; `lengths` (B,) int32 with `lengths=True`; `h_0` (L, B, H); for the LSTM `c_0` (L, B, H).
     Outputs: `logits` (T, B, V), `h_n`, `c_n`. To write text, feed one token at a time and the states back.
 
     Arguments:

@@ -1,4 +1,4 @@
-"""What an ONNX file of ours is known by, without the package onnx."""
+"""How an ONNX file of ours is recognized, without the package onnx."""
 
 import re
 from typing import BinaryIO, Final

@@ -1,4 +1,4 @@
-"""How much of its training text a model says word for word."""
+"""How much of its training text a model repeats verbatim (verbatim overlap)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Recitation:
 def recitation(pieces: Iterable[str], training: str, characters: int = SAMPLED) -> Recitation:
     """Compare what a model writes with what it was trained on.
 
-    Some run there always is: common words stand in every text. A run of many words is recited.
+    Some run there always is: common words stand in every text. A run of many words is verbatim overlap.
 
     Args:
         pieces: what the model writes, `model.write(...)`; read until there are enough characters.

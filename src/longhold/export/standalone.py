@@ -1,12 +1,12 @@
 """Write text with the recurrent network that lies beside this file.
 
-    python write.py --prime "Once upon a time" --length 500 --temperature 0.8 --seed 1
+    python write.py --length 500 --temperature 0.8 --seed 1
 
 It needs torch and safetensors and nothing else. From Python:
 
     from write import load
     model, tokenizer = load(".")
-    logits, state = model(torch.tensor(tokenizer.encode("Once"))[:, None])      # (T, 1, V)
+    logits, state = model(torch.tensor(tokenizer.encode(text))[:, None])      # (T, 1, V)
 
 The weights in model.safetensors have the names of torch.nn.Embedding, torch.nn.RNN, GRU or LSTM, and torch.nn.Linear.
 """
@@ -128,9 +128,9 @@ class Tokenizer:
 
     def _of_piece(self, piece: str) -> list[int]:
         raw = piece.encode()
-        known = None if self.kind == "byte" else self.ids.get(raw)
-        if known is not None:
-            return [known]
+        single = None if self.kind == "byte" else self.ids.get(raw)
+        if single is not None:
+            return [single]
         if self.first_byte + 256 > len(self.tokens):
             raise ValueError(f"not in the vocabulary: {piece!r}")
         return [self.first_byte + value for value in raw]
@@ -197,7 +197,7 @@ def load(folder: str | Path) -> tuple[LanguageModel, Tokenizer]:
 def write(
     model: LanguageModel, tokenizer: Tokenizer, prime: str, length: int, temperature: float, seed: int | None
 ) -> Iterator[str]:
-    """Text that goes on from `prime`, in pieces of whole characters; of the tokens only those that keep it UTF-8."""
+    """The continuation of `prime`, in pieces of whole characters; of the tokens only those that keep it UTF-8."""
     generator = torch.Generator()
     if seed is None:
         generator.seed()
@@ -233,13 +233,13 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=500, help="tokens to write")
     parser.add_argument("--temperature", type=float, default=0.8, help="lower: more predictable, higher: more varied")
     parser.add_argument("--seed", type=int, help="the same seed writes the same text")
-    given = parser.parse_args()
-    if given.length < 0 or not 0 <= given.temperature < float("inf"):
+    options = parser.parse_args()
+    if options.length < 0 or not 0 <= options.temperature < float("inf"):
         parser.error("--length and --temperature must be 0 or more")
     model, tokenizer = load(Path(__file__).parent)
     try:
-        pieces = write(model, tokenizer, given.prime, given.length, given.temperature, given.seed)
-        print(shown(given.prime), end="", flush=True)
+        pieces = write(model, tokenizer, options.prime, options.length, options.temperature, options.seed)
+        print(shown(options.prime), end="", flush=True)
         for piece in pieces:
             print(shown(piece), end="", flush=True)
     except ValueError as error:

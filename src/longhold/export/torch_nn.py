@@ -35,7 +35,7 @@ KINDS = {
     "tokenizer.json": beginning("a tokenizer of longhold export", b'{\n "kind": "'),
     SCRIPT: beginning("the script of longhold export", b'"""Write text with the recurrent network that lies beside'),
 }
-"""The files in the folder, and what each is known by."""
+"""The files in the folder, and how each is recognized."""
 
 
 def export_torch(
@@ -55,7 +55,7 @@ def export_torch(
         model: what to export.
         tokenizer: its tokenizer.
         folder: made if it is not there; if it is, it may hold an earlier export, which is replaced.
-        facts: what is known of the training; see `longhold.export.facts`.
+        facts: of the training; see `longhold.export.facts`.
         overwrite: whether files by these names that longhold did not write are replaced too.
 
     Raises:

@@ -86,8 +86,8 @@ class NormsByLag:
 
     def __str__(self) -> str:
         first, last = self.geometric_mean[0], self.geometric_mean[-1]
-        said = f"{first:.3g} at lag {self.lags[0]}, {last:.3g} at lag {self.lags[-1]}"
-        return said if self.decay is None else f"{said}; {self.decay}"
+        ends = f"{first:.3g} at lag {self.lags[0]}, {last:.3g} at lag {self.lags[-1]}"
+        return ends if self.decay is None else f"{ends}; {self.decay}"
 
 
 def norms_by_lag(lags: Sequence[int], norms: Tensor) -> NormsByLag:

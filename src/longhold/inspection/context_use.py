@@ -50,7 +50,7 @@ class ContextUse:
     high: int
     """upper end of that interval"""
     high_censored: bool
-    """the upper end is the longest length tested, and says only `>`"""
+    """the upper end is the longest length tested, and is a bound, `>`"""
     targets: int
     """tokens that were predicted"""
 
@@ -103,11 +103,7 @@ def context_use(
     """
     lengths = tuple(lengths)
     per_segment = _per_segment(tokens, lengths, targets, segments)
-    if tolerance < 0 or not 0 < confidence < 1 or resamples < 1:
-        raise InputError(
-            f"tolerance={tolerance}, confidence={confidence}, resamples={resamples}: expected a tolerance of at least "
-            "0, a confidence between 0 and 1, at least 1 resample"
-        )
+    _require_numbers(tolerance, confidence, resamples)
     at = torch.linspace(lengths[-1], len(tokens) - 1, per_segment * segments).long()
     with torch.no_grad(), evaluation_mode(model):
         full = _with_all(model, tokens, at)
@@ -116,9 +112,8 @@ def context_use(
     excess = (bits - full).reshape(len(lengths), segments, per_segment).mean(2)  # (lengths, segments)
     horizon, censored = _horizon(lengths, excess.mean(1), tolerance)
     drawn = np.random.default_rng(seed).integers(segments, size=(resamples, segments))
-    held = sorted(first_within(excess[:, part].mean(1), tolerance) for part in drawn)
-    ends = np.quantile(held, [(1 - confidence) / 2, (1 + confidence) / 2], method="inverted_cdf")
-    low, high = (lengths[min(int(end), len(lengths) - 1)] for end in ends)
+    ends = _interval(excess, tolerance, confidence, drawn)
+    low, high = (lengths[min(end, len(lengths) - 1)] for end in ends)
     return ContextUse(
         lengths=lengths,
         bits=tuple(bits.mean(1).tolist()),
@@ -130,7 +125,7 @@ def context_use(
         censored=censored,
         low=low,
         high=high,
-        high_censored=int(ends[1]) == len(lengths),
+        high_censored=ends[1] == len(lengths),
         targets=len(at),
     )
 
@@ -138,6 +133,13 @@ def context_use(
 def _horizon(lengths: tuple[int, ...], excess: _Floats, tolerance: float) -> tuple[int, bool]:
     first = first_within(excess, tolerance)
     return lengths[min(first, len(lengths) - 1)], first == len(lengths)
+
+
+def _interval(excess: _Floats, tolerance: float, confidence: float, drawn: NDArray[np.int64]) -> tuple[int, int]:
+    """Returns the indices of the lengths at both ends of a bootstrap interval, from segments drawn `(resamples, S)`."""
+    held = sorted(first_within(excess[:, part].mean(1), tolerance) for part in drawn)
+    low, high = np.quantile(held, [(1 - confidence) / 2, (1 + confidence) / 2], method="inverted_cdf")
+    return int(low), int(high)
 
 
 def first_within(excess: _Floats, tolerance: float) -> int:
@@ -193,6 +195,14 @@ def _with_last(model: SequenceModel, tokens: Tensor, at: Tensor, length: int, st
 
 def _rows_of(model: SequenceModel, state: State) -> int:
     return next(iter(state_leaves(state))).shape[model.state_batch_dim]
+
+
+def _require_numbers(tolerance: float, confidence: float, resamples: int) -> None:
+    if tolerance < 0 or not 0 < confidence < 1 or resamples < 1:
+        raise InputError(
+            f"tolerance={tolerance}, confidence={confidence}, resamples={resamples}: expected a tolerance of at least "
+            "0, a confidence between 0 and 1, at least 1 resample"
+        )
 
 
 def _per_segment(tokens: Tensor, lengths: tuple[int, ...], targets: int, segments: int) -> int:

@@ -104,6 +104,6 @@ class _OneHots(TorchFunctionMode):
         arguments: tuple[Any, ...] = (),
         keywords: Mapping[str, Any] | None = None,
     ) -> Any:
-        asked = function is F.one_hot and self._call.reads_the_ids(arguments[0])
+        is_lookup = function is F.one_hot and self._call.reads_the_ids(arguments[0])
         found = function(*arguments, **(keywords or {}))
-        return self._call.take(found) if asked else found
+        return self._call.take(found) if is_lookup else found

@@ -1,4 +1,4 @@
-"""A model as instruments take it: a copy that does not learn, in the precision that was asked for."""
+"""A model as instruments take it: a copy that does not learn, in the requested precision."""
 
 import copy
 from typing import TypeVar

@@ -20,16 +20,16 @@ _SIGNED = ("g", "n")  # candidates run from -1 to 1, gates from 0 to 1
 
 @dataclass(frozen=True)
 class Saturation:
-    """How often one gate stands at an end of its range, as shares of the steps (Karpathy et al. 2015, section 4.2)."""
+    """How often a gate is at an end of its range, as fractions of the steps (Karpathy et al. 2015, section 4.2)."""
 
     gate: str
     """its letter"""
     mean: float
     """mean value over units, steps and rows"""
     low: float
-    """share of values in the lowest tenth of the range: 0 to 0.1, for the candidates g and n -1 to -0.8"""
+    """fraction of values in the lowest tenth of the range: 0 to 0.1, for the candidates g and n -1 to -0.8"""
     high: float
-    """share of values in the highest tenth"""
+    """fraction of values in the highest tenth"""
     low_by_unit: tuple[tuple[float, ...], ...]
     """the same for each layer and unit, (L, H)"""
     high_by_unit: tuple[tuple[float, ...], ...]
@@ -56,8 +56,8 @@ class GateRecord:
 
     def __str__(self) -> str:
         layers, steps, rows, _ = self.h.shape
-        said = "; ".join(map(str, self.saturation())) or "no gates"
-        return f"{layers} layer(s), {steps} steps, {rows} rows: {said}"
+        saturation = "; ".join(map(str, self.saturation())) or "no gates"
+        return f"{layers} layer(s), {steps} steps, {rows} rows: {saturation}"
 
 
 def gates(model: SequenceModel, inputs: Tensor, state: State | None = None, reset: Tensor | None = None) -> GateRecord:

@@ -59,7 +59,7 @@ def gradient_by_lag(
     Args:
         model: any `SequenceModel` whose inputs are features, or ids that an `nn.Embedding` or a recurrent layer reads.
         inputs: `(T, B)` ids or `(T, B, F)` features.
-        targets: `(T, B)` ids, -100 where nothing is asked, or `(T, B, ...)` real numbers, as `row_loss` takes them.
+        targets: `(T, B)` ids, -100 where there is no target, or `(T, B, ...)` real numbers, as `row_loss` takes them.
         max_lag: largest lag in steps.
         positions: steps whose loss is looked at, at most.
         row_loss: the loss; default cross-entropy in nats.
@@ -67,17 +67,17 @@ def gradient_by_lag(
         rows_at_once: rows of one graph.
 
     Raises:
-        InputError: no asked step has `max_lag` steps before it, shapes do not go together, or the model has nothing
-            to be differentiated by (an n-gram model).
+        InputError: no step with a target has `max_lag` steps before it, shapes do not go together, or the model has
+            nothing to be differentiated by (an n-gram model).
     """
     _check(inputs, targets, max_lag, positions, rows_at_once)
     model = frozen_copy(model, dtype)
     inputs = in_precision(inputs, dtype)
-    asked = torch.ones_like(targets, dtype=torch.bool) if targets.is_floating_point() else targets != -100
-    asked = asked.flatten(2).any(2) if asked.dim() > 2 else asked
-    steps = _positions(asked, max_lag, positions)
+    supervised = torch.ones_like(targets, dtype=torch.bool) if targets.is_floating_point() else targets != -100
+    supervised = supervised.flatten(2).any(2) if supervised.dim() > 2 else supervised
+    steps = _positions(supervised, max_lag, positions)
     found = [
-        _rows(model, inputs[:, part], targets[:, part], asked[:, part], steps, max_lag, row_loss)
+        _rows(model, inputs[:, part], targets[:, part], supervised[:, part], steps, max_lag, row_loss)
         for part in torch.split(torch.arange(inputs.shape[1], device=inputs.device), rows_at_once)
     ]
     by_input, by_state = (torch.cat([part[side] for part in found], dim=1) for side in (0, 1))
@@ -89,12 +89,12 @@ def _rows(
     model: SequenceModel,
     inputs: Tensor,
     targets: Tensor,
-    asked: Tensor,
+    supervised: Tensor,
     steps: list[int],
     max_lag: int,
     row_loss: RowLoss,
 ) -> tuple[Tensor, Tensor]:
-    """The norms by input `(max_lag + 1, N)` and by state `(max_lag, N)` of the asked ones of some rows."""
+    """The norms by input `(max_lag + 1, N)` and by state `(max_lag, N)` of some rows at steps with a target."""
     state, done = model.initial_state(inputs.shape[1]), 0
     by_input, by_state = [], []
     with DifferentiableInputs.opened(model) as call:
@@ -105,8 +105,8 @@ def _rows(
                     _, state = model(inputs[done:start], state)
                 done = start
             norms = _window(call, model, inputs[start : step + 1], targets[step], state, row_loss)
-            by_input.append(norms[0][:, asked[step]])
-            by_state.append(norms[1][:, asked[step]])
+            by_input.append(norms[0][:, supervised[step]])
+            by_state.append(norms[1][:, supervised[step]])
     return torch.cat(by_input, dim=1), torch.cat(by_state, dim=1)
 
 
@@ -145,11 +145,11 @@ def _row_norms(tensor: Tensor, gradient: Tensor | None, *, dim: int) -> Tensor:
     return norms
 
 
-def _positions(asked: Tensor, max_lag: int, positions: int) -> list[int]:
-    """At most `positions` steps, evenly spaced among those with an asked row and enough steps before them."""
-    possible = [int(step) for step in asked.any(1).nonzero().flatten() if step >= max_lag]
+def _positions(supervised: Tensor, max_lag: int, positions: int) -> list[int]:
+    """At most `positions` steps, evenly spaced among those with a target in some row and enough steps before them."""
+    possible = [int(step) for step in supervised.any(1).nonzero().flatten() if step >= max_lag]
     if not possible:
-        raise InputError(f"max_lag={max_lag}: no step of these {len(asked)} that is asked has so many before it")
+        raise InputError(f"max_lag={max_lag}: no step with a target, of these {len(supervised)}, has so many before it")
     picked = torch.linspace(0, len(possible) - 1, min(positions, len(possible))).long()
     return [possible[index] for index in picked.tolist()]
 

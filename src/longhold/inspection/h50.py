@@ -34,7 +34,7 @@ class Horizon:
     high: int | None
     """steps: upper end of the interval over test sequences; None where their number was not given"""
     high_censored: bool
-    """the upper end is the longest lag tested, and says only `>=`"""
+    """the upper end is the longest lag tested, and is a bound, `>=`"""
     p_value: float | None
     """of the hypothesis that recall never rises with the lag; None where the number of sequences was not given"""
     nonmonotone: bool | None
@@ -42,14 +42,14 @@ class Horizon:
     the story; None where the number of sequences was not given"""
 
     def __str__(self) -> str:
-        said = []
+        parts = []
         if self.low is not None:
-            said.append(f"{self.low} to {'>= ' if self.high_censored else ''}{self.high}")
+            parts.append(f"{self.low} to {'>= ' if self.high_censored else ''}{self.high}")
         if self.below is not None:
-            said.append(f"below half from lag {self.below}")
+            parts.append(f"below half from lag {self.below}")
         if self.nonmonotone:
-            said.append("recall rises again at longer lags")
-        remarks = f" ({'; '.join(said)})" if said else ""
+            parts.append("recall rises again at longer lags")
+        remarks = f" ({'; '.join(parts)})" if parts else ""
         return f"{'>= ' if self.censored else ''}{self.value} steps{remarks}"
 
 
@@ -105,9 +105,9 @@ def h50(
 
 
 def rising_p_value(accuracy: NDArray[np.float64], trials: int) -> float:
-    """The p-value of the hypothesis that `accuracy`, `(K,)` shares of `trials` each, never rises; see `h50`."""
-    shares = (accuracy * trials + 3 / 8) / (trials + 3 / 4)
-    z = 2 * np.sqrt(trials + 1 / 2) * np.arcsin(np.sqrt(shares))
+    """The p-value of the hypothesis that `accuracy`, `(K,)` proportions of `trials` each, never rises; see `h50`."""
+    proportions = (accuracy * trials + 3 / 8) / (trials + 3 / 4)
+    z = 2 * np.sqrt(trials + 1 / 2) * np.arcsin(np.sqrt(proportions))
     distance = float(((z - scipy.optimize.isotonic_regression(z, increasing=False).x) ** 2).sum())
     levels = _level_probabilities(len(z))
     tails = scipy.stats.chi2.sf(distance, len(z) - np.arange(1, len(z)))

@@ -42,8 +42,9 @@ def jacobian_by_lag(
     """Push all directions of the state along the model's trajectory and see how long they stay.
 
     From each of `positions` evenly spaced steps, `d s_(t+k) / d s_t` is carried forward as a product of the steps'
-    Jacobians, and its singular values are taken at the asked lags. A state of `N` numbers takes memory for `B N^2` and
-    time for `N^3` at each lag: where N is in the thousands `lyapunov_spectrum` with few exponents is the instrument.
+    Jacobians, and its singular values are taken at the requested lags. A state of `N` numbers takes memory for `B N^2`
+    and time for `N^3` at each lag: where N is in the thousands `lyapunov_spectrum` with few exponents is the
+    instrument.
 
     Args:
         model: any `SequenceModel` with a state of real numbers and fixed size.

@@ -25,7 +25,7 @@ _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 
 
-class AskedBatch(Protocol):
+class SupervisedBatch(Protocol):
     """Sequences with questions, as a `longhold.tasks.TaskBatch` has them."""
 
     @property
@@ -38,7 +38,7 @@ class AskedBatch(Protocol):
 
     @property
     def mask(self) -> Tensor:
-        """`(T, B)` bool: where an answer is asked"""
+        """`(T, B)` bool: where there is a target"""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class RecallByLag:
     lags: tuple[int, ...]
     """steps"""
     accuracy: tuple[float, ...]
-    """mean over sequences of the share of asked steps that are right"""
+    """mean over sequences of the fraction of target steps that are right"""
     recall: tuple[float, ...]
     """(accuracy - chance) / (1 - chance)"""
     chance: float
@@ -64,14 +64,14 @@ class RecallByLag:
 
 def recall_by_lag(
     model: SequenceModel,
-    batches_at: Callable[[int], Iterable[AskedBatch]],
+    batches_at: Callable[[int], Iterable[SupervisedBatch]],
     lags: Sequence[int],
     *,
     chance: float,
 ) -> RecallByLag:
     """Test a trained model at each lag on fresh sequences, and give its H50.
 
-    Of a model that was trained on a stated distribution of lags this is its *extrapolated horizon*; where the task asks
+    Of a model that was trained on a stated distribution of lags this is its *extrapolated horizon*; where it tests
     for `n` symbols at a fixed lag and `n` takes the place of the lag, its *capacity*. A model trained anew for each lag
     has no single profile: that is the *trained horizon*, over seeds.
 
@@ -82,7 +82,7 @@ def recall_by_lag(
         chance: accuracy of guessing.
 
     Raises:
-        InputError: as `h50`, or where a lag has no sequence, asks nothing in one, or has more of them than another.
+        InputError: as `h50`, or where a lag has no sequence, has none with a target, or has more of them than another.
     """
     found = [_accuracy(model, lag, batches_at(lag)) for lag in lags]
     counts = {count for _, count in found}
@@ -101,17 +101,17 @@ def _recalled(lags: Sequence[int], accuracy: tuple[float, ...], chance: float, *
     return RecallByLag(tuple(lags), accuracy, recall, chance, trials, horizon)
 
 
-def _accuracy(model: SequenceModel, lag: int, batches: Iterable[AskedBatch]) -> tuple[float, int]:
+def _accuracy(model: SequenceModel, lag: int, batches: Iterable[SupervisedBatch]) -> tuple[float, int]:
     right, count = 0.0, 0
     with torch.no_grad(), evaluation_mode(model):
         for batch in batches:
             outputs, _ = model(batch.inputs)
-            asked = batch.mask.sum(0)
-            if not bool((asked > 0).all()):
-                raise InputError(f"lag {lag}: a sequence asks nothing")
+            targets = batch.mask.sum(0)
+            if not bool((targets > 0).all()):
+                raise InputError(f"lag {lag}: a sequence has no target")
             hits = ((outputs.argmax(-1) == batch.targets) & batch.mask).sum(0)
-            right += float((hits.double() / asked).sum())
-            count += len(asked)
+            right += float((hits.double() / targets).sum())
+            count += len(targets)
     if count == 0:
         raise InputError(f"lag {lag}: no test sequence")
     return right / count, count
@@ -119,7 +119,7 @@ def _accuracy(model: SequenceModel, lag: int, batches: Iterable[AskedBatch]) -> 
 
 @dataclass(frozen=True)
 class ReadableHorizon:
-    """What a linear read-out of one model's frozen state still tells about the input of each lag."""
+    """What a linear read-out of one model's frozen state still holds about the input of each lag."""
 
     read: RecallByLag
     """on test sequences that the probes have not seen; lag k is the input k steps before the last one"""
@@ -152,7 +152,7 @@ def readable_horizon(
 
     One state per sequence, so that samples are independent; sequences are split into training and test by `seed`. Ridge
     regression with its penalty from the training sequences alone (`longhold.inspection.probe`): a lower bound of what a
-    linear read-out can have, and few sequences for a large state make it a loose one. Chance is the share of the
+    linear read-out can have, and few sequences for a large state make it a loose one. Chance is the fraction of the
     commonest symbol.
 
     Args:
@@ -160,12 +160,12 @@ def readable_horizon(
         inputs: `(T, B)` ids or `(T, B, F)` features, rows independent of each other.
         lags: in steps, positive and rising, below T.
         symbols: `(T, B)` class ids to be read; None: the inputs themselves, which then must be ids.
-        test_share: share of the sequences kept for the test.
+        test_share: fraction of the sequences kept for the test.
         seed: of the split and of the shuffling.
         rows_at_once: sequences of one call of the model.
 
     Raises:
-        InputError: as `h50`, or for a lag that the sequences do not have, symbols that are not ids, a share outside
+        InputError: as `h50`, or for a lag that the sequences do not have, symbols that are not ids, a fraction outside
             (0, 1), too few sequences for a split, or a state that is not of real numbers.
     """
     labels = _labels(inputs, symbols, lags)

@@ -10,7 +10,7 @@ from scipy.linalg import svd
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 
-_PENALTIES = 10.0 ** np.arange(-6, 4)  # as shares of the mean squared singular value
+_PENALTIES = 10.0 ** np.arange(-6, 4)  # as fractions of the mean squared singular value
 
 
 @final

@@ -78,9 +78,9 @@ def _odds(logits: Tensor, targets: Tensor, likeliest: int) -> tuple[Tensor, Tens
     """Bits and rank of the targets, `(N,)`, and the likeliest tokens of each place, `(M, K)`, M = N or, last, N + 1."""
     logs = logits.double().cpu().log_softmax(-1)
     probabilities, tokens = logs.topk(min(likeliest, logs.shape[-1]))
-    asked = logs[: len(targets)]
-    found = asked.gather(1, targets.cpu().long()[:, None])
-    return -found[:, 0] / math.log(2), 1 + (asked > found).sum(1), tokens, probabilities.exp()
+    wanted = logs[: len(targets)]
+    found = wanted.gather(1, targets.cpu().long()[:, None])
+    return -found[:, 0] / math.log(2), 1 + (wanted > found).sum(1), tokens, probabilities.exp()
 
 
 def _after_the_first(records: list[GateRecord]) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:

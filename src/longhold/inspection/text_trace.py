@@ -39,7 +39,7 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class TextTrace:
-    """What a model did while it read a text of `T` tokens, begun after the start token.
+    """What a model did while it read a text of `T` tokens, after the start token.
 
     Example:
         >>> trace = longhold.load("diary.safetensors").trace("Dear diary")

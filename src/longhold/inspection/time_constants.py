@@ -66,7 +66,7 @@ class TimeConstants:
 def bias_time_constants(model: SequenceModel) -> Tensor:
     """Time constants by bias alone, `(L, H)` in steps: `1 / softplus(-b)` with `b = b_ih + b_hh` of the keeping gate.
 
-    Of a model before its training they are the initialisation's; afterwards what the biases learned. 1 / ln 2 = 1.44
+    Of a model before its training they are the initialization's; afterwards what the biases learned. 1 / ln 2 = 1.44
     without biases.
 
     Raises:

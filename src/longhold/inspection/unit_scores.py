@@ -1,4 +1,4 @@
-"""Unit scores: how well one unit's state tells a property of the text, such as being inside quotes.
+"""Unit scores: how well one unit's state predicts a property of the text, such as being inside quotes.
 
 Karpathy, Johnson and Li (2015) found such units by looking. Here each is found on the first half of a text and measured
 on the second, which it was not chosen by.
@@ -38,7 +38,7 @@ class UnitScore:
 
 @dataclass(frozen=True)
 class UnitScores:
-    """The units that tell a property best."""
+    """The units that predict a property best."""
 
     measure: str
     """`AUC` of a property that holds or not: the probability that a step with it has the more extreme state, 0.5 by
@@ -50,7 +50,7 @@ class UnitScores:
 
 
 def unit_scores(states: Tensor, labels: Tensor, *, best: int = 10) -> UnitScores | None:
-    """Find on the first half of the steps, and measure on the second, the units that tell `labels`.
+    """Find on the first half of the steps, and measure on the second, the units that predict `labels`.
 
     Args:
         states: `(L, T, H)`, one number per unit and step.

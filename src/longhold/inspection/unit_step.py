@@ -25,7 +25,7 @@ class GateSum:
     gate: str
     """its letter: i f g o, r z n, or h for the RNN"""
     by_input: float
-    """W_i. x, the share of the input"""
+    """W_i. x, the contribution of the input"""
     by_state: float
     """W_h. h of the step before; for the GRU's n it is r * (W_hn h + b_hn)"""
     bias: float
@@ -106,7 +106,7 @@ def unit_step(model: SequenceModel, token: int, state: State, layer: int, unit: 
 def _sums(
     cell: RecurrentLayer[Any, Any], layer: int, unit: int, x: Tensor, h: Tensor
 ) -> dict[str, tuple[float, float, float]]:
-    """By letter the shares of the input, of the state and of the bias."""
+    """By letter the contributions of the input, of the state and of the bias."""
     weights = cell.all_weights[layer]
     found = {}
     for index, letter in enumerate(cell.recurrence.gate_names):

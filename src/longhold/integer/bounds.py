@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from longhold.integer.fixed import REACH, TOTAL, UNIT, Whole, require_exact
+from longhold.integer.fixed import REACH, TOTAL, UNIT, Integers, require_exact
 from longhold.integer.frequencies import HUNDRED, LARGEST_TEMPERATURE
 from longhold.integer.model import IntegerModel, Layer, Matrix
 
@@ -39,7 +39,7 @@ def _layer_reach(layer: Layer, reach: float, what: str) -> float:
     _product_reach(layer.weight_ih, reach, f"{what}, the product with its input,")
     recurrent = _product_reach(layer.weight_hh, h, f"{what}, the recurrent product,")
     recurrent += float(np.abs(layer.bias_hh).max())
-    require_exact(UNIT * recurrent, f"{what}, a gate times the recurrent share,")
+    require_exact(UNIT * recurrent, f"{what}, a gate times the recurrent product,")
     require_exact(UNIT * (LARGEST_C + UNIT), f"{what}, a gate times the cell state,")
     require_exact(UNIT * 2 * h, f"{what}, a gate times the hidden state,")
     return h
@@ -47,7 +47,7 @@ def _layer_reach(layer: Layer, reach: float, what: str) -> float:
 
 def _product_reach(matrix: Matrix, reach: float, what: str) -> float:
     """Checks a product in its finest unit and returns how large its rounded result can be."""
-    numerators: Whole = np.abs(matrix.values.astype(np.float64)).sum(1) * matrix.multiplier * reach
+    numerators: Integers = np.abs(matrix.values.astype(np.float64)).sum(1) * matrix.multiplier * reach
     halves = np.ldexp(np.ones_like(numerators), matrix.shift.astype(np.int32) - 1)
     require_exact(float((numerators + halves).max()), what)
     return float(np.ldexp(numerators, -matrix.shift.astype(np.int32)).max()) + 1

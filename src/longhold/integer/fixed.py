@@ -1,4 +1,4 @@
-"""Whole numbers held in float64: the unit, rounding, and the three functions as tables.
+"""Integers held in float64: the unit, rounding, and the three functions as tables.
 
 Every number is an integer below 2^53 in magnitude, so float64 holds it, and sums and products of such numbers, without
 rounding. Then the order of a sum, the number of threads and the vector unit of a processor change nothing, and a number
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from longhold.errors import InputError
 
-Whole: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.float64]
 """Integers in float64."""
 
 UNIT: Final = 2.0**16
@@ -55,7 +55,7 @@ class Tables:
 
 @cache
 def make_tables() -> Tables:
-    """The tables that a model is given when it is quantized; read-only."""
+    """The tables that a model gets when it is quantized; read-only."""
     context = Context(prec=60, rounding=ROUND_HALF_EVEN)
     one = Decimal(1)
     ratio = context.exp(context.divide(Decimal(-int(STEP)), Decimal(int(UNIT))))
@@ -96,13 +96,13 @@ class Function:
         self._slopes = np.append(np.diff(self._entries), 0.0)
         self._last = float(len(table) - 2) * STEP
 
-    def __call__(self, a: Whole) -> Whole:
+    def __call__(self, a: Integers) -> Integers:
         position = np.minimum(a, self._last) / STEP
         index = position.astype(np.int32)
         return self._entries[index] + np.floor(self._slopes[index] * (position - index) + 0.5)
 
 
-def rounded(numerators: Whole, unit: float) -> Whole:
+def rounded(numerators: Integers, unit: float) -> Integers:
     """`floor((n + unit / 2) / unit)` for a power of two: back to units of 1 / UNIT after a product."""
     return np.floor(numerators / unit + 0.5)
 

@@ -1,4 +1,4 @@
-"""From logits to whole-number frequencies: softmax without a rounding that anyone could do otherwise."""
+"""From logits to integer frequencies: softmax without a rounding that anyone could do otherwise."""
 
 from typing import Final, final
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longhold.errors import InputError
-from longhold.integer.fixed import TOTAL, Function, Tables, Whole
+from longhold.integer.fixed import TOTAL, Function, Integers, Tables
 
 HUNDRED: Final = 100
 """Temperatures are whole hundredths; this is 1, the model's own distribution."""
@@ -17,7 +17,7 @@ LARGEST_TEMPERATURE: Final = 1000
 
 @final
 class Frequencies:
-    """Logits (B, V) to frequencies (B, V), whole numbers of at least 1, each row with the sum TOTAL = 2^24:
+    """Logits (B, V) to frequencies (B, V), integers of at least 1, each row with the sum TOTAL = 2^24:
 
         d_v = floor(100 (max_u y_u - y_v) / temperature)          whole hundredths; at 0: 0 for the first largest logit
         e_v = exp(-d_v)                                           from the table; at 0: 0 for all others
@@ -31,11 +31,13 @@ class Frequencies:
     def __init__(self, tables: Tables) -> None:
         self._exp = Function(tables.exp)
 
-    def __call__(self, logits: Whole, temperature: int = HUNDRED, allowed: NDArray[np.bool_] | None = None) -> Whole:
+    def __call__(
+        self, logits: Integers, temperature: int = HUNDRED, allowed: NDArray[np.bool_] | None = None
+    ) -> Integers:
         """See the class; `allowed` (B, V) or (V,) are the tokens that may come, None: any.
 
         Raises:
-            InputError: the temperature is not a whole number of hundredths from 0 to 1000, or no token may come.
+            InputError: the temperature is not an integer number of hundredths from 0 to 1000, or no token is allowed.
         """
         if allowed is not None:
             if not allowed.any(-1).all():
@@ -47,18 +49,18 @@ class Frequencies:
         if allowed is not None:
             weights = np.where(allowed, weights, 0.0)
         vocabulary = logits.shape[1]
-        found: Whole = np.floor(weights * (TOTAL - vocabulary) / weights.sum(1, keepdims=True)) + 1.0
+        found: Integers = np.floor(weights * (TOTAL - vocabulary) / weights.sum(1, keepdims=True)) + 1.0
         rest = TOTAL - found.sum(1, keepdims=True)
         np.put_along_axis(found, best, np.take_along_axis(found, best, 1) + rest, 1)
         return found
 
-    def _weights(self, below: Whole, best: np.ndarray, temperature: int) -> Whole:
+    def _weights(self, below: Integers, best: np.ndarray, temperature: int) -> Integers:
         if not isinstance(temperature, int) or not 0 <= temperature <= LARGEST_TEMPERATURE:
             raise InputError(
                 f"temperature={temperature!r}: expected whole hundredths from 0 to {LARGEST_TEMPERATURE}, 100 is 1.0"
             )
         if temperature == 0:
-            weights: Whole = np.zeros_like(below)
+            weights: Integers = np.zeros_like(below)
             np.put_along_axis(weights, best, 1.0, 1)
             return weights
         return self._exp(below if temperature == HUNDRED else np.floor(below * HUNDRED / temperature))

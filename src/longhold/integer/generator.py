@@ -11,19 +11,19 @@ from longhold.integer.fixed import TOTAL
 _WORD: Final = 2**32 - 1
 _LONG: Final = 2**64 - 1
 LARGEST_SEED: Final = 2**53 - 1
-"""The largest whole number that a number of JavaScript is sure to hold."""
+"""The largest integer that a number of JavaScript is sure to hold."""
 
 
 @final
 class IntegerGenerator:
     """xoshiro128** (Blackman and Vigna 2021), its four words from two numbers of SplitMix64 (Steele et al. 2014).
 
-    Words are taken low half first. A seed is a whole number from 0 to 2^53 - 1, so that JavaScript has it too.
+    Words are taken low half first. A seed is an integer from 0 to 2^53 - 1, so that JavaScript has it too.
     """
 
     def __init__(self, seed: int) -> None:
         if not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
-            raise InputError(f"seed={seed!r}: expected a whole number from 0 to 2^53 - 1")
+            raise InputError(f"seed={seed!r}: expected an integer from 0 to 2^53 - 1")
         self._state: list[int] = []
         for _ in range(2):
             seed, number = _split_mix(seed)
@@ -38,7 +38,7 @@ class IntegerGenerator:
         return result
 
     def below(self, limit: int) -> int:
-        """A whole number from 0 to `limit - 1`, each as likely.
+        """An integer from 0 to `limit - 1`, each as likely.
 
         As many upper bits of a word as `limit - 1` has (at least one), of word after word until they fit.
 
@@ -46,7 +46,7 @@ class IntegerGenerator:
             InputError: the limit is not from 1 to 2^24.
         """
         if not 1 <= limit <= TOTAL:
-            raise InputError(f"limit={limit}: expected a whole number from 1 to 2^24")
+            raise InputError(f"limit={limit}: expected an integer from 1 to 2^24")
         shift = 32 - max(1, (limit - 1).bit_length())
         while True:
             number = self.word() >> shift

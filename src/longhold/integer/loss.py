@@ -1,4 +1,4 @@
-"""What is lost when a model is put into whole numbers."""
+"""What is lost when a model is converted to integers."""
 
 import math
 from itertools import pairwise
@@ -50,7 +50,7 @@ def float_bits(model: LanguageModel, ids: NDArray[np.int64], *, columns: int = 3
 def quantization_loss(
     model: LanguageModel, integers: IntegerModel, ids: NDArray[np.int64], *, columns: int = 32
 ) -> float:
-    """How many bits per token more the model of whole numbers needs than the one it was made from, on `ids` (N,).
+    """How many bits per token more the integer model needs than the one it was made from, on `ids` (N,).
 
     For bits per character multiply by tokens per character.
     """

@@ -1,4 +1,4 @@
-"""What a language model is in whole numbers."""
+"""A language model as integers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from longhold.integer.fixed import Tables, Whole
+from longhold.integer.fixed import Integers, Tables
 
 Bits: TypeAlias = Literal[8, 16]
 """Width of a weight."""
@@ -36,11 +36,11 @@ class Matrix:
     shift: NDArray[np.int8]
     """(R,), from 1 to 40"""
 
-    def scales(self) -> Whole:
+    def scales(self) -> Integers:
         """(R,), `multiplier / 2^shift`; exact."""
         return np.ldexp(self.multiplier.astype(np.float64), -self.shift.astype(np.int32))
 
-    def weights(self) -> Whole:
+    def weights(self) -> Integers:
         """(R, K), the numbers that it stands for; exact."""
         return self.values * self.scales()[:, None]
 
@@ -61,7 +61,7 @@ class Layer:
     initial: tuple[NDArray[np.int32], ...]
     """the state before the first token, (H,) for each field"""
     zoneout: tuple[int, ...]
-    """for each field, the share of the old value that stays, in units of 1 / UNIT"""
+    """for each field, the fraction of the old value that stays, in units of 1 / UNIT"""
 
 
 @final

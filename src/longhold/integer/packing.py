@@ -1,4 +1,4 @@
-"""A model of whole numbers as plain JSON, for a file, a web page or another language.
+"""An integer model as plain JSON, for a file, a web page or another language.
 
     format      "longhold-integer"
     version     1
@@ -13,7 +13,7 @@
     tokens      the bytes of each token, base64
     start       id after which a text begins
     sha256      of the canonical JSON (sorted keys, no spaces) of everything but facts and itself
-    facts       what is known of the training
+    facts       facts of the training
 
 A matrix is `{"values": array, "multiplier": array, "shift": array}`, an array `{"type", "shape", "data"}` with base64
 of little-endian int8, int16 or int32 in row-major order.
@@ -57,20 +57,20 @@ class Unpacked:
     start: int
     """the id after which a text begins"""
     facts: dict[str, Any]
-    """what is known of the training"""
+    """facts of the training"""
     sha256: str
     """which model it is"""
 
 
 def packed(model: IntegerModel, tokenizer: Tokenizer, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The model, its tokens and what is known of its training, as JSON can hold it (see the module).
+    """The model, its tokens and the facts of its training, as JSON can hold it (see the module).
 
     Raises:
         InputError: the tokenizer has another number of tokens than the model.
     """
     if tokenizer.vocab_size != model.vocab_size:
         raise InputError(f"the model knows {model.vocab_size} token ids and its tokenizer has {tokenizer.vocab_size}")
-    whole: dict[str, Any] = {
+    document: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "cell": model.cell,
@@ -90,7 +90,7 @@ def packed(model: IntegerModel, tokenizer: Tokenizer, facts: Mapping[str, Any] |
         "tokens": [_base64(tokenizer.token_bytes(token)) for token in range(tokenizer.vocab_size)],
         "start": start_token(tokenizer),
     }
-    return {**whole, "sha256": _digest(whole), "facts": dict(facts or {})}
+    return {**document, "sha256": _digest(document), "facts": dict(facts or {})}
 
 
 def unpacked(data: Mapping[str, Any]) -> Unpacked:
@@ -122,8 +122,8 @@ def unpacked(data: Mapping[str, Any]) -> Unpacked:
     return Unpacked(model, tokens, start, facts, data["sha256"])
 
 
-def _digest(whole: Mapping[str, Any]) -> str:
-    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def _digest(document: Mapping[str, Any]) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

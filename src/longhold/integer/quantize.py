@@ -1,4 +1,4 @@
-"""A language model in floating point to one in whole numbers."""
+"""From a language model in floating point to an integer model."""
 
 from typing import Any, TypeAlias
 
@@ -18,7 +18,7 @@ _LARGEST_VOCABULARY = 2**20
 
 
 def quantize(model: LanguageModel, bits: Bits) -> IntegerModel:
-    """The model in whole numbers: the matrices with `bits` bits a weight and a scale for each row.
+    """The model as integers: the matrices with `bits` bits a weight and a scale for each row.
 
     Only operations that IEEE 754 rounds correctly are used (`+ - * /` and rounding to integers), so the same weights
     give the same integers on every machine.
@@ -29,11 +29,11 @@ def quantize(model: LanguageModel, bits: Bits) -> IntegerModel:
         bits: 8 or 16.
 
     Raises:
-        InputError: the model has an option that has no form in whole numbers here (layer norm, peepholes, projection,
-            relu), weights that are not finite or too large to be computed with exactly, or another width was asked for.
+        InputError: the model has an option that has no integer form here (layer norm, peepholes, projection,
+            relu), weights that are not finite or too large to be computed with exactly, or `bits` is neither 8 nor 16.
     """
     if not isinstance(model, LanguageModel):
-        raise InputError(f"only a LanguageModel can be put into whole numbers, not a {type(model).__name__}")
+        raise InputError(f"only a LanguageModel can be converted to integers, not a {type(model).__name__}")
     if bits not in (8, 16):
         raise InputError(f"bits={bits!r}: expected 8 or 16")
     _refuse(model.config)
@@ -62,9 +62,9 @@ def _refuse(config: LanguageModelConfig) -> None:
         "proj_size": config.proj_size > 0,
         "nonlinearity='relu'": config.nonlinearity == "relu",
     }
-    asked = [name for name, on in options.items() if on]
-    if asked:
-        raise InputError(f"a model with {', '.join(asked)} cannot be computed in whole numbers here")
+    unsupported = [name for name, on in options.items() if on]
+    if unsupported:
+        raise InputError(f"a model with {', '.join(unsupported)} cannot be converted to integers here")
     if config.vocab_size > _LARGEST_VOCABULARY:
         raise InputError(f"the vocabulary has {config.vocab_size} tokens, expected at most {_LARGEST_VOCABULARY}")
 

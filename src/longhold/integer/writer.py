@@ -1,4 +1,4 @@
-"""A model of whole numbers as it writes: the twin of `Scribe` in web/assets/scribe.js."""
+"""An integer model as it writes: the twin of `Scribe` in web/assets/scribe.js."""
 
 from collections.abc import Iterable, Sequence
 from typing import final

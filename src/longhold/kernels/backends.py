@@ -36,7 +36,7 @@ _requested = _Requested()
 
 
 class BackendRefused(RuntimeError):
-    """The backend that was named cannot do what was asked; the text says why."""
+    """The backend that was named cannot run the call; the text states why."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +105,16 @@ def choose(call: StackCall, *, step: bool = False) -> Choice:
             raise BackendRefused(f"backend {name!r} cannot run this call: {refused[name]}")
         return Choice(name, "named by use_backend", refused)
     if "cpu" not in refused:
-        return Choice("cpu", "longhold's own loop in C++ does all that was asked", refused)
+        return Choice("cpu", "longhold's own loop in C++ runs all that the call needs", refused)
     if "torch" not in refused:
         return _torch_or_reference(call, refused)
-    return Choice("reference", "the only one that does all that was asked", refused)
+    return Choice("reference", "the only one that runs all that the call needs", refused)
 
 
 def _torch_or_reference(call: StackCall, refused: dict[str, str]) -> Choice:
     if torch.compiler.is_compiling() and (call.lengths is not None or call.reset is not None):
         return Choice("reference", "the call is being compiled, and packing needs shapes that depend on data", refused)
-    return Choice("torch", "torch's fused operators do all that was asked", refused)
+    return Choice("torch", "torch's fused operators run all that the call needs", refused)
 
 
 def _transform() -> str | None:

@@ -14,10 +14,10 @@ from torch import Tensor
 Tensors = Sequence[Tensor | None]
 
 
-def forward_like(results: Sequence[Tensor], found: Tensors) -> tuple[Tensor, ...]:
-    """What a forward operator returns: `found` in its first places, the rest zeros, for nothing here reads it."""
-    given = [*found, *[None] * (len(results) - len(found))]
-    for result, value in zip(results, given, strict=True):
+def forward_like(results: Sequence[Tensor], values: Tensors) -> tuple[Tensor, ...]:
+    """What a forward operator returns: `values` in its first places, the rest zeros, for nothing here reads it."""
+    padded = [*values, *[None] * (len(results) - len(values))]
+    for result, value in zip(results, padded, strict=True):
         if value is not None and result.shape == value.shape:
             result.copy_(value)
         else:
@@ -42,14 +42,14 @@ def first_gradients(
 ) -> list[Tensor | None]:
     """The gradient of each leaf, zero where nothing depends on it; None for no leaf and for ids."""
     with torch.enable_grad(), _watched_by_autograd():
-        fresh = [t if t is None or not t.is_floating_point() else t.detach().requires_grad_() for t in leaves]
-        pairs = [(o, d) for o, d in zip(run(fresh), above, strict=True) if o is not None and d is not None]
-        wanted = [t for t in fresh if t is not None and t.requires_grad]
-        told = torch.autograd.grad(
+        sources = [t if t is None or not t.is_floating_point() else t.detach().requires_grad_() for t in leaves]
+        pairs = [(o, d) for o, d in zip(run(sources), above, strict=True) if o is not None and d is not None]
+        wanted = [t for t in sources if t is not None and t.requires_grad]
+        gradients = torch.autograd.grad(
             [o for o, _ in pairs], wanted, [d for _, d in pairs], allow_unused=True, materialize_grads=True
         )
-    by_leaf = dict(zip(map(id, wanted), told, strict=True))
-    return [by_leaf.get(id(t)) for t in fresh]
+    by_leaf = dict(zip(map(id, wanted), gradients, strict=True))
+    return [by_leaf.get(id(t)) for t in sources]
 
 
 def differentiate_again(
@@ -81,14 +81,14 @@ def differentiate_again(
             materialize_grads=True,
         )
         by_leaf = dict(zip(map(id, inputs), first, strict=True))
-        told = [
+        used = [
             (by_leaf[id(leaf)], g)
             for leaf, g in zip(leaves, grads, strict=True)
             if leaf is not None and id(leaf) in by_leaf and g is not None and g.shape == leaf.shape
         ]
         sources = [t for t in above if t is not None] + inputs
         second = torch.autograd.grad(
-            [f for f, _ in told], sources, [g for _, g in told], create_graph=higher, allow_unused=True
+            [f for f, _ in used], sources, [g for _, g in used], create_graph=higher, allow_unused=True
         )
     found = dict(zip(map(id, sources), second, strict=True))
     return [found.get(id(t)) for t in above], [found.get(id(t)) for t in leaves]

@@ -156,7 +156,7 @@ class StackCall:
 
 
 def check_call(call: StackCall) -> None:
-    """Raise RuntimeError where what a call is given is not on one device, as torch.nn does, or has no memory.
+    """Raise RuntimeError where a call's tensors are not on one device, as torch.nn does, or has no memory.
 
     Lengths may be anywhere.
     """
@@ -167,13 +167,13 @@ def check_call(call: StackCall) -> None:
 def check_step(call: StackCall) -> None:
     """`check_call` for a single step. One of torch's feels every microsecond: a storage cut short is not looked for."""
     p = call.parameters[0]
-    given = (call.data, *call.state, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh)
-    if p.weight_norm_ih is not None or not seem_somewhere(given):
+    tensors = (call.data, *call.state, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh)
+    if p.weight_norm_ih is not None or not seem_somewhere(tensors):
         check_call(call)
 
 
 def check_devices(call: StackCall) -> None:
-    """Raise torch.nn's RuntimeError where what a call is given is not on one device."""
+    """Raise torch.nn's RuntimeError where a call's tensors are not on one device."""
     device = call.data.device
     for name, tensor in _named_tensors(call):
         if tensor is not None and tensor.device != device:
@@ -194,7 +194,7 @@ def is_uniform(call: StackCall) -> bool:
 
 
 def check_layouts(call: StackCall) -> None:
-    """Raise RuntimeError where what a call is given is sparse, or laid out in another way that is not strided."""
+    """Raise RuntimeError where a call's tensor is sparse, or laid out in another way that is not strided."""
     for name, tensor in _named_tensors(call):
         if tensor is not None and tensor.layout != torch.strided:
             raise RuntimeError(f"the {name} tensor should be strided, got layout {tensor.layout}")

@@ -48,7 +48,7 @@ def _bounds(steps: int, every: int, backwards: bool) -> Iterator[tuple[int, int]
 
 
 def _narrowed(call: StackCall, begin: int, end: int) -> StackCall:
-    """The call with what it says of single steps cut to some of them."""
+    """The call with everything that holds one entry per step cut to some steps."""
 
     def cut(noise: DirectionNoise) -> DirectionNoise:
         zones = tuple(zone[begin:end] if isinstance(zone, Tensor) else zone for zone in noise.zoneout)
@@ -65,8 +65,8 @@ def _again(
         everywhere = tuple(field.expand(len(call.parameters), *field.shape) for field in state)
         return direction(replace(call, hx=everywhere), x, lengths, row)
 
-    found: Unrolled = checkpoint(run, x, *state, use_reentrant=False, preserve_rng_state=False)
-    return found
+    result: Unrolled = checkpoint(run, x, *state, use_reentrant=False, preserve_rng_state=False)
+    return result
 
 
 def _joined(parts: tuple[Tensor, ...]) -> Tensor:

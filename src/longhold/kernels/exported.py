@@ -104,8 +104,8 @@ def _beyond_onnx(call: StackCall) -> str | None:
         "projection that begins from a given state": p.weight_hr is not None and call.start is not None,
         "trace": call.trace,
     }
-    for option, asked in lacking.items():
-        if asked:
+    for option, is_used in lacking.items():
+        if is_used:
             return f": its {_operator(call.recurrence)} has no {option}; {_WAY_OUT}"
     return None
 

@@ -1,9 +1,9 @@
-"""The cells with options by the C++ extension: what the plain operators leave out, and the trace.
+"""The cells with options by the C++ extension: what `operators` leaves out, and the trace.
 
 One operator for each cell runs one layer in one direction over the whole sequence, `longhold::extended_lstm_forward`
-and so on: layer norm, peepholes, projection, coupled gates, the GRU of 2014, zoneout, and gradients of the gates.
-Products over all steps at once, and the layer norm of the input's share, are torch's; what has to walk through time is
-C++ (`kernels/cpu/extended.cpp`).
+and so on: layer norm, peepholes, projection, coupled gates, the original GRU, zoneout, and gradients of the gates.
+Products over all steps at once, and the layer norm of the input projection, are torch's; the loop over time is C++
+(`kernels/cpu/extended.cpp`).
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, Unrolled, product, unroll
-from longhold.cells.recurrence import NORM_EPS
 from longhold.kernels.addresses import check_memory, lend, of_new
+from longhold.kernels.autograd import (
+    as_given,
+    as_torch_keeps,
+    autograd_rule,
+    check_upstream,
+    one_by_one,
+    one_device,
+)
 from longhold.kernels.by_cells import differentiate_again, first_gradients, forward_like
 from longhold.kernels.call import DirectionNoise, StackCall
 from longhold.kernels.extended_call import (
     EXTENDED,
     KEPT,
     LEAVES,
+    RESULT_NAMES,
     SCHEMA,
     TENSORS,
     Arguments,
@@ -36,19 +44,18 @@ from longhold.kernels.extended_call import (
     split_backward,
     with_states,
 )
-from longhold.kernels.extension import loaded, why_missing
-from longhold.kernels.operators import (
-    DTYPES,
-    as_given,
-    as_torch_keeps,
-    autograd_rule,
-    check_upstream,
-    one_by_one,
-    one_device,
+from longhold.kernels.extended_products import (
+    input_bias,
+    input_norm_backward,
+    normalize_input,
+    operands,
+    weight_gradient,
 )
+from longhold.kernels.extension import loaded, why_missing
+from longhold.kernels.operators import DTYPES
 
 
-def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
+def _results(n: Shape, a: Arguments, gates: Tensor, product_x: Tensor) -> Results:
     """Room for all results but those that torch's product makes."""
     new, none = a.weight_hh.new_empty, (0,)
     normed = a.keep and a.weight_norm_hh is not None
@@ -58,10 +65,10 @@ def _results(n: Shape, a: Arguments, gates: Tensor, share: Tensor) -> Results:
         h_n=new((n.B, n.P)),
         c_n=new((n.B, n.H) if n.has_c else none),
         gates=gates,
-        share=share,
+        product_x=product_x,
         norm=new((n.T, n.B, n.rows) if normed else none),
         scale=new((n.T, n.B, len(n.groups)) if normed else none),
-        extra=new((n.T, n.B, n.H) if a.keep and n.two_shares else none),
+        q=new((n.T, n.B, n.H) if a.keep and n.splits_candidate else none),
     )
 
 
@@ -73,41 +80,22 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
         return forward_like(_fake_forward(kind, *arguments), _reference(kind, a))
     check_memory((a.input, a.weight_ih, a.bias_ih, a.bias_hh, a.weight_norm_ih))  # which torch's operators read
     a = with_states(n, a)
-    share = F.linear(a.input, a.weight_ih, None if normed else _bias(n, a)).contiguous()
-    gates = _normed(n, share, a) if normed else share
-    results = _results(n, a, gates, share if normed and a.keep else no_numbers(share))
+    product_x = F.linear(a.input, a.weight_ih, None if normed else input_bias(n, a)).contiguous()
+    gates = normalize_input(n, product_x, a) if normed else product_x
+    results = _results(n, a, gates, product_x if normed and a.keep else no_numbers(product_x))
     _walk("forward", n, a, results)
     return results if a.keep else results._replace(gates=no_numbers(gates))
 
 
-def _bias(n: Shape, a: Arguments) -> Tensor | None:
-    """What is added before the loop: both biases, but not the one inside the reset product."""
-    if a.bias_ih is None or a.bias_hh is None:
-        return None
-    if not n.two_shares:
-        return a.bias_ih + a.bias_hh
-    return torch.cat([a.bias_ih[: 2 * n.H] + a.bias_hh[: 2 * n.H], a.bias_ih[2 * n.H :]])
-
-
-def _normed(n: Shape, share: Tensor, a: Arguments) -> Tensor:
-    assert a.weight_norm_ih is not None
-    bias, groups = _bias(n, a), list(n.groups)
-    gains = torch.split(a.weight_norm_ih, groups)
-    shifts = [None] * len(groups) if bias is None else torch.split(bias, groups)
-    parts = zip(torch.split(share, groups, dim=-1), gains, shifts, strict=True)
-    normed = [F.layer_norm(part, gain.shape, gain, shift, NORM_EPS) for part, gain, shift in parts]
-    return normed[0] if len(normed) == 1 else torch.cat(normed, dim=-1)
-
-
 def _arguments_read(n: Shape, a: Arguments) -> list[Tensor | None]:
     """What the walk reads, in the order of `ExtendedCall`."""
-    inner = a.bias_hh[2 * n.H :] if n.two_shares and a.bias_hh is not None else None
+    inner = a.bias_hh[2 * n.H :] if n.splits_candidate and a.bias_hh is not None else None
     return [a.weight_hh, inner, *a.tensors[5:7], *a.tensors[8:]]
 
 
 def _in_order(results: Results) -> list[Tensor | None]:
-    h, c, h_n, c_n, gates, _, norm, scale, extra = (r if r.numel() else None for r in results)
-    return [gates, h, c, h_n, c_n, norm, scale, extra]
+    h, c, h_n, c_n, gates, _, norm, scale, q = (r if r.numel() else None for r in results)
+    return [gates, h, c, h_n, c_n, norm, scale, q]
 
 
 def _walk(
@@ -146,23 +134,23 @@ def _backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
         return None if like is None else torch.empty_like(like, memory_format=torch.contiguous_format)
 
     d_gates = new(n.T, n.B, n.rows)
-    d_product = torch.empty_like(d_gates) if n.two_shares or a.weight_norm_hh is not None else d_gates
+    d_product = torch.empty_like(d_gates) if n.splits_candidate or a.weight_norm_hh is not None else d_gates
     d_projected = new(n.T, n.B, n.P) if a.weight_hr is not None else None
-    second = new(n.T, n.B, n.H) if a.weight_hr is not None or kind == "gru_before" else None
+    operand2 = new(n.T, n.B, n.H) if a.weight_hr is not None or kind == "gru_before" else None
     d_h0, d_c0 = _state_gradient(upstream.h_n, a.h0), _state_gradient(upstream.c_n, a.c0)
     d_initial = [None if d is None or a.reset is None else torch.zeros_like(d) for d in (d_h0, d_c0)]
     d_sums = [sums(t) for t in (a.bias_hh, a.weight_norm_hh, a.weight_peephole, a.weight_norm_c, a.bias_norm_c)]
-    written = [d_h0, d_c0, *d_initial, d_gates, d_product, d_projected, second, *d_sums]
+    written = [d_h0, d_c0, *d_initial, d_gates, d_product, d_projected, operand2, *d_sums]
     _walk("backward", n, a, kept, [upstream.h, upstream.c, upstream.gates], written)
     d_bias, d_norm_hh, d_peephole, d_norm_c, d_shift_c = d_sums
-    d_share, d_norm_ih = _input_norm_backward(n, a, kept.share, d_gates)
+    d_product_x, d_norm_ih = input_norm_backward(n, a, kept.product_x, d_gates)
     found = (
-        d_share @ a.weight_ih if needs_input else None,
-        d_share.flatten(0, 1).T @ a.input.flatten(0, 1),
-        _weight_gradient(n, d_product, _states_before(a, kept.h), second),
-        None if d_bias is None else d_gates.sum((0, 1)) if n.two_shares else d_bias.clone(),
+        d_product_x @ a.weight_ih if needs_input else None,
+        d_product_x.flatten(0, 1).T @ a.input.flatten(0, 1),
+        weight_gradient(n, d_product, operands(a, kept.h), operand2),
+        None if d_bias is None else d_gates.sum((0, 1)) if n.splits_candidate else d_bias.clone(),
         d_bias,
-        None if d_projected is None or second is None else d_projected.flatten(0, 1).T @ second.flatten(0, 1),
+        None if d_projected is None or operand2 is None else d_projected.flatten(0, 1).T @ operand2.flatten(0, 1),
         d_peephole,
         d_norm_ih,
         d_norm_hh,
@@ -183,54 +171,14 @@ def _backward_by_cells(kind: str, upstream: Upstream, needs_input: bool, a: Argu
         return _reference(kind, Arguments._make((a.input if given[0] is None else given[0], *given[1:], *rest)))
 
     found = first_gradients(run, upstream, leaves)
-    told = [d if i < LEAVES - 2 or a.reset is not None else None for i, d in enumerate(found)]
-    return tuple(no_numbers(a.weight_hh) if d is None else d for d in told)
+    present = [d if i < LEAVES - 2 or a.reset is not None else None for i, d in enumerate(found)]
+    return tuple(no_numbers(a.weight_hh) if d is None else d for d in present)
 
 
-def _state_gradient(given: Tensor | None, state: Tensor | None) -> Tensor | None:
+def _state_gradient(upstream: Tensor | None, state: Tensor | None) -> Tensor | None:
     if state is None:
         return None
-    return state.new_zeros(state.shape) if given is None else given.clone(memory_format=torch.contiguous_format)
-
-
-def _input_norm_backward(n: Shape, a: Arguments, share: Tensor, d_gates: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The gradients of the input's product and of its gain, from that of its share."""
-    if a.weight_norm_ih is None:
-        return d_gates, None
-    groups, found = list(n.groups), []
-    parts, gradients = (torch.split(whole, groups, dim=-1) for whole in (share, d_gates))
-    for part, d, gain in zip(parts, gradients, torch.split(a.weight_norm_ih, groups), strict=True):
-        normed, mean, scale = torch.ops.aten.native_layer_norm(part, gain.shape, None, None, NORM_EPS)
-        rule = torch.ops.aten.native_layer_norm_backward
-        d_part, _, _ = rule(d, part, gain.shape, mean, scale, gain, None, [True, False, False])
-        # its own gain's gradient is a small difference of large numbers where the mean is large
-        found.append((d_part, (d * normed).sum((0, 1))))
-    d_share, d_gain = zip(*found, strict=True)
-    return torch.cat(d_share, dim=-1), torch.cat(d_gain)
-
-
-def _weight_gradient(n: Shape, d_product: Tensor, before: Tensor, second: Tensor | None) -> Tensor:
-    flat = d_product.flatten(0, 1)
-    if n.kind != "gru_before" or second is None:
-        return flat.T @ before.flatten(0, 1)
-    cut = 2 * n.H
-    return torch.cat([flat[:, :cut].T @ before.flatten(0, 1), flat[:, cut:].T @ second.flatten(0, 1)])
-
-
-def _states_before(a: Arguments, h: Tensor) -> Tensor:
-    """The h that each step's recurrent product saw, (T, B, P)."""
-    assert a.h0 is not None
-    if a.reverse:
-        before = torch.cat([h[1:], a.h0.unsqueeze(0)])
-        if a.lengths is not None:
-            last = torch.arange(h.shape[0], device=h.device).unsqueeze(1) == a.lengths - 1
-            before = torch.where(last.unsqueeze(-1), a.h0, before)
-    else:
-        before = torch.cat([a.h0.unsqueeze(0), h[:-1]])
-    if a.reset is not None and a.h_initial is not None:
-        cuts = torch.cat([a.reset[1:], torch.zeros_like(a.reset[:1])]) if a.reverse else a.reset
-        before = torch.where(cuts.unsqueeze(-1), a.h_initial, before)
-    return before if a.mask is None else before * a.mask
+    return state.new_zeros(state.shape) if upstream is None else upstream.clone(memory_format=torch.contiguous_format)
 
 
 def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
@@ -270,9 +218,12 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
     operator = getattr(torch.ops.longhold, f"extended_{kind}_backward")
     found = operator(*above, *kept, ctx.needs_input_grad[1], *tensors, *ctx.rest)
     a = Arguments(*tensors, *ctx.rest)
-    told = [leaf is not None and (i < LEAVES - 2 or a.reset is not None) for i, leaf in enumerate(a.leaves)]
-    given = [d if need and tell else None for d, need, tell in zip(found, ctx.needs_input_grad[1:], told, strict=False)]
-    return (*given, *[None] * (len(Arguments._fields) - LEAVES))
+    present = [leaf is not None and (i < LEAVES - 2 or a.reset is not None) for i, leaf in enumerate(a.leaves)]
+    gradients = [
+        d if needed and exists else None
+        for d, needed, exists in zip(found, ctx.needs_input_grad[1:], present, strict=False)
+    ]
+    return (*gradients, *[None] * (len(Arguments._fields) - LEAVES))
 
 
 def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -337,10 +288,10 @@ _LIBRARY: Any = torch.library.Library("longhold", "FRAGMENT")  # type: ignore[no
 
 
 def _register(kind: str) -> None:
-    results = ", ".join(f"Tensor {name}" for name in Results._fields)
+    results = ", ".join(f"Tensor {name}" for name in RESULT_NAMES)
     gradients = ", ".join(f"Tensor d_{name}" for name in Arguments._fields[:LEAVES])
     upstream = ", ".join(f"Tensor? d_{name}" for name in Upstream._fields)
-    kept = ", ".join(f"Tensor {Results._fields[i]}" for i in KEPT)
+    kept = ", ".join(f"Tensor {RESULT_NAMES[i]}" for i in KEPT)
     forward, backward = f"extended_{kind}_forward", f"extended_{kind}_backward"
     _LIBRARY.define(f"{forward}({SCHEMA}) -> ({results})")
     _LIBRARY.define(f"{backward}({upstream}, {kept}, bool needs_input, {SCHEMA}) -> ({gradients})")
@@ -365,11 +316,11 @@ for _kind in EXTENDED:
 
 def kind_of(cell: Recurrence) -> str:
     """The name of a cell in the operators with options."""
-    return next(kind for kind, known in EXTENDED.items() if known == cell)
+    return next(kind for kind, other in EXTENDED.items() if other == cell)
 
 
 def is_extended(call: StackCall) -> bool:
-    """Whether the call asks for what the plain operators leave out."""
+    """Whether the call needs what `operators` leaves out."""
     cell, p = call.recurrence, call.parameters[0]
     options = (p.weight_hr, p.weight_peephole, p.weight_norm_ih, p.weight_norm_hh, p.weight_norm_c)
     return (
@@ -386,7 +337,7 @@ def run_extended(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -
     cell, p = call.recurrence, call.parameters[row]
     noise = call.noise[row] if call.noise else DirectionNoise()
     pair = len(cell.state_names) == 2
-    state, initial = (call.fields(given, row) for given in (call.start, call.learned))
+    state, initial = (call.fields(state, row) for state in (call.start, call.learned))
     zones = [*noise.zoneout, None, None][:2]
     masks = [zone if isinstance(zone, Tensor) else None for zone in zones]
     rates = [0.0 if zone is None or isinstance(zone, Tensor) else float(zone) for zone in zones]
@@ -400,8 +351,8 @@ def run_extended(call: StackCall, x: Tensor, lengths: Tensor | None, row: int) -
         *masks, *rates, row % call.directions == 1, call.trace,
     )  # fmt: skip
     fields, final = ((h, c), (h_n, c_n)) if pair else ((h,), (h_n,))
-    told = _split_gates(cell, gates, lengths) if call.trace else ()
-    return Unrolled(fields, told, cell.make_state(*final))
+    gates_by_name = _split_gates(cell, gates, lengths) if call.trace else ()
+    return Unrolled(fields, gates_by_name, cell.make_state(*final))
 
 
 def _split_gates(cell: Recurrence, gates: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:

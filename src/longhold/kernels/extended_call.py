@@ -36,7 +36,7 @@ class Arguments(NamedTuple):
     weight_norm_c: Tensor | None
     bias_norm_c: Tensor | None
     h0: Tensor | None
-    """(B, P), zeros where it isn't given; so are the other states"""
+    """(B, P), zeros where None; so are the other states"""
     c0: Tensor | None
     """(B, H)"""
     h_initial: Tensor | None
@@ -56,7 +56,7 @@ class Arguments(NamedTuple):
     rate_c: float
     reverse: bool
     keep: bool
-    """also return the gates where no gradient asks for them"""
+    """also return the gates where no gradient needs them"""
 
     @property
     def tensors(self) -> tuple[Tensor | None, ...]:
@@ -98,13 +98,13 @@ class Results(NamedTuple):
     c_n: Tensor
     gates: Tensor
     """(T, B, G*H), after their activations; of an RNN h before zoneout"""
-    share: Tensor
+    product_x: Tensor
     """(T, B, G*H): the input's product before its layer norm"""
     norm: Tensor
-    """(T, B, G*H): the recurrent product normalised"""
+    """(T, B, G*H): the recurrent product normalized"""
     scale: Tensor
     """(T, B, groups): 1 / std of each group of it"""
-    extra: Tensor
+    q: Tensor
     """(T, B, H): GRU's q = W_hn h + b_hn"""
 
 
@@ -117,6 +117,9 @@ class Upstream(NamedTuple):
     c_n: Tensor | None
     gates: Tensor | None
 
+
+RESULT_NAMES = ("h", "c", "h_n", "c_n", "gates", "share", "norm", "scale", "extra")
+"""What the schemas call the fields of `Results`; exported programs refer to them."""
 
 KEPT = (0, 1, 4, 5, 6, 7, 8)
 """Results that backward reads: all but the final state."""
@@ -136,8 +139,8 @@ class Shape(NamedTuple):
     """widths that layer norm treats apart"""
     has_c: bool
     """whether it is an LSTM"""
-    two_shares: bool
-    """whether a bias stands inside the reset product, so that the gates have two shares"""
+    splits_candidate: bool
+    """whether a bias stands inside the reset product, so that the candidate's two products have different gradients"""
 
 
 def shape_of(kind: str, a: Arguments) -> Shape:
@@ -149,7 +152,7 @@ def shape_of(kind: str, a: Arguments) -> Shape:
 
 
 def with_states(n: Shape, a: Arguments) -> Arguments:
-    """Zeros for the states that the walk will read and that aren't given."""
+    """Zeros for the states that the walk will read and that are None."""
 
     def zeros(state: Tensor | None, width: int, needed: bool = True) -> Tensor | None:
         return a.weight_hh.new_zeros((n.B, width)) if state is None and needed else state
@@ -170,9 +173,9 @@ def no_numbers(like: Tensor) -> Tensor:
 
 def split_backward(everything: Sequence[Any]) -> tuple[Upstream, Results, bool, Arguments]:
     """A backward operator's arguments: the gradients, what forward kept, whether the input needs one, its arguments."""
-    h, c, gates, share, norm, scale, extra = everything[5:12]
+    h, c, gates, product_x, norm, scale, q = everything[5:12]
     none = no_numbers(h)
-    kept = Results(h, c, none, none, gates, share, norm, scale, extra)
+    kept = Results(h, c, none, none, gates, product_x, norm, scale, q)
     return Upstream(*everything[:5]), kept, everything[12], Arguments(*everything[13:])
 
 
@@ -214,9 +217,9 @@ def check_kept(n: Shape, a: Arguments, upstream: Upstream, kept: Results) -> Non
     found = [(f"d_{name}", getattr(upstream, name), shape) for name, shape in wanted.items()]
     found += [("h", kept.h, wanted["h"]), ("gates", kept.gates, wanted["gates"])]
     found += [("c", kept.c, wanted["c"])] if n.has_c else []
-    found += [("share", kept.share, wanted["gates"])] if a.weight_norm_ih is not None else []
+    found += [("share", kept.product_x, wanted["gates"])] if a.weight_norm_ih is not None else []
     found += [("norm", kept.norm, wanted["gates"]), ("scale", kept.scale, (n.T, n.B, len(n.groups)))] if normed else []
-    found += [("extra", kept.extra, wanted["c"])] if n.two_shares else []
+    found += [("extra", kept.q, wanted["c"])] if n.splits_candidate else []
     for name, tensor, shape in found:
         if tensor is not None and (tensor.dtype != a.weight_hh.dtype or tuple(tensor.shape) != shape):
             raise RuntimeError(

@@ -20,7 +20,7 @@ from longhold.kernels.segments import join_segments, split_segments
 
 
 def torch_refusal(call: StackCall) -> str | None:
-    """Why torch's operators cannot do what is asked, or None."""
+    """Why torch's operators cannot run the call, or None."""
     cell, p = call.recurrence, call.parameters[0]
     if call.lengths is not None or call.reset is not None:
         if call.batch == 0:

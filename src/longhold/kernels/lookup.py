@@ -11,7 +11,7 @@ def is_ids(x: Tensor) -> bool:
 
 
 def one_hot(ids: Tensor, size: int, like: Tensor) -> Tensor:
-    """The vectors that ids stand for, (..., size) in the dtype of `like`; IndexError as `check_ids` says it."""
+    """The vectors that ids stand for, (..., size) in the dtype of `like`; IndexError as `check_ids` raises it."""
     check_ids(ids, size)
     return F.one_hot(ids, size).to(like.dtype)
 

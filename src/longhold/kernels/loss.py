@@ -33,8 +33,8 @@ def linear_cross_entropy(
         features: (N, H).
         weight: (V, H).
         bias: (V,) or None.
-        targets: (N,) int64 from 0 to V - 1, or `ignore_index` where nothing is asked. With no target at all the loss is
-            NaN, as torch's.
+        targets: (N,) int64 from 0 to V - 1, or `ignore_index` where a row is left out. With no target at all the loss
+            is NaN, as torch's.
 
     Raises:
         IndexError: a target is out of bounds.
@@ -90,8 +90,8 @@ class _Pass:
     def run(self, needed: tuple[bool, ...]) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         """The loss, and those gradients of features, weight and bias that are needed."""
         features, weight, bias = self.features, self.weight, self.bias
-        asked = int((self.targets != self.ignore_index).sum())
-        scale = 1.0 / max(asked, 1) if any(needed) else 0.0
+        count_of_targets = int((self.targets != self.ignore_index).sum())
+        scale = 1.0 / max(count_of_targets, 1) if any(needed) else 0.0
         d_features, d_weight, d_bias = (
             None if t is None or not need else torch.empty_like(t, memory_format=torch.contiguous_format)
             for t, need in zip((features, weight, bias), needed or (False,) * 3, strict=True)
@@ -113,7 +113,7 @@ class _Pass:
                 torch.addmm(d_weight, block.T, here, beta=int(start > 0), out=d_weight)
             if d_bias is not None:
                 d_bias.copy_(block.sum(0)) if start == 0 else d_bias.add_(block.sum(0))
-        return (nats.sum() / asked).to(features.dtype), d_features, d_weight, d_bias
+        return (nats.sum() / count_of_targets).to(features.dtype), d_features, d_weight, d_bias
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -129,10 +129,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         features, weight, bias, targets, d_features, d_weight, d_bias = ctx.saved_tensors
         check_memory(grads)
         if not torch.is_grad_enabled():
-            given = (d_features, d_weight, d_bias)
-            if lies_in_memory(grads[0]) and grads[0].item() == 1:  # as `loss.backward()` says it
-                return (*given, None, None)
-            return (*(None if d is None else d * grads[0] for d in given), None, None)
+            gradients = (d_features, d_weight, d_bias)
+            if lies_in_memory(grads[0]) and grads[0].item() == 1:  # as in `loss.backward()`
+                return (*gradients, None, None)
+            return (*(None if d is None else d * grads[0] for d in gradients), None, None)
         inputs = [t for t, need in zip((features, weight, bias), ctx.needs_input_grad[:3], strict=True) if need]
         again = _by_torch(features, weight, bias, targets, ctx.ignore_index)
         found = iter(torch.autograd.grad(again, inputs, grads[0], create_graph=True))

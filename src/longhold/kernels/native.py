@@ -15,7 +15,7 @@ from longhold.kernels.reference import run_layers, with_one_hot, without_padding
 
 
 def cpu_refusal(call: StackCall) -> str | None:
-    """Why the extension cannot do what is asked, or None."""
+    """Why the extension cannot run the call, or None."""
     p, data = call.parameters[0], call.data
     if not data.is_cpu:
         return f"it runs on the CPU, not on {data.device.type}"
@@ -82,7 +82,7 @@ def _run_direction(call: StackCall, x: Tensor, lengths: Tensor | None, row: int)
     return Unrolled((h,), (), call.recurrence.make_state(h_n))
 
 
-_run_extended = in_chunks(run_extended)  # the plain cells do this inside, without rounding a gradient differently
+_run_extended = in_chunks(run_extended)  # `operators` do this inside, without rounding a gradient differently
 
 
 def kind_of(cell: Recurrence) -> str:

@@ -1,13 +1,13 @@
 """The C++ extension's recurrences as operators of torch: schema, shapes for tracing, gradients of any order.
 
-One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on; the input's
-share, the loop over time and all gradients are C++ (`kernels/cpu/`). The input is (T, B, I), or (T, B) int64 ids that
-stand for one-hot vectors of width I. `every` says what is kept for the backward pass: 0 nothing, 1 all of it, k every
-k-th cell state, from which the rest is computed again. With `apart` the result h may be written in place: what the
-backward pass reads is then `kept`, or for an LSTM that keeps everything in float32 worked out again.
+One operator runs one layer in one direction over the whole sequence, `longhold::lstm_forward` and so on; the input
+projection, the loop over time and all gradients are C++ (`kernels/cpu/`). The input is (T, B, I), or (T, B) int64 ids
+that stand for one-hot vectors of width I. `every` sets what is kept for the backward pass: 0 nothing, 1 all of it, k
+every k-th cell state, from which the rest is computed again. With `apart` the result h may be written in place: what
+the backward pass reads is then `kept`, or for an LSTM that keeps everything in float32 worked out again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,16 @@ import torch
 from torch import Tensor
 
 from longhold.cells import GRURecurrence, LSTMRecurrence, Recurrence, RNNRecurrence, product, unroll
-from longhold.kernels.addresses import ORDINARY, lend, lies_in_memory, of_new
+from longhold.kernels.addresses import lend, lies_in_memory, of_new
+from longhold.kernels.autograd import (
+    as_given,
+    as_torch_keeps,
+    autograd_rule,
+    check_upstream,
+    one_by_one,
+    one_device,
+    unwatched,
+)
 from longhold.kernels.by_cells import differentiate_again, first_gradients, forward_like
 from longhold.kernels.call import DirectionParameters
 from longhold.kernels.extension import loaded, why_missing
@@ -70,16 +79,16 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     x, weight_hh, reverse, every = arguments[0], arguments[2], *arguments[12:14]
     steps, batch, _, hidden = sizes
     h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
-    c, gates, extra = _kept(kind, x, weight_hh, every)
+    c, gates, q = _kept(kind, x, weight_hh, every)
     c_n = weight_hh.new_empty((batch, hidden)) if kind == "lstm" else None
     kept = torch.empty_like(h) if _is_apart(kind, arguments) else None
     walked, h_out = (h, None) if kept is None else (kept, h)
     read, copies = lend(_as_read(arguments))
-    written = of_new((gates, extra, walked, c, h_n, c_n, h_out))
+    written = of_new((gates, q, walked, c, h_n, c_n, h_out))
     function = getattr(loaded(), f"forward_{DTYPES[weight_hh.dtype]}")
     function(_CODES[kind], _sizes(sizes, arguments), reverse, read + written, torch.get_num_threads())
     del copies  # held until C++ has read them
-    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h), _or_none(kept, h)
+    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(q, h), _or_none(kept, h)
 
 
 def _needs_h(kind: str, arguments: Sequence[Any]) -> bool:
@@ -198,17 +207,17 @@ def _backward(
     h: Tensor,
     c: Tensor,
     gates: Tensor,
-    extra: Tensor,
+    q: Tensor,
     needs_input: bool,
     *arguments: Any,
 ) -> tuple[Tensor, ...]:
     sizes = _check(kind, arguments)
-    _check_kept(kind, (d_h, d_c, d_h_n, d_c_n, h, c, gates, extra), arguments)
+    _check_kept(kind, (d_h, d_c, d_h_n, d_c_n, h, c, gates, q), arguments)
     weight_hh, reverse = arguments[2], arguments[12]
     gradients = _gradients(kind, needs_input, arguments)
     if why_missing() is not None:
         return _backward_by_cells(kind, (d_h, d_c, d_h_n, d_c_n), gradients, arguments)
-    kept = [t if t.numel() else None for t in (gates, extra, h, c)]
+    kept = [t if t.numel() else None for t in (gates, q, h, c)]
     read, copies = lend((*_as_read(arguments), *kept, None, None, None))
     above, more_copies = lend((d_h, d_c, d_h_n, d_c_n))
     function = getattr(loaded(), f"backward_{DTYPES[weight_hh.dtype]}")
@@ -222,7 +231,7 @@ def _backward_by_cells(
 ) -> tuple[Tensor, ...]:
     like, zeros = arguments[2], arguments[2].new_zeros(arguments[0].shape[1], arguments[2].shape[1])
     leaves = [zeros if t is None and d is not None else t for t, d in zip(arguments[:9], gradients, strict=True)]
-    found = first_gradients(lambda given: _reference(kind, given, arguments[9:12], arguments[12]), above, leaves)
+    found = first_gradients(lambda leaves: _reference(kind, leaves, arguments[9:12], arguments[12]), above, leaves)
     return tuple(_none(like) if d is None or made is None else d for d, made in zip(found, gradients, strict=True))
 
 
@@ -247,11 +256,11 @@ def _fake_forward(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     x, weight_hh, every = arguments[0], arguments[2], arguments[13]
     one_device(arguments)
     (steps, batch), hidden = x.shape[:2], weight_hh.shape[1]
-    c, gates, extra = _kept(kind, x, weight_hh, every)
+    c, gates, q = _kept(kind, x, weight_hh, every)
     h, h_n = weight_hh.new_empty((steps, batch, hidden)), weight_hh.new_empty((batch, hidden))
     c_n = torch.empty_like(h_n) if kind == "lstm" else None
     kept = torch.empty_like(h) if _is_apart(kind, arguments) else None
-    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(extra, h), _or_none(kept, h)
+    return h, _or_none(c, h), h_n, _or_none(c_n, h), _or_none(gates, h), _or_none(q, h), _or_none(kept, h)
 
 
 def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
@@ -261,16 +270,16 @@ def _fake_backward(kind: str, *everything: Any) -> tuple[Tensor, ...]:
 
 
 def _keep_forward(kind: str, ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    h, c, _, _, gates, extra, kept = output
-    ctx.mark_non_differentiable(gates, extra, kept)
+    h, c, _, _, gates, q, kept = output
+    ctx.mark_non_differentiable(gates, q, kept)
     read = kept if _is_apart(kind, inputs) else h if _needs_h(kind, inputs) else _none(h)
-    ctx.save_for_backward(read, c, gates, extra, *as_torch_keeps(ctx, inputs[:12], _H0))
+    ctx.save_for_backward(read, c, gates, q, *as_torch_keeps(ctx, inputs[:12], _H0))
     ctx.reverse, ctx.every, ctx.count = *inputs[12:14], len(inputs)
     ctx.set_materialize_grads(False)
 
 
 def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    h, c, gates, extra, *tensors = ctx.saved_tensors
+    h, c, gates, q, *tensors = ctx.saved_tensors
     d_h, d_c, d_h_n, d_c_n = grads[:4]
     if kind != "lstm":
         d_c = d_c_n = None
@@ -278,12 +287,12 @@ def _differentiate_forward(kind: str, ctx: Any, *grads: Tensor | None) -> tuple[
     direct = not torch.is_grad_enabled() and unwatched(h) and all(map(lies_in_memory, grads[:4]))
     operator = partial(_backward, kind) if direct else _BACKWARD[kind]
     needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
-    found = operator(d_h, d_c, d_h_n, d_c_n, h, c, gates, extra, needed[0], *tensors, ctx.reverse, ctx.every)
-    given = [
+    found = operator(d_h, d_c, d_h_n, d_c_n, h, c, gates, q, needed[0], *tensors, ctx.reverse, ctx.every)
+    gradients = [
         d if need and tensor is not None and d.numel() == tensor.numel() else None
         for d, need, tensor in zip(found, needed, tensors, strict=False)
     ]
-    return (*given, *[None] * (ctx.count - _DIFFERENTIABLE))
+    return (*gradients, *[None] * (ctx.count - _DIFFERENTIABLE))
 
 
 def _keep_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -324,101 +333,6 @@ def _reference(
 
 def _kept_for_backward(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*arguments[:13], max(1, arguments[13]), *arguments[_APART:])
-
-
-def as_given(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments themselves, for `autograd_rule`."""
-    return arguments
-
-
-def check_upstream(grads: Sequence[Tensor | None]) -> None:
-    """RuntimeError where a gradient from above is sparse."""
-    for grad in grads:
-        if grad is not None and grad.layout != torch.strided:
-            raise RuntimeError(
-                f"the gradient of a recurrent layer's output should be strided, got layout {grad.layout}"
-            )
-
-
-def one_device(arguments: Sequence[Any]) -> None:
-    """RuntimeError unless all tensors are on one device. The dispatcher sends them here if one of them is on meta."""
-    devices = {argument.device for argument in arguments if isinstance(argument, Tensor)}
-    if len(devices) > 1:
-        raise RuntimeError(f"all tensors should be on one device, got {' and '.join(sorted(map(str, devices)))}")
-
-
-def one_by_one(name: str, info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
-    """An operator of many gradients at once, called for one after the other: its rule for `torch.func.vmap`."""
-    operator = getattr(torch.ops.longhold, name).default
-    calls = [
-        operator(*(a if dim is None else a.select(dim, i) for a, dim in zip(arguments, in_dims, strict=True)))
-        for i in range(info.batch_size)
-    ]
-    stacks = tuple(torch.stack(results) for results in zip(*calls, strict=True))
-    return stacks, (0,) * len(stacks)
-
-
-def as_torch_keeps(ctx: Any, tensors: Sequence[Tensor | None], h0: int) -> Sequence[Tensor | None]:
-    """A forward operator's tensors for its backward pass; `h0` is the place of the state.
-
-    The input and h0 may be written in place where torch.nn does not keep them, which is where the weights that they
-    are multiplied by have no gradient: then they are copied.
-    """
-    _, needs_ih, needs_hh = ctx.needs_input_grad[1:4]
-    if needs_ih and needs_hh:
-        return tensors
-    kept = list(tensors)
-    for place, needed in ((0, needs_ih), (h0, needs_hh)):
-        tensor = kept[place]
-        kept[place] = tensor if needed or tensor is None else tensor.clone()
-    return kept
-
-
-def unwatched(tensor: Tensor) -> bool:
-    """Whether a kernel may be called past the dispatcher: nothing traces, fakes or counts operators."""
-    return type(tensor) in ORDINARY and torch._C._len_torch_dispatch_stack() == 0
-
-
-def autograd_rule(
-    operator: Any,
-    keep: Callable[..., None],
-    differentiate: Callable[..., tuple[Any, ...]],
-    kept: Callable[[tuple[Any, ...]], tuple[Any, ...]],
-    kernel: Callable[..., tuple[Tensor, ...]] | None = None,
-) -> Any:
-    """The operator's autograd rule; `kept` turns the arguments into those of a call that is differentiated.
-
-    `kernel`, if given, is what runs on CPU tensors; it is then called without a second trip through the dispatcher.
-
-    As `torch.library.register_autograd` makes it, but without its search for default arguments: that alone takes some
-    60 microseconds a call, as long as a small recurrence.
-    """
-
-    def redispatch(keys: Any, arguments: tuple[Any, ...]) -> tuple[Tensor, ...]:
-        if kernel is not None and unwatched(arguments[0]) and arguments[0].is_cpu:
-            return kernel(*arguments)
-        with torch._C._AutoDispatchBelowAutograd():
-            found: tuple[Tensor, ...] = operator.redispatch(keys & torch._C._after_autograd_keyset, *arguments)
-            return found
-
-    class Recurrent(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, keys: Any, *arguments: Any) -> tuple[Tensor, ...]:
-            output = redispatch(keys, arguments)
-            keep(ctx, arguments, output)
-            return output
-
-        @staticmethod
-        def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
-            return (None, *differentiate(ctx, *grads))
-
-    def implementation(keys: Any, *arguments: Any) -> tuple[Tensor, ...]:
-        if torch.is_grad_enabled() and torch._C._any_requires_grad(*arguments):
-            applied: tuple[Tensor, ...] = Recurrent.apply(keys, *kept(arguments))  # type: ignore[no-untyped-call]
-            return applied
-        return redispatch(keys, arguments)
-
-    return implementation
 
 
 def _register(kind: str) -> None:

@@ -1,4 +1,4 @@
-"""The `reference` backend: the cells and the loop over time, for everything that can be asked."""
+"""The `reference` backend: the cells and the loop over time, for every call."""
 
 from dataclasses import replace
 

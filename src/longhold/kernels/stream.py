@@ -97,23 +97,24 @@ class NativeStream:
         self._dtype, self._batch, self._output_size = first.weight_ih.dtype, batch, last.weight_hh.shape[1]
         self.fields = [(len(weights.layers), batch, field.shape[1]) for field in weights.initial]
         held = _Addresses(self._dtype, storage)
-        layers = [held.layer(p, [field[row] for field in weights.initial]) for row, p in enumerate(weights.layers)]
         output = (None, None) if weights.output is None else weights.output
         self._outputs = 0 if output[0] is None else output[0].shape[0]
+        zoneout_h, zoneout_c = (*weights.zoneout, 0.0, 0.0)[:2]
         self.stepper: Any = loaded().make_stepper(
-            _CELLS.index(_cell(weights.recurrence)),
-            self._dtype == torch.float64,
-            STORAGES.index(storage),
-            batch,
-            hidden,
-            self._output_size,
-            *(*weights.zoneout, 0.0, 0.0)[:2],
-            [p.weight_ih.shape[1] for p in weights.layers],
-            layers,
-            vocabulary,
-            held.address(weights.embedding),
-            [*held.matrix(output[0]), held.address(output[1])],
-            self._outputs,
+            cell=_CELLS.index(_cell(weights.recurrence)),
+            is_double=self._dtype == torch.float64,
+            storage=STORAGES.index(storage),
+            B=batch,
+            H=hidden,
+            P=self._output_size,
+            zoneout_h=zoneout_h,
+            zoneout_c=zoneout_c,
+            widths=[p.weight_ih.shape[1] for p in weights.layers],
+            layers=[held.layer(p, [field[row] for field in weights.initial]) for row, p in enumerate(weights.layers)],
+            V=vocabulary,
+            embedding=held.address(weights.embedding),
+            output=[*held.matrix(output[0]), held.address(output[1])],
+            outputs=self._outputs,
         )
         self.quick = self.stepper.products() < QUICK
         self._pace = _Pace(self.stepper.products() >= WIDE)
@@ -141,7 +142,7 @@ class NativeStream:
         return tuple(fields)
 
     def set_state(self, fields: Sequence[Tensor]) -> None:
-        """Go on from a state of the shapes in `fields`; it is copied."""
+        """Continue from a state of the shapes in `fields`; it is copied."""
         for field, shape in zip(fields, self.fields, strict=True):
             if not field.is_floating_point() or tuple(field.shape) != shape:
                 got = f"{field.dtype} and {tuple(field.shape)}"
@@ -161,7 +162,7 @@ class NativeStream:
         """Hold what is drawn from now on to a table, the rows beginning in the states `places`; both are copied.
 
         Arguments:
-            table: (S, V) int8, the state after each id in each state; -1 where the id may not come.
+            table: (S, V) int8, the state after each id in each state; -1 where the id is not allowed.
             places: (B,) int8, the state of each row.
 
         Raises:
@@ -195,26 +196,26 @@ class NativeStream:
             min_p: least probability kept as a fraction of the largest.
 
         Returns:
-            (M, B) ids; M < N where the logits of step M have no finite largest value. After `follow`, ids that may not
-            come are impossible; where the logits of all others are -inf, those are equally likely.
+            (M, B) ids; M < N where the logits of step M have no finite largest value. After `follow`, ids that are not
+            allowed are impossible; where the logits of all others are -inf, those are equally likely.
         """
         steps = uniforms.shape[0]
-        found = torch.empty(steps + 1, self._batch, dtype=torch.int64, device="cpu")
-        found[0] = ids
+        drawn = torch.empty(steps + 1, self._batch, dtype=torch.int64, device="cpu")
+        drawn[0] = ids
         rules = (temperature, top_k or 0, top_p, min_p)
         if uniforms.dtype != torch.float64 or tuple(uniforms.shape) != (steps, self._batch):
             wanted = f"torch.float64 and shape {(steps, self._batch)}"
             raise RuntimeError(f"uniforms should have {wanted}, got {uniforms.dtype} and {tuple(uniforms.shape)}")
         (place,), copies = lend([uniforms])
         with self._pace.threads(steps) as threads:
-            taken = self.stepper.draw(steps, address_of_new(found), place, *rules, threads)
+            taken = self.stepper.draw(steps, address_of_new(drawn), place, *rules, threads)
         del copies  # held until C++ has read them
-        return found[1 : taken + 1]
+        return drawn[1 : taken + 1]
 
 
 @final
 class _Pace:
-    """One thread or torch's number of them, whichever was faster of late: the numbers are the same either way.
+    """One thread or torch's number of them, whichever was faster recently: the numbers are the same either way.
 
     Threads that wait for each other at every step are twice as fast on a quiet machine, and many times slower where
     another program has one of the cores. So the way that is not in use is tried now and then, more and more seldom

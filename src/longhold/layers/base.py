@@ -1,4 +1,4 @@
-"""What all recurrent layers share: the call, initial states, lengths, resets, packing, directions."""
+"""The common part of all recurrent layers: the call, initial states, lengths, resets, packing, directions."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -14,10 +14,12 @@ from longhold.cells import Recurrence
 from longhold.kernels import Choice, DirectionNoise, DirectionParameters, StackCall, StackResult, choose, run
 from longhold.kernels.addresses import check_memory
 from longhold.kernels.lookup import is_ids
+from longhold.kernels.stream import StreamWeights
 from longhold.layers.inputs import Prepared, prepare, restore
 from longhold.layers.masks import LayerMasks, Masks, keep_mask, zone_mask
 from longhold.layers.parameters import Extras, HiddenT, RecurrentModule, Shape
-from longhold.layers.stream import Stream, Weights
+from longhold.layers.runners import Snapshot
+from longhold.layers.stream import Stream, Weights, check_streamable
 from longhold.layers.to_torch import fx_leaf
 
 Lengths = Tensor | Sequence[int] | int
@@ -25,7 +27,7 @@ TraceT = TypeVar("TraceT")
 
 
 class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
-    """The abstract layer behind `RNN`, `GRU` and `LSTM`; a subclass says which recurrence and how its state looks."""
+    """The abstract layer behind `RNN`, `GRU` and `LSTM`; a subclass sets the recurrence and the form of its state."""
 
     def __init__(
         self,
@@ -178,7 +180,7 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
                 up to some 512 / B steps in float32), and compute the gates again: less memory, more time, and on the
                 `cpu` backend the same bits on every processor, for it does every product itself. With any option in
                 which the cell differs from torch.nn's (layer norm, peepholes, coupled gates, projection, zoneout, the
-                GRU of 2014), and on the `reference` backend, the sequence is run in chunks of so many steps: output,
+                original GRU), and on the `reference` backend, the sequence is run in chunks of so many steps: output,
                 state and gradients are then the same up to rounding, for a product over a chunk's steps is torch's,
                 and how that rounds may depend on their number and on the processor. Not on `torch`.
 
@@ -190,10 +192,10 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             IndexError: an id is not from 0 to I - 1 (on the CPU; elsewhere torch's operators find out, or do not). Ids
                 beyond a row's length may be anything.
         """
-        given: object = input
-        if isinstance(given, Proxy):
+        traced: object = input
+        if isinstance(traced, Proxy):
             rest = {"hx": hx, "lengths": lengths, "reset": reset, "masks": masks, "checkpoint_every": checkpoint_every}
-            return cast(tuple[Any, HiddenT], fx_leaf(self, given, rest))
+            return cast(tuple[Any, HiddenT], fx_leaf(self, traced, rest))
         prepared, result = self._run(input, hx, lengths, reset, masks, checkpoint_every=checkpoint_every)
         return restore(prepared, result.output, 0), self._hidden(self._unbatch(prepared, result.state))
 
@@ -240,10 +242,20 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
                 bytes: `longhold.kernels.stream.quantize_rows`. Sums and states stay float32.
 
         Raises:
-            ValueError: the layer is bidirectional or holds values that are not finite, or bf16 or int8 was asked for
+            ValueError: the layer is bidirectional or holds values that are not finite, or `weights` is bf16 or int8
                 where the C++ stepper cannot run or the layer is not float32.
         """
-        return Stream(self, batch, weights)
+        check_streamable(self, self.bidirectional, batch, weights)
+        return Stream(self._snapshot(), batch, weights)
+
+    def stream_weights(self) -> StreamWeights:
+        """Returns the weights and the initial state as `longhold.kernels.stream.NativeStream` takes them."""
+        fields = self._initial_fields(1, self._flat_weights[0])
+        initial = tuple(field[:, 0].detach() for field in fields)
+        return StreamWeights(self.recurrence, self._parameters_by_direction(), initial, self.zoneout_rates)
+
+    def _snapshot(self) -> Snapshot[HiddenT]:
+        return Snapshot(self, self.stream_weights(), self.batch_first, self._hidden, self._hidden_fields)
 
     def _run(
         self,
@@ -269,7 +281,7 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
         checkpoint_every: int | None = None,
     ) -> StackCall:
         if checkpoint_every is not None and (not isinstance(checkpoint_every, int) or checkpoint_every < 1):
-            raise ValueError(f"checkpoint_every should be a whole number of steps from 1, got {checkpoint_every!r}")
+            raise ValueError(f"checkpoint_every should be an integer number of steps from 1, got {checkpoint_every!r}")
         parameters: Sequence[DirectionParameters] = self._parameters_by_direction()
         noise: Sequence[DirectionNoise] = ()
         if masks is not None:
@@ -285,7 +297,7 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             bidirectional=self.bidirectional,
             parameters=parameters,
             input=prepared.input,
-            hx=None if hx is None else self._given_state(prepared, hx),
+            hx=None if hx is None else self._checked_state(prepared, hx),
             learned=self._learned_fields(prepared.batch, self._like(prepared.data))
             if self.learn_initial_state
             else None,
@@ -326,7 +338,7 @@ class RecurrentLayer(RecurrentModule[HiddenT], Generic[HiddenT, TraceT]):
             learned.append(stack.to(like.dtype).unsqueeze(1).expand(-1, batch, -1).contiguous())
         return tuple(learned)
 
-    def _given_state(self, prepared: Prepared, hx: HiddenT) -> tuple[Tensor, ...]:
+    def _checked_state(self, prepared: Prepared, hx: HiddenT) -> tuple[Tensor, ...]:
         fields = self._hidden_fields(hx)
         dims = 3 if prepared.batched else 2
         for name, field, size in zip(self.recurrence.state_names, fields, self._state_sizes(), strict=True):

@@ -1,4 +1,4 @@
-"""What `RNNCell`, `GRUCell` and `LSTMCell` share."""
+"""The common part of `RNNCell`, `GRUCell` and `LSTMCell`."""
 
 from typing import cast
 
@@ -23,9 +23,9 @@ class RecurrentCell(RecurrentModule[HiddenT]):
 
         Without `hx` the state before the step is zero.
         """
-        given: object = input
-        if isinstance(given, Proxy):
-            return cast(HiddenT, fx_leaf(self, given, {"hx": hx}))
+        traced: object = input
+        if isinstance(traced, Proxy):
+            return cast(HiddenT, fx_leaf(self, traced, {"hx": hx}))
         if input.dim() not in (1, 2):
             raise ValueError(f"{type(self).__name__}: Expected input to be 1-D or 2-D, got {input.dim()}-D instead")
         parameters = self._parameters_by_direction()[0]
@@ -35,7 +35,7 @@ class RecurrentCell(RecurrentModule[HiddenT]):
         batched = input.dim() == 2
         x = input if batched else input.unsqueeze(0)
         zeros = tuple(x.new_zeros(x.shape[0], size) for size in self._state_sizes())
-        state = zeros if hx is None else self._given_state(hx, zeros, batched)
+        state = zeros if hx is None else self._checked_state(hx, zeros, batched)
         new = run_step(
             StackCall(
                 recurrence=self.recurrence,
@@ -48,7 +48,7 @@ class RecurrentCell(RecurrentModule[HiddenT]):
         )
         return self._hidden(new if batched else tuple(field.squeeze(0) for field in new))
 
-    def _given_state(self, hx: HiddenT, zeros: tuple[Tensor, ...], batched: bool) -> tuple[Tensor, ...]:
+    def _checked_state(self, hx: HiddenT, zeros: tuple[Tensor, ...], batched: bool) -> tuple[Tensor, ...]:
         fields = self._hidden_fields(hx)
         for name, field, zero in zip(self.recurrence.state_names, fields, zeros, strict=True):
             if field.dim() not in (1, 2):

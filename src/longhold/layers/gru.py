@@ -23,8 +23,8 @@ class GRU(RecurrentLayer[Tensor, GRUTrace]):
 
     Arguments after the star:
         reset_after: True: the reset gate multiplies the product, as torch and cuDNN; False: it multiplies h before the
-            product, as in the 2014 paper, n_t = tanh(W_in x_t + b_in + W_hn (r_t * h_(t-1)) + b_hn).
-        layer_norm: normalise the input's and the recurrent products before their biases, r and z together, n apart
+            product, as in the original paper, n_t = tanh(W_in x_t + b_in + W_hn (r_t * h_(t-1)) + b_hn).
+        layer_norm: normalize the input's and the recurrent products before their biases, r and z together, n apart
             (Ba et al. 2016).
         recurrent_dropout: rate at which units of h are dropped where h enters the recurrent products, one mask per call
             for all steps (Gal and Ghahramani 2016).
@@ -33,7 +33,7 @@ class GRU(RecurrentLayer[Tensor, GRUTrace]):
         learn_initial_state: the state before the first step, and after a reset, is a parameter `h_0_l0` ...
         locked_dropout: `dropout` between layers draws one mask per row for all steps of a call (Gal and Ghahramani
             2016), instead of one for each step.
-        init: an initialisation from `longhold.init`; default torch's uniform.
+        init: an initialization from `longhold.init`; default torch's uniform.
         proj_size: refused unless 0, as in torch.nn; only the LSTM has a projection.
     """
 
@@ -77,7 +77,6 @@ class GRU(RecurrentLayer[Tensor, GRUTrace]):
 
     @property
     def mode(self) -> str:
-        """torch's name for the kind of layer."""
         return "GRU"
 
     def _hidden(self, fields: tuple[Tensor, ...]) -> Tensor:
@@ -92,7 +91,6 @@ class GRU(RecurrentLayer[Tensor, GRUTrace]):
         return GRUTrace(output, state, states[0], GRUGates(*gates))
 
     def extra_repr(self) -> str:
-        """The sizes, and whatever differs from the default."""
         return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
 
 

@@ -1,10 +1,10 @@
-"""Initialisations by name. Each is a frozen dataclass; `layer.reset_parameters()` applies it.
+"""Initializations by name. Each is a frozen dataclass; `layer.reset_parameters()` applies it.
 
     longhold.LSTM(64, 128, init=longhold.init.Chrono(max_lag=512))
     longhold.init.by_name("chrono:512")
 
 Every one starts from torch's uniform, drawn in torch's order, so a seed gives the weights that torch.nn would have
-wherever the initialisation leaves them alone.
+wherever the initialization leaves them alone.
 """
 
 import math
@@ -22,7 +22,7 @@ class Initialization(ABC):
     """Changes the freshly drawn parameters of one layer and direction."""
 
     def check(self, recurrence: Recurrence, bias: bool) -> None:  # noqa: B027
-        """Raise ValueError where this initialisation makes no sense for the cell."""
+        """Raise ValueError where this initialization makes no sense for the cell."""
 
     @abstractmethod
     def apply(self, recurrence: Recurrence, parameters: DirectionParameters) -> None:
@@ -139,8 +139,8 @@ class Orthogonal(Initialization):
             block = weight[gate_rows(recurrence, parameters, gate)]
             # LAPACK has no half precision
             dtype = block.dtype if block.dtype == torch.float64 else torch.float32
-            fresh = torch.nn.init.orthogonal_(torch.empty_like(block, dtype=dtype), self.gain)
-            block.copy_(fresh)
+            drawn = torch.nn.init.orthogonal_(torch.empty_like(block, dtype=dtype), self.gain)
+            block.copy_(drawn)
 
 
 @dataclass(frozen=True)
@@ -186,18 +186,18 @@ _BY_NAME: dict[str, type[Initialization]] = {
 
 
 def by_name(text: str) -> Initialization:
-    """An initialisation from `name` or `name:number`.
+    """An initialization from `name` or `name:number`.
 
     `uniform`, `tutorial[:std]`, `forget[:bias]`, `chrono:max_lag`, `orthogonal[:gain]`, `identity[:scale]`.
     """
     name, colon, number = text.partition(":")
     kind = _BY_NAME.get(name)
     if kind is None:
-        raise ValueError(f"unknown initialisation {text!r}, expected one of {', '.join(_BY_NAME)}")
+        raise ValueError(f"unknown initialization {text!r}, expected one of {', '.join(_BY_NAME)}")
     if not colon and kind is not Chrono:
         return kind()
     try:
         return kind(float(number))  # type: ignore[call-arg]
     except (TypeError, ValueError) as error:
         wanted = "chrono:512" if kind is Chrono else f"{name}:0.5" if kind is not Uniform else "uniform"
-        raise ValueError(f"cannot read initialisation {text!r}, expected something like {wanted!r}") from error
+        raise ValueError(f"cannot read initialization {text!r}, expected something like {wanted!r}") from error

@@ -38,20 +38,20 @@ class Prepared:
 
 
 def prepare(
-    layer: Any, given: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | int | None, reset: Tensor | None
+    layer: Any, source: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | int | None, reset: Tensor | None
 ) -> Prepared:
     """Check an input as torch.nn does and bring it to (T, B, I), or ids to (T, B)."""
-    if isinstance(given, PackedSequence):
-        return _prepare_packed(layer, given, lengths, reset)
-    ids = given.dtype in ID_DTYPES and given.dim() != 3
-    if given.dim() not in ((1, 2) if ids else (2, 3)):
+    if isinstance(source, PackedSequence):
+        return _prepare_packed(layer, source, lengths, reset)
+    ids = source.dtype in ID_DTYPES and source.dim() != 3
+    if source.dim() not in ((1, 2) if ids else (2, 3)):
         expected = "ids to be 1-D or 2-D" if ids else "input to be 2-D or 3-D"
-        raise ValueError(f"{type(layer).__name__}: Expected {expected}, got {given.dim()}-D instead")
+        raise ValueError(f"{type(layer).__name__}: Expected {expected}, got {source.dim()}-D instead")
     if not ids:
-        check_features(given, layer.input_size, layer.weight_ih_l0.dtype)
-    batched = given.dim() == (2 if ids else 3)
-    given = given.long() if ids else given
-    x = given if batched else given.unsqueeze(1)
+        check_features(source, layer.input_size, layer.weight_ih_l0.dtype)
+    batched = source.dim() == (2 if ids else 3)
+    source = source.long() if ids else source
+    x = source if batched else source.unsqueeze(1)
     x = x.transpose(0, 1) if batched and layer.batch_first else x
     steps, batch = x.shape[:2]
     if steps == 0:

@@ -30,8 +30,8 @@ class LSTM(RecurrentLayer[Hidden, LSTMTrace]):
     Arguments after the star, all off by default:
         peephole: i and f also see c_(t-1), o sees c_t, through `weight_peephole` (Gers et al. 2002).
         coupled_gates: f_t = 1 - i_t; the weights have blocks i, g, o (Greff et al. 2017).
-        layer_norm: normalise the input's and the recurrent product over all gates before their biases, and the cell
-            state where it becomes visible (Ba et al. 2016).
+        layer_norm: normalize the input's and the recurrent product over all gates before their biases, and the cell
+            state inside h = o * tanh(c) (Ba et al. 2016).
         recurrent_dropout: rate at which units of h are dropped where h enters the recurrent product, one mask per call
             for all steps (Gal and Ghahramani 2016).
         zoneout: rate at which units keep their previous state, one rate or (h, c) (Krueger et al. 2017); its
@@ -40,7 +40,7 @@ class LSTM(RecurrentLayer[Hidden, LSTMTrace]):
         learn_initial_state: the state before the first step, and after a reset, are parameters `h_0_l0`, `c_0_l0` ...
         locked_dropout: `dropout` between layers draws one mask per row for all steps of a call (Gal and Ghahramani
             2016), instead of one for each step.
-        init: an initialisation from `longhold.init`; default torch's uniform.
+        init: an initialization from `longhold.init`; default torch's uniform.
     """
 
     torch_class = nn.LSTM
@@ -80,7 +80,6 @@ class LSTM(RecurrentLayer[Hidden, LSTMTrace]):
 
     @property
     def mode(self) -> str:
-        """torch's name for the kind of layer."""
         return "LSTM"
 
     def _hidden(self, fields: tuple[Tensor, ...]) -> Hidden:
@@ -95,7 +94,6 @@ class LSTM(RecurrentLayer[Hidden, LSTMTrace]):
         return LSTMTrace(output, state, states[0], states[1], LSTMGates(*gates))
 
     def extra_repr(self) -> str:
-        """The sizes, and whatever differs from the default."""
         return super().extra_repr() + (", coupled_gates=True" if self.coupled_gates else "")
 
 

@@ -22,7 +22,7 @@ class LayerMasks:
 
 @dataclass(frozen=True)
 class Masks:
-    """The masks of one call of a layer, time-major whatever `batch_first` says."""
+    """The masks of one call of a layer, time-major whatever `batch_first` is."""
 
     layers: tuple[LayerMasks, ...]
     """one per layer and direction, in torch's order: l0, l0_reverse, l1 ..."""
@@ -35,8 +35,8 @@ def keep_mask(shape: tuple[int, ...], rate: float, like: Tensor) -> Tensor | Non
     """A scaled keep mask, 0 with probability `rate` and else 1 / (1 - rate); None when the rate is 0."""
     if rate == 0:
         return None
-    share = torch.full(shape, 1 - rate, device=like.device, dtype=like.dtype)
-    return torch.bernoulli(share) / (1 - rate)
+    probability = torch.full(shape, 1 - rate, device=like.device, dtype=like.dtype)
+    return torch.bernoulli(probability) / (1 - rate)
 
 
 def zone_mask(shape: tuple[int, ...], rate: float, like: Tensor) -> Tensor | None:

@@ -48,7 +48,7 @@ class Extras:
 
 
 class RecurrentModule(TorchTwin, Generic[HiddenT]):
-    """The abstract module behind layers and cells: sizes, parameters, initialisation."""
+    """The abstract module behind layers and cells: sizes, parameters, initialization."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class RecurrentModule(TorchTwin, Generic[HiddenT]):
 
     def extra_repr(self) -> str:
         """The sizes, and whatever differs from the default."""
-        told = {
+        options = {
             "proj_size": (self.proj_size, 0),
             "num_layers": (self.num_layers, 1),
             "bias": (self.bias, True),
@@ -181,7 +181,7 @@ class RecurrentModule(TorchTwin, Generic[HiddenT]):
             "init": (self.init, Uniform()),
         }
         parts = [f"{self.input_size}, {self.hidden_size}"]
-        parts += [f"{name}={value}" for name, (value, default) in told.items() if value != default]
+        parts += [f"{name}={value}" for name, (value, default) in options.items() if value != default]
         return ", ".join(parts)
 
 

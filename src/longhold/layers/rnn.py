@@ -20,7 +20,7 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
     Arguments before the star are torch.nn's, in its order; see there.
 
     Arguments after the star, all off by default:
-        layer_norm: normalise the input's and the recurrent product before their biases (Ba et al. 2016).
+        layer_norm: normalize the input's and the recurrent product before their biases (Ba et al. 2016).
         recurrent_dropout: rate at which units of h are dropped where h enters the recurrent product, one mask per call
             for all steps (Gal and Ghahramani 2016).
         zoneout: rate at which units keep their previous h (Krueger et al. 2017); its expectation in evaluation.
@@ -28,7 +28,7 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
         learn_initial_state: the state before the first step, and after a reset, is a parameter `h_0_l0` ...
         locked_dropout: `dropout` between layers draws one mask per row for all steps of a call (Gal and Ghahramani
             2016), instead of one for each step.
-        init: an initialisation from `longhold.init`; default torch's uniform.
+        init: an initialization from `longhold.init`; default torch's uniform.
         proj_size: refused unless 0, as in torch.nn; only the LSTM has a projection.
     """
 
@@ -72,7 +72,6 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
 
     @property
     def mode(self) -> str:
-        """torch's name for the kind of layer."""
         return f"RNN_{self.nonlinearity.upper()}"
 
     def _hidden(self, fields: tuple[Tensor, ...]) -> Tensor:
@@ -87,7 +86,6 @@ class RNN(RecurrentLayer[Tensor, RNNTrace]):
         return RNNTrace(output, state, *states)
 
     def extra_repr(self) -> str:
-        """The sizes, and whatever differs from the default."""
         text = super().extra_repr()
         return text if self.nonlinearity == "tanh" else f"{text}, nonlinearity={self.nonlinearity}"
 
@@ -121,7 +119,6 @@ class RNNCell(RecurrentCell[Tensor]):
         return (hx,)
 
     def extra_repr(self) -> str:
-        """The sizes, and whatever differs from the default."""
         text = super().extra_repr()
         return text if self.nonlinearity == "tanh" else f"{text}, nonlinearity={self.nonlinearity}"
 

@@ -1,25 +1,21 @@
 """`layer.stream()`: a layer stepped one input at a time, its state carried inside."""
 
 import copy
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, cast, final, overload
+from dataclasses import replace
+from typing import Any, Generic, NoReturn, Self, final, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from longhold.kernels import Choice, use_backend
+from longhold.kernels import Choice
 from longhold.kernels.addresses import address, address_of_new, check_memory
-from longhold.kernels.backends import requested
-from longhold.kernels.stream import STORAGES, NativeStream, Storage, StreamWeights, stream_refusal
+from longhold.kernels.stream import STORAGES, Storage
 from longhold.layers.inputs import check_features
 from longhold.layers.parameters import HiddenT
-
-if TYPE_CHECKING:
-    from longhold.layers.base import RecurrentLayer
+from longhold.layers.runners import Snapshot, choose_runner
 
 Weights = Storage
 """As the layer has them, rounded to bfloat16, or row by row to 8 bits."""
@@ -37,33 +33,31 @@ class Stream(Generic[HiddenT]):
     the layer does in evaluation. One stream serves one thread at a time.
 
     Where the extension runs on this machine and for these weights (float32 or float64 on the CPU) a step is C++, with
-    every option of the layers; elsewhere the layer itself is stepped. `explain` says which. The choice is made, and
+    every option of the layers; elsewhere the layer itself is stepped. `explain` returns which. The choice is made, and
     `use_backend` obeyed, when the stream is made.
 
-    `copy.copy` and `copy.deepcopy` make another stream in the same state, which goes its own way; a stream cannot be
-    pickled.
+    `copy.copy` and `copy.deepcopy` make another stream in the same state; a stream cannot be pickled.
 
     A row's numbers are the same to the last bit in steps and in chunks, in any batch and with any number of threads.
-    Small layers run on one thread; large ones, and chunks, on torch's number of them where that was faster of late.
+    Small layers run on one thread; large ones, and chunks, on torch's number of them where that was faster recently.
 
     Example:
         >>> stream = longhold.LSTM(64, 128).stream()
         >>> y_t = stream.step(x_t)                      # x_t (1, 64), y_t (1, 128)
     """
 
-    def __init__(self, layer: "RecurrentLayer[HiddenT, Any]", batch: int | None = 1, weights: Weights = "full") -> None:
+    def __init__(self, snapshot: Snapshot[HiddenT], batch: int | None = 1, weights: Weights = "full") -> None:
         """See `RecurrentLayer.stream`."""
-        _check(layer, batch, weights)
-        self._layer, self._batch, self._weights = layer, batch, weights
+        self._snapshot, self._batch, self._weights = snapshot, batch, weights
         self._rows = 1 if batch is None else batch
-        self._dtype: torch.dtype = layer._flat_weights[0].dtype
+        self._dtype = snapshot.dtype
         middle = () if batch is None else (batch,)
-        self._input_shape = torch.Size((*middle, layer.input_size))
-        self._output_shape: tuple[int, ...] = (*middle, layer.output_size)
-        self._runner: _Runner = _choose(layer, self._rows, weights)
+        self._input_shape = torch.Size((*middle, snapshot.input_size))
+        self._output_shape: tuple[int, ...] = (*middle, snapshot.state_sizes[0])
+        self._runner = choose_runner(snapshot, self._rows, weights)
         self._quick: Any = self._runner.quick
         self._numpy_dtype: Any = _NUMPY.get(self._dtype)
-        self._outputs = self._fresh()
+        self._outputs = self._new_outputs()
 
     @property
     def backend(self) -> str:
@@ -79,10 +73,10 @@ class Stream(Generic[HiddenT]):
     @overload
     def step(self, input: NDArray[Any]) -> NDArray[Any]: ...
     def step(self, input: Tensor | NDArray[Any] | int) -> Tensor | NDArray[Any]:  # noqa: A002
-        """One step: x_t to y_t, the state going on.
+        """One step: x_t to y_t; the state advances.
 
         Arguments:
-            input: (B, I) features of the layer's type, or (B,) whole numbers, each the id that stands for the one-hot
+            input: (B, I) features of the layer's type, or (B,) integers, each the id that stands for the one-hot
                 vector of width I; unbatched (I,), or () or an int. A tensor or a NumPy array.
 
         Returns:
@@ -136,7 +130,7 @@ class Stream(Generic[HiddenT]):
             out[...] = result.numpy() if isinstance(result, Tensor) else result
 
     def run(self, input: Tensor) -> Tensor:  # noqa: A002 torch's name
-        """A chunk of steps at once: the outputs of all of them, the state going on.
+        """A chunk of steps at once: the outputs of all of them; the state advances.
 
         Arguments:
             input: (T, B, I), or (T, B) ids, in the layer's layout: (B, T, I) with `batch_first`, (T, I) unbatched.
@@ -145,7 +139,7 @@ class Stream(Generic[HiddenT]):
             (T, B, P) in the same layout. Memory grows with T only by this tensor and the input: a million steps are
             run in constant memory chunk by chunk.
         """
-        swap = self._layer.batch_first and self._batch is not None and input.dim() > 1
+        swap = self._snapshot.batch_first and self._batch is not None and input.dim() > 1
         x = self._checked(input.transpose(0, 1) if swap else input, "T, ")
         if x.shape[0] == 0:
             raise RuntimeError("Expected sequence length to be larger than 0")
@@ -156,17 +150,16 @@ class Stream(Generic[HiddenT]):
     def state(self) -> HiddenT:
         """A copy of the state, in the form of the layer's hx: h (L, B, P), for the LSTM (h, c); unbatched (L, P).
 
-        Setting it goes on from there; what is set is copied.
+        After it is set the stream continues from there; what is set is copied.
         """
         fields = self._runner.state()
-        return self._layer._hidden(tuple(f.squeeze(1) for f in fields) if self._batch is None else fields)
+        return self._snapshot.join(tuple(f.squeeze(1) for f in fields) if self._batch is None else fields)
 
     @state.setter
     def state(self, hx: HiddenT) -> None:
-        fields = self._layer._hidden_fields(hx)
-        names, sizes = self._layer.recurrence.state_names, self._layer._state_sizes()
-        for name, field, size in zip(names, fields, sizes, strict=True):
-            expected = (self._layer.num_layers, *(() if self._batch is None else (self._batch,)), size)
+        fields, weights = self._snapshot.split(hx), self._snapshot.weights
+        for name, field, size in zip(weights.recurrence.state_names, fields, self._snapshot.state_sizes, strict=True):
+            expected = (len(weights.layers), *(() if self._batch is None else (self._batch,)), size)
             if tuple(field.shape) != expected:
                 raise RuntimeError(f"Expected hidden state {name} of size {expected}, got {list(field.shape)}")
         self._runner.set_state(tuple(f.unsqueeze(1) for f in fields) if self._batch is None else fields)
@@ -184,12 +177,13 @@ class Stream(Generic[HiddenT]):
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
         made._runner = self._runner.copy()
-        made._quick, made._outputs = made._runner.quick, made._fresh()
+        made._quick, made._outputs = made._runner.quick, made._new_outputs()
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         made = memo[id(self)] = copy.copy(self)
-        made._layer = memo.get(id(self._layer), self._layer)  # of which only sizes are read, so no copy is made of it
+        layer = self._snapshot.layer  # which is only named from now on, so no copy is made of it
+        made._snapshot = replace(self._snapshot, layer=memo.get(id(layer), layer))
         return made
 
     def __reduce__(self) -> NoReturn:
@@ -198,9 +192,10 @@ class Stream(Generic[HiddenT]):
         )
 
     def __repr__(self) -> str:
-        return f"Stream({self._layer!r}, batch={self._batch}, weights={self._weights!r}, backend={self.backend!r})"
+        layer, weights = self._snapshot.layer, self._weights
+        return f"Stream({layer!r}, batch={self._batch}, weights={weights!r}, backend={self.backend!r})"
 
-    def _fresh(self) -> Iterator[Tensor]:
+    def _new_outputs(self) -> Iterator[Tensor]:
         """New outputs, many from one allocation, which alone takes longer than a small step."""
         rows = self._output_shape[0]
         count = max(1, _BLOCK_BYTES // (int(np.prod(self._output_shape)) * self._dtype.itemsize))
@@ -219,137 +214,26 @@ class Stream(Generic[HiddenT]):
     def _checked(self, x: Tensor, time: str) -> Tensor:
         """(T, B, I), or int64 (T, B), dense, from the same without B where the stream is unbatched."""
         if x.dtype == torch.bool or x.is_complex():
-            raise TypeError(f"a stream takes features or whole numbers as ids, got {x.dtype}")
+            raise TypeError(f"a stream takes features or integers as ids, got {x.dtype}")
         features = (x.shape[-1],) if x.is_floating_point() and x.dim() > 1 else ()
         middle = self._output_shape[:-1]
         if tuple(x.shape[1:]) != middle + features or bool(features) != x.is_floating_point():
             shape = "".join(f"{size}, " for size in middle)
-            wanted = f"({time}{shape}{self._layer.input_size}), or ({time}{shape}".rstrip(", ") + ") for ids"
+            wanted = f"({time}{shape}{self._snapshot.input_size}), or ({time}{shape}".rstrip(", ") + ") for ids"
             given = list(x.shape if time else x.shape[1:])
             raise ValueError(f"the input should have shape {wanted}, got {given} of {x.dtype}")
         if features:
-            check_features(x, self._layer.input_size, self._dtype)
+            check_features(x, self._snapshot.input_size, self._dtype)
         x = x.unsqueeze(1) if self._batch is None else x
         return x.detach().contiguous() if features else x.to(torch.int64).contiguous()
 
 
-class _Runner(ABC):
-    """What steps."""
-
-    choice: Choice
-    quick: Any = None
-    """the C++ object, where a step is short and needs no other thread"""
-
-    def copy(self) -> Self:
-        """Another one in the same state."""
-        return copy.copy(self)
-
-    @abstractmethod
-    def run(self, x: Tensor) -> Tensor:
-        """(T, B, I), or (T, B) int64 ids, to (T, B, P)."""
-
-    @abstractmethod
-    def state(self) -> tuple[Tensor, ...]:
-        """A copy of the state, each field (L, B, .)."""
-
-    @abstractmethod
-    def set_state(self, fields: tuple[Tensor, ...]) -> None:
-        """Go on from there."""
-
-    @abstractmethod
-    def reset(self, rows: Sequence[int]) -> None:
-        """The initial state for these rows."""
-
-
-@final
-class _InNative(_Runner):
-    """The C++ stepper."""
-
-    def __init__(self, native: NativeStream, weights: Weights) -> None:
-        self._native = native
-        self.quick = native.stepper if native.quick else None
-        self.choice = Choice("cpu", f"longhold's own stepper in C++ does all that was asked; weights: {weights}")
-
-    def copy(self) -> Self:
-        made = copy.copy(self)
-        made._native = self._native.copy()
-        made.quick = made._native.stepper if made._native.quick else None
-        return made
-
-    def run(self, x: Tensor) -> Tensor:
-        return self._native.run(x)
-
-    def state(self) -> tuple[Tensor, ...]:
-        return self._native.state()
-
-    def set_state(self, fields: tuple[Tensor, ...]) -> None:
-        self._native.set_state(fields)
-
-    def reset(self, rows: Sequence[int]) -> None:
-        self._native.reset(rows)
-
-
-@final
-class _ByLayer(_Runner):
-    """A copy of the layer itself."""
-
-    def __init__(self, layer: "RecurrentLayer[Any, Any]", rows: int, refusal: str) -> None:
-        self._layer: RecurrentLayer[Any, Any] = copy.deepcopy(layer).eval().requires_grad_(False)
-        self._layer.batch_first = False
-        self._backend = requested()
-        weight = self._layer._flat_weights[0]
-        found = self._layer.explain(weight.new_zeros(1, rows, layer.input_size))
-        self.choice = Choice(found.backend, found.reason, {**found.refused, "cpu": refusal})
-        self._initial: tuple[Tensor, ...] = self._layer._initial_fields(rows, weight)
-        self._state = self._initial
-
-    @torch.no_grad()
-    def run(self, x: Tensor) -> Tensor:
-        if not x.is_floating_point():
-            x = F.one_hot(_in_range(x, self._layer.input_size), self._layer.input_size).to(self._initial[0].dtype)
-        x = x.to(self._initial[0].device)
-        if self._backend is None:
-            output, hx = self._layer(x, self._layer._hidden(self._state))
-        else:
-            with use_backend(self._backend):
-                output, hx = self._layer(x, self._layer._hidden(self._state))
-        self._state = self._layer._hidden_fields(hx)
-        return cast(Tensor, output)
-
-    def state(self) -> tuple[Tensor, ...]:
-        return tuple(field.clone() for field in self._state)
-
-    def set_state(self, fields: tuple[Tensor, ...]) -> None:
-        self._state = tuple(f.detach().to(old).clone() for f, old in zip(fields, self._state, strict=True))
-
-    def reset(self, rows: Sequence[int]) -> None:
-        at = torch.tensor(list(rows), dtype=torch.int64, device=self._initial[0].device)
-        pairs = zip(self._state, self._initial, strict=True)
-        self._state = tuple(now.index_copy(1, at, first.index_select(1, at)) for now, first in pairs)
-
-
-def stream_weights(layer: "RecurrentLayer[Any, Any]") -> StreamWeights:
-    """What `NativeStream` takes, of a layer in evaluation."""
-    initial = tuple(field[:, 0] for field in layer._initial_fields(1, layer._flat_weights[0]))
-    return StreamWeights(layer.recurrence, layer._parameters_by_direction(), initial, layer.zoneout_rates)
-
-
-def _choose(layer: "RecurrentLayer[Any, Any]", rows: int, weights: Weights) -> _Runner:
-    refusal = stream_refusal(layer._parameters_by_direction())
-    if weights != "full" and layer._flat_weights[0].dtype != torch.float32:
-        refusal = f"its {weights} weights go with float32, not with {layer._flat_weights[0].dtype}"
-    if refusal is None:
-        return _InNative(NativeStream(stream_weights(layer), rows, storage=weights), weights)
-    if weights != "full":
-        raise ValueError(f"weights={weights!r} needs longhold's own stepper in C++: {refusal}")
-    return _ByLayer(layer, rows, refusal)
-
-
-def _check(layer: "RecurrentLayer[Any, Any]", batch: object, weights: object) -> None:
-    if layer.bidirectional:
+def check_streamable(layer: nn.Module, bidirectional: bool, batch: object, weights: object) -> None:
+    """Raises where a layer cannot be streamed as it is, or not in that way."""
+    if bidirectional:
         raise ValueError("a bidirectional layer cannot be streamed: its backward direction begins at the last step")
     if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
-        raise ValueError(f"batch should be a whole number above 0, or None for unbatched steps, got {batch!r}")
+        raise ValueError(f"batch should be an integer above 0, or None for unbatched steps, got {batch!r}")
     if weights not in STORAGES:
         raise ValueError(f"weights should be 'full', 'bf16' or 'int8', got {weights!r}")
     check_memory(list(layer.parameters()))
@@ -369,10 +253,3 @@ def _numbers(rows: Sequence[int] | Tensor | int, batch: int) -> list[int]:
     if wrong is not None:
         raise ValueError(f"rows should be from 0 to {batch - 1}, or a bool for each row, got {wrong!r}")
     return numbers
-
-
-def _in_range(ids: Tensor, size: int) -> Tensor:
-    outside = ids[(ids < 0) | (ids >= size)]
-    if outside.numel():
-        raise IndexError(f"id {outside[0].item()} is outside 0..{size - 1}")
-    return ids

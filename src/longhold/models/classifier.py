@@ -22,7 +22,7 @@ class ClassifierConfig(RecurrentConfig):
     """
 
     num_classes: int = Field(ge=1, le=2**24)
-    """number of answers, or of values where values are asked for"""
+    """number of answers, or of values for a regression"""
     continuous: bool = False
     """False: token ids come in; True: feature vectors of width `vocab_size`, which is then not a number of tokens"""
 
@@ -40,7 +40,7 @@ class ClassifierConfig(RecurrentConfig):
 class Classifier(RecurrentModel):
     """Token ids `(T, B)`, or features `(T, B, F)`, to the answer as it stands after each step, `(T, B, num_classes)`.
 
-    Where only some steps are asked, the targets of the others are -100 (see `SequenceModel.loss`). See
+    Where only some steps have a target, the targets of the others are -100 (see `SequenceModel.loss`). See
     `RecurrentModel` for the parts and the state.
 
     Attributes:

@@ -81,9 +81,10 @@ class SequenceModel(nn.Module, ABC):
 
         outputs, state = model(inputs, state, reset)
 
-    so a sequence cut into chunks, each begun from the state the last one left, gives the outputs of the whole. A state
-    is a tree of tensors that is never written in place. **Every leaf has its rows in dimension `state_batch_dim`**,
-    which is 1 as in torch's `h_n` `(L, B, H)`; a model whose leaves are laid out otherwise sets the class attribute.
+    so a sequence cut into chunks, each started from the state the last one left, gives the outputs of the whole. A
+    state is a tree of tensors that is never written in place. **Every leaf has its rows in dimension
+    `state_batch_dim`**, which is 1 as in torch's `h_n` `(L, B, H)`; a model whose leaves are laid out otherwise sets
+    the class attribute.
 
     A subclass supplies `forward` and `initial_state`; `detach`, `select`, `state_bytes` and `loss` follow from these.
     """
@@ -104,7 +105,7 @@ class SequenceModel(nn.Module, ABC):
             inputs: `(T, B)` token ids, or `(T, B, F)` features.
             state: the state to begin from; None is `initial_state(B)`.
             reset: `(T, B)` bool or None. True at `[t, b]` hides everything before step `t` from row `b`, so the row
-                goes on as if `t` were its first step from the initial state.
+                continues as if `t` were its first step from the initial state.
 
         Returns:
             outputs `(T, B, V)` (logits or values) and the state after the last step.
@@ -133,12 +134,12 @@ class SequenceModel(nn.Module, ABC):
 
             loss = -1/N sum over t, b of ln softmax(outputs[t, b])[targets[t, b]]
 
-        `targets` is `(T, B)`, integers of any type. A target of -100 (torch's `ignore_index`) is not asked and not
+        `targets` is `(T, B)`, integers of any type. A target of -100 (torch's `ignore_index`) is ignored and not
         counted in `N`.
 
         Raises:
             InputError: targets that are no integers, of another shape, or outside the vocabulary.
         """
         outputs, state = self(inputs, state, reset)
-        asked = read_targets(targets, outputs.shape[:2], outputs.shape[-1])
-        return F.cross_entropy(outputs.flatten(0, 1), asked.flatten()), state
+        wanted = read_targets(targets, outputs.shape[:2], outputs.shape[-1])
+        return F.cross_entropy(outputs.flatten(0, 1), wanted.flatten()), state

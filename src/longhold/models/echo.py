@@ -23,17 +23,17 @@ class EchoConfig(ModelConfig):
     input_size: int = Field(ge=1, le=LARGEST)
     """I, number of token ids that may come in, or width of the features"""
     output_size: int = Field(ge=1, le=LARGEST)
-    """number of answers, or of values where values are asked for"""
+    """number of answers, or of values for a regression"""
     continuous: bool = False
     """whether features `(T, B, I)` come in instead of token ids `(T, B)`"""
     spectral_radius: float = Field(default=0.95, gt=0, le=10)
     """largest magnitude of an eigenvalue of the reservoir; below 1 the past fades"""
     leak: float = Field(default=1.0, gt=0, le=1)
-    """share of a unit that is new at each step"""
+    """fraction of a unit that is new at each step"""
     input_scaling: float = Field(default=0.5, gt=0, le=1000)
     """input weights are drawn from U(-input_scaling, input_scaling)"""
     density: float = Field(default=0.1, gt=0, le=1)
-    """share of reservoir weights that are not zero, at least one for each unit"""
+    """fraction of reservoir weights that are not zero, at least one for each unit"""
     init: Literal["uniform"] = "uniform"
     """the read-out starts as torch's; there is no other way"""
 
@@ -102,22 +102,22 @@ class EchoStateNetwork(SequenceModel):
     def fit(self, batches: Iterable[tuple[Tensor, Tensor, Tensor]], ridge: float = 1e-6) -> None:
         """Set the read-out by ridge regression, as Jaeger (2001) trains it.
 
-            W_out, b_out = argmin sum over asked steps of |outputs - target|^2 + ridge |W_out, b_out|^2
+            W_out, b_out = argmin sum over target steps of |outputs - target|^2 + ridge |W_out, b_out|^2
 
         Args:
             batches: `(inputs, targets, mask)` such as a task's; targets `(T, B)` long stand for one-hot vectors,
-                `(T, B, output_size)` floats for themselves; `mask` `(T, B)` bool says which steps are asked.
+                `(T, B, output_size)` floats for themselves; `mask` `(T, B)` bool says which steps have a target.
             ridge: what is added to the diagonal; more than 0.
 
         Raises:
-            InputError: ridge is not positive, or no step is asked.
+            InputError: ridge is not positive, or no step has a target.
         """
         if not ridge > 0:
             raise InputError(f"ridge={ridge}: expected more than 0")
         size = self.output.in_features + 1
         squares = torch.zeros(size, size, dtype=torch.float64, device=self.output.weight.device)
         products = squares.new_zeros(size, self.config.output_size)
-        asked = 0
+        count = 0
         for inputs, targets, mask in batches:
             seen = self._features(inputs, None, None)[0][mask].double()
             seen = torch.cat([seen, seen.new_ones(len(seen), 1)], -1)
@@ -125,9 +125,9 @@ class EchoStateNetwork(SequenceModel):
             wanted = wanted if wanted.is_floating_point() else F.one_hot(wanted, self.config.output_size)
             squares += seen.T @ seen
             products += seen.T @ wanted.double()
-            asked += len(seen)
-        if asked == 0:
-            raise InputError("no step is asked in the batches given to fit")
+            count += len(seen)
+        if count == 0:
+            raise InputError("no step of the batches given to fit has a target")
         solved = torch.linalg.solve(squares + ridge * torch.eye(size).to(squares), products)
         self.output.weight.copy_(solved[:-1].T)
         self.output.bias.copy_(solved[-1])

@@ -38,7 +38,7 @@ _KEY = "longhold"
 
 
 class _Envelope(BaseModel):
-    """What every file says of itself; the writer's own fields stay beside it as extras."""
+    """The fields that every file has; the writer's own fields stay beside them as extras."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -99,7 +99,7 @@ def write_model(
 
 
 def read_envelope(path: StrPath) -> tuple[int, str]:
-    """The format version and the SHA-256 that a file says of itself; only its header is read, and no digest compared.
+    """Returns a file's own format version and SHA-256; only its header is read, and no digest is compared.
 
     Raises:
         InputError: the file is missing, not one of ours, or from a newer format.

@@ -1,11 +1,11 @@
-"""The header of a safetensors file, which says what is in it, held to what the file can hold.
+"""The header of a safetensors file, which lists what is in it, checked against the file's size.
 
     8 bytes     length of the header, little-endian
     header      one JSON object: name -> {dtype, shape, data_offsets}, and texts under `__metadata__`
     the rest    the tensors' bytes, one after the other without gaps
 
 Everything is checked here against the size of the file before a byte of a tensor is read, because a header can name
-any size: whoever trusts it first allocates what it says.
+any size: whoever trusts it first allocates what it claims.
 """
 
 import math
@@ -29,7 +29,7 @@ _BYTES = {
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself, once it fits the file."""
+    """The contents of a header, once they fit the file."""
 
     metadata: Mapping[str, str]
     """the writer's own texts"""
@@ -41,7 +41,7 @@ def read_header(file: BinaryIO) -> Header:
     """The header of an open file, with the tensors named in it known to fill exactly the rest of the file.
 
     Raises:
-        InputError: it is no such file, or damaged, truncated or longer than it says.
+        InputError: it is no such file, or damaged, truncated or longer than its header claims.
     """
     header, left = _header(file)
     metadata = _metadata(header.pop("__metadata__", {}))
@@ -89,10 +89,10 @@ def _span(entry: Any) -> tuple[int, int]:
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not (isinstance(dtype, str) and dtype in _BYTES and _sizes(shape) and _sizes(offsets) and len(offsets) == 2):
         raise InputError("it is truncated or damaged")
-    room = _LARGEST
+    capacity = _LARGEST
     for size in shape:
-        room //= max(size, 1)
-    if len(shape) > _MOST_DIMENSIONS or room == 0 or offsets[1] - offsets[0] != math.prod(shape) * _BYTES[dtype]:
+        capacity //= max(size, 1)
+    if len(shape) > _MOST_DIMENSIONS or capacity == 0 or offsets[1] - offsets[0] != math.prod(shape) * _BYTES[dtype]:
         raise InputError("it is truncated or damaged")
     return offsets[0], offsets[1]
 
@@ -101,11 +101,11 @@ def _sizes(value: Any) -> bool:
     return isinstance(value, list) and all(type(size) is int and 0 <= size <= _LARGEST * 8 for size in value)
 
 
-def _require_gapless(spans: list[tuple[int, int]], room: int) -> None:
+def _require_gapless(spans: list[tuple[int, int]], capacity: int) -> None:
     end = 0
     for start, stop in sorted(spans):
         if start != end:
             raise InputError("it is truncated or damaged")
         end = stop
-    if end != room:
+    if end != capacity:
         raise InputError("it is truncated or damaged")

@@ -1,4 +1,4 @@
-"""What may come into a model, token ids or feature vectors, never the one for the other, and what it may be asked."""
+"""What may come into a model, token ids or feature vectors, never the one for the other, and its targets."""
 
 import torch
 from torch import Tensor
@@ -6,8 +6,8 @@ from torch import Tensor
 from longhold.errors import InputError
 from longhold.kernels.exported import is_written
 
-NOT_ASKED = -100
-"""The target of a step that is not asked, as torch's `ignore_index`."""
+IGNORE_INDEX = -100
+"""Marks a step without a target: torch's `ignore_index`."""
 
 _WHOLE = (
     *(torch.int64, torch.int32, torch.int16, torch.int8),
@@ -47,16 +47,16 @@ def read_targets(targets: Tensor, steps_and_rows: tuple[int, ...], size: int) ->
 
     Raises:
         InputError: there are none, they are no integers, not one for each step and row, or, where that can be looked at
-            (on the CPU, outside of traced programs), one is neither from 0 to `size` - 1 nor `NOT_ASKED`.
+            (on the CPU, outside of traced programs), one is neither from 0 to `size` - 1 nor `IGNORE_INDEX`.
     """
     if targets.dtype not in _WHOLE or targets.numel() == 0 or tuple(targets.shape) != tuple(steps_and_rows):
         expected = f"({', '.join(map(str, steps_and_rows))})"
         raise InputError(
             f"targets of shape {tuple(targets.shape)} and type {targets.dtype}: expected {expected} integers from 0 to "
-            f"{size - 1}, or {NOT_ASKED} where nothing is asked"
+            f"{size - 1}, or {IGNORE_INDEX} where there is no target"
         )
     found = targets.long()
-    _require_range("targets", found.masked_fill(found == NOT_ASKED, 0), size)
+    _require_range("targets", found.masked_fill(found == IGNORE_INDEX, 0), size)
     return found
 
 

@@ -75,14 +75,14 @@ class LanguageModel(RecurrentModel):
     def loss(
         self, inputs: Tensor, targets: Tensor, state: State | None = None, reset: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """Mean cross-entropy in nats over the targets, and the state after the last step, as the contract says it.
+        """Mean cross-entropy in nats over the targets, and the state after the last step, as in the contract.
 
         The logits `(T, B, V)` are not made where `longhold.kernels.loss` has a kernel: on the CPU a block at a time.
         """
         features, state = self._features(self._read(inputs), state, reset)
         weight, bias = self.output.weight, self.output.bias
-        asked = read_targets(targets, features.shape[:2], self.config.vocab_size)
-        return linear_cross_entropy(features.flatten(0, 1), weight, bias, asked.flatten()), state
+        wanted = read_targets(targets, features.shape[:2], self.config.vocab_size)
+        return linear_cross_entropy(features.flatten(0, 1), weight, bias, wanted.flatten()), state
 
     def _read(self, inputs: Tensor) -> Tensor:
         return read_inputs(inputs, self.config.vocab_size, False, inputs.dtype)

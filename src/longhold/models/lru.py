@@ -22,11 +22,11 @@ class LRUConfig(StackConfig):
     cell: Literal["lru"] = "lru"
     """the name of this architecture"""
     r_min: float = Field(default=0.0, ge=0, lt=1)
-    """least magnitude of an eigenvalue at initialisation"""
+    """least magnitude of an eigenvalue at initialization"""
     r_max: float = Field(default=1.0, gt=0, le=1)
-    """largest magnitude of an eigenvalue at initialisation"""
+    """largest magnitude of an eigenvalue at initialization"""
     max_phase: float = Field(default=2 * math.pi, gt=0, le=2 * math.pi)
-    """largest phase of an eigenvalue at initialisation, in radians"""
+    """largest phase of an eigenvalue at initialization, in radians"""
 
     @model_validator(mode="after")
     def _ring(self) -> Self:
@@ -69,9 +69,9 @@ class LRU(TimedMixer):
     @torch.no_grad()
     def _draw(self, config: LRUConfig) -> None:
         low, high = config.r_min**2, config.r_max**2
-        share = torch.rand_like(self.nu_log).clamp(1e-6, 1 - 1e-6)
-        self._set_magnitude(0.5 * (low + share * (high - low)).log())
-        self.theta_log.copy_((torch.rand_like(share).clamp(min=1e-6) * config.max_phase).log())
+        uniform = torch.rand_like(self.nu_log).clamp(1e-6, 1 - 1e-6)
+        self._set_magnitude(0.5 * (low + uniform * (high - low)).log())
+        self.theta_log.copy_((torch.rand_like(uniform).clamp(min=1e-6) * config.max_phase).log())
         width = config.hidden_size
         self.input.weight.normal_(0.0, (2 * width) ** -0.5)
         self.output.weight.normal_(0.0, width**-0.5)

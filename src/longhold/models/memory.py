@@ -16,7 +16,7 @@ from longhold.models.model_config import ModelConfig
 
 _PROCESS, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 _NUMBER = 4  # bytes of a float32
-_UNLIMITED = 2**60  # what the first version of control groups says where there is no limit is about 2^63
+_UNLIMITED = 2**60  # what the first version of control groups reports where there is no limit is about 2^63
 
 
 def require_memory(needed: int, what: str, device: torch.device | str = "cpu") -> None:
@@ -44,12 +44,12 @@ def require_memory_to_train(config: ModelConfig, what: str, copies: int, device:
 
 def free_memory(device: torch.device | str = "cpu", process: Path = _PROCESS, groups: Path = _GROUPS) -> int | None:
     """Bytes that this process may still take, by the machine, the limits of the process (`ulimit`) and of the control
-    groups that it is in (containers, batch systems); None where nothing tells.
+    groups that it is in (containers, batch systems); None where neither is reported.
 
     Args:
         device: of which the memory is.
-        process: where the system tells about processes.
-        groups: where it tells about control groups.
+        process: where the system reports on processes.
+        groups: where it reports on control groups.
     """
     kind = torch.device(device).type
     if kind == "cuda" and torch.cuda.is_available():

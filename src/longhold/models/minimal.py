@@ -91,12 +91,12 @@ class MinLSTM(_Minimal):
         """All steps by one scan."""
         assert isinstance(state, Tensor)
         f, i, candidate = self.input(x).chunk(3, -1)
-        balance = F.logsigmoid(f) - F.logsigmoid(i)  # the share f / (f + i) is its sigmoid
+        balance = F.logsigmoid(f) - F.logsigmoid(i)  # f / (f + i) is its sigmoid
         h = linear_scan(torch.sigmoid(balance), torch.sigmoid(-balance) * candidate, state[0], reset)
         return self.output(h), h[-1:]
 
     def set_time_scales(self, keep: Tensor, enter: Tensor | None) -> None:
-        """b_f = keep, b_i = enter: with enter = -keep the share kept is sigmoid(keep)."""
+        """b_f = keep, b_i = enter: with enter = -keep the fraction kept is sigmoid(keep)."""
         units = self.time_scales
         self.input.bias[:units] = keep
         if enter is not None:

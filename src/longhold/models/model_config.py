@@ -1,4 +1,4 @@
-"""What the configuration of every model says: its width, the model at another width, the model itself."""
+"""What the configuration of every model has: its width, itself at another width, the model."""
 
 from abc import abstractmethod
 from typing import Self
@@ -17,7 +17,7 @@ class ModelConfig(Config):
     """A network that can be made at any width."""
 
     cell: str
-    """which architecture; each class says which names are its own"""
+    """which architecture; each class lists its own names"""
     hidden_size: int = Field(ge=1, le=LARGEST)
     """H, width of each layer"""
 
@@ -32,4 +32,4 @@ class ModelConfig(Config):
 
     @abstractmethod
     def build(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> SequenceModel:
-        """A freshly initialised model of this configuration."""
+        """Returns a newly initialized model of this configuration."""

@@ -75,14 +75,14 @@ class Sizes(Config):
     input_size: int = Field(ge=1, le=LARGEST)
     """number of token ids that may come in, or width of the features"""
     output_size: int = Field(ge=1, le=LARGEST)
-    """number of answers, or of values where values are asked for"""
+    """number of answers, or of values for a regression"""
     continuous: bool = False
     """whether features `(T, B, input_size)` come in instead of token ids `(T, B)`"""
 
 
 @final
 class Architecture(Config):
-    """A cell and how it is initialised, without any size but its depth.
+    """A cell and how it is initialized, without any size but its depth.
 
     Example:
         >>> lstm = Architecture(cell="lstm", init="chrono:130")
@@ -95,7 +95,7 @@ class Architecture(Config):
     cell: str
     """which architecture: one of `CellName`, or one that another package adds (`GROUP`)"""
     init: str = ""
-    """initialisation, as the architecture's configuration reads it; left out: `uniform`, for `irnn` `identity`"""
+    """initialization, as the architecture's configuration reads it; left out: `uniform`, for `irnn` `identity`"""
     num_layers: int | None = Field(default=None, ge=1, le=1000)
     """layers on top of each other; None: 1 for `rnn`, `irnn`, `gru`, `lstm`, else what the architecture's configuration
     says"""
@@ -105,7 +105,7 @@ class Architecture(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _own_initialisation(cls, values: Any) -> Any:
+    def _own_initialization(cls, values: Any) -> Any:
         if not isinstance(values, Mapping) or values.get("init"):
             return values
         return {**values, "init": "identity" if values.get("cell") == "irnn" else "uniform"}
@@ -122,12 +122,12 @@ def network_for(architecture: Architecture, sizes: Sizes, hidden_size: int = 64)
     """The configuration of an architecture for inputs and outputs of these sizes.
 
     Args:
-        architecture: cell, initialisation, depth.
+        architecture: cell, initialization, depth.
         sizes: what comes in and out.
         hidden_size: H; a budget replaces it (`solve_hidden_size`).
 
     Raises:
-        InputError: the architecture cannot do what is asked, such as an initialisation that it does not have.
+        InputError: the architecture does not support an option, such as an initialization that it does not have.
     """
     depth: dict[str, Any] = {} if architecture.num_layers is None else {"num_layers": architecture.num_layers}
     if architecture.cell in _LAYERED:

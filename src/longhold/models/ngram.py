@@ -24,7 +24,7 @@ class _Level:
     """All grams of one length: a gram is its prefix (a gram one shorter, by rank) and its last token."""
 
     keys: _Ints  # (G,) ascending: prefix * V + token
-    share: _Floats  # (G,) (count - discount) / total of the prefix
+    discounted: _Floats  # (G,) (count - discount) / total of the prefix
     backoff: _Floats  # (P + 1,) mass that the prefix leaves to the shorter context; the last is 1, for rank -1
     first: _Ints  # (P + 1,) the grams of prefix p are keys[first[p]:first[p + 1]]
 
@@ -100,11 +100,11 @@ class KneserNey(SequenceModel):
     def loss(
         self, inputs: Tensor, targets: Tensor, state: State | None = None, reset: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Mean nats per target (a target of -100 is not asked), without the `(T, B, V)` outputs."""
+        """Mean nats per target (a target of -100 is ignored), without the `(T, B, V)` outputs."""
         contexts, after = self._advance(inputs, state, reset)
         wanted = read_targets(targets, inputs.shape[:2], self.vocab_size).T.cpu().numpy().reshape(-1)
-        asked = wanted != -100
-        probability = self._probability([c.reshape(-1)[asked] for c in contexts], self._checked(wanted[asked]))
+        kept = wanted != -100
+        probability = self._probability([c.reshape(-1)[kept] for c in contexts], self._checked(wanted[kept]))
         nats = torch.from_numpy(-np.log(probability)).mean()
         return nats.to(inputs.device, torch.get_default_dtype()), after
 
@@ -159,7 +159,7 @@ class KneserNey(SequenceModel):
         for length, (level, context) in enumerate(zip(self._fitted(), contexts, strict=True), start=1):
             gram = self._find(length, context, targets)
             probability *= level.backoff[context]
-            probability[gram >= 0] += level.share[gram[gram >= 0]]
+            probability[gram >= 0] += level.discounted[gram[gram >= 0]]
         return probability
 
     def _distribution(self, contexts: list[_Ints]) -> _Floats:
@@ -172,7 +172,7 @@ class KneserNey(SequenceModel):
             sizes = level.first[prefixes + 1] - level.first[prefixes]
             within = np.arange(sizes.sum()) - np.repeat(sizes.cumsum() - sizes, sizes)
             grams = np.repeat(level.first[prefixes], sizes) + within
-            rows[np.repeat(seen, sizes), level.keys[grams] % self.vocab_size] += level.share[grams]
+            rows[np.repeat(seen, sizes), level.keys[grams] % self.vocab_size] += level.discounted[grams]
         return rows
 
     def _fitted(self) -> tuple[_Level, ...]:
@@ -199,7 +199,7 @@ class _Grams:
 
 
 def _estimate(tokens: _Ints, order: int, vocab_size: int) -> list[_Level]:
-    """Shares and back-off weights of every order, from the counts of grams of length 1 to `order`."""
+    """Discounted probabilities and back-off weights of every order, from the counts of grams of length 1 to `order`."""
     grams = _count(tokens, order, vocab_size)
     neighbours = [_left_neighbours(short, long) for short, long in pairwise(grams)]
     adjusted = [*neighbours, grams[-1].counts]

@@ -1,4 +1,4 @@
-"""What the language model and the classifier share: ids in, recurrent layers, one linear map out."""
+"""What the language model and the classifier have in common: ids in, recurrent layers, one linear map out."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self, cast
@@ -52,13 +52,13 @@ class RecurrentConfig(ModelConfig):
     others scaled up (Gal and Ghahramani 2016)"""
     locked_dropout: bool = False
     """whether the dropouts on input, between layers and before the output draw one mask per row for all steps of a call
-    (variational dropout), not one for each step; with the two above and `weight_dropout` the regularisation of AWD-LSTM
+    (variational dropout), not one for each step; with the two above and `weight_dropout` the regularization of AWD-LSTM
     (Merity et al. 2018)"""
     init: str = "uniform"
-    """initialisation of the recurrent layers, as `longhold.layers.init.by_name` reads it; `tutorial` draws every
+    """initialization of the recurrent layers, as `longhold.layers.init.by_name` reads it; `tutorial` draws every
     weight of the model so, the embedding's and the output layer's too"""
     layer_norm: bool = False
-    """layer normalisation inside the cell"""
+    """layer normalization inside the cell"""
     recurrent_dropout: float = Field(default=0.0, ge=0, lt=1)
     """rate of the dropout on h where it enters the recurrent product, one mask per call"""
     zoneout: float | tuple[float, float] = 0.0
@@ -102,7 +102,7 @@ class RecurrentConfig(ModelConfig):
                     raise ValueError(
                         f"{name}={getattr(self, name)!r} is an option of cell {cell!r}, not of {self.cell!r}"
                     )
-        make_layer(self, device="meta")  # the layer checks the rest: rates, initialisation, projection
+        make_layer(self, device="meta")  # the layer checks the rest: rates, initialization, projection
         return self
 
 
@@ -111,7 +111,7 @@ def make_layer(
 ) -> RNN | GRU | LSTM:
     """The recurrent layers of a configuration; raises ValueError for what the cell cannot do.
 
-    On the meta device the initialisation is checked and kept, but not run.
+    On the meta device the initialization is checked and kept, but not run.
     """
     initialization = by_name(config.init)
     # A logarithm on meta imports sympy and inductor, which takes seconds

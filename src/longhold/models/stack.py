@@ -1,4 +1,4 @@
-"""The plain residual network that the rivals of the recurrent layers share; they differ in the mixer alone."""
+"""The plain residual network of all rivals of the recurrent layers; they differ in the mixer alone."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Self, final
@@ -40,16 +40,16 @@ class Mixer(nn.Module, ABC):
 
 
 class TimedMixer(Mixer):
-    """A mixer whose units, or heads, each keep a share of their state that can be set at initialisation."""
+    """A mixer whose units, or heads, each keep a fraction of their state that can be set at initialization."""
 
     @property
     @abstractmethod
     def time_scales(self) -> int:
-        """How many such shares there are."""
+        """How many such fractions there are."""
 
     @abstractmethod
     def set_time_scales(self, keep: Tensor, enter: Tensor | None) -> None:
-        """Make sigmoid(keep) the share of the state kept from step to step where the input says nothing.
+        """Make sigmoid(keep) the fraction of the state kept from step to step where the input has no effect.
 
         It writes into the parameters, so it is called without gradients.
 
@@ -74,7 +74,7 @@ class StackConfig(ModelConfig):
     input_size: int = Field(ge=1, le=LARGEST)
     """I, number of token ids that may come in, or width of the features"""
     output_size: int = Field(ge=1, le=LARGEST)
-    """number of answers, or of values where values are asked for"""
+    """number of answers, or of values for a regression"""
     continuous: bool = False
     """whether features `(T, B, I)` come in instead of token ids `(T, B)`"""
     num_layers: int = Field(default=2, ge=1, le=1000)
@@ -100,7 +100,7 @@ class StackConfig(ModelConfig):
         initialization = by_name(self.init)
         if isinstance(initialization, ForgetBias | Chrono):
             if not self.takes_time_scales:
-                raise ValueError(f"init={self.init!r} sets how long a state is kept, and {self.cell} has no such share")
+                raise ValueError(f"init={self.init!r} sets how long a state is kept, and {self.cell} has no such unit")
         elif not isinstance(initialization, Uniform | Tutorial):
             raise ValueError(f"init={self.init!r} is for a recurrent matrix, and {self.cell} does not take it")
         return self

@@ -8,7 +8,6 @@ from torch.nn.modules import module as torch_modules
 
 from longhold.kernels.backends import BackendRefused
 from longhold.kernels.stream import NativeStream, StreamWeights, fold_embedding, stream_refusal
-from longhold.layers.stream import stream_weights
 from longhold.models.contract import SequenceModel, State, state_leaves
 from longhold.models.language_model import LanguageModel
 from longhold.models.recurrent import LAYERS
@@ -24,7 +23,7 @@ class Stepper:
         self._native = NativeStream(_weights(model), batch)
 
     def begin(self, state: State) -> None:
-        """Go on from a state of the model; it is copied."""
+        """Continue from a state of the model; it is copied."""
         self._native.set_state(tuple(state_leaves(state)))
 
     def follow(self, table: Tensor, places: Tensor) -> None:
@@ -43,13 +42,13 @@ def stepper_of(model: SequenceModel, batch: int) -> Stepper | None:
     """A stepper for `batch` rows that does what calls of the model in evaluation do, or None where there is no such.
 
     There is one for a `LanguageModel` in float32 or float64 on the CPU, if the extension is there, neither autocast nor
-    `use_backend` asks for another way, and nothing was put into the model that a loop in C++ would pass over: hooks,
+    `use_backend` selects another way, and nothing was put into the model that a loop in C++ would pass over: hooks,
     parametrizations, other modules.
     """
     if not isinstance(model, LanguageModel) or not _is_plain(model):
         return None
     try:
-        refusal = stream_refusal(model.layer._parameters_by_direction())
+        refusal = stream_refusal(model.layer.stream_weights().layers)
     except BackendRefused:
         return None
     return None if refusal is not None else Stepper(model, batch)
@@ -71,7 +70,7 @@ def _is_plain(model: LanguageModel) -> bool:
 
 @torch.no_grad()
 def _weights(model: LanguageModel) -> StreamWeights:
-    layer = stream_weights(model.layer)
+    layer = model.layer.stream_weights()
     embedding = None if model.embedding is None else model.embedding.weight
     output = (model.output.weight, model.output.bias)
     whole = StreamWeights(layer.recurrence, layer.layers, layer.initial, layer.zoneout, embedding, output)

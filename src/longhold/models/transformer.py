@@ -118,8 +118,8 @@ class Attention(Mixer):
 def positions(seen: Tensor, steps: int, reset: Tensor | None) -> Tensor:
     """`(T, B)` long: how many steps of its row lie between each step and the row's beginning or last reset."""
     at = torch.arange(steps, device=seen.device).unsqueeze(1)
-    begun = -seen  # (1, B), the step at which the row's segment began
-    return at - (begun if reset is None else torch.where(reset, at, begun).cummax(0).values)
+    start = -seen  # (1, B), the step at which the row's segment began
+    return at - (start if reset is None else torch.where(reset, at, start).cummax(0).values)
 
 
 def rotate(x: Tensor, position: Tensor) -> Tensor:

@@ -128,14 +128,14 @@ class SLSTMState(NamedTuple):
     c: Tensor
     """cell"""
     n: Tensor
-    """normaliser"""
+    """normalizer"""
     m: Tensor
     """logarithm of the scale"""
 
 
 @final
 class SLSTM(TimedMixer):
-    """The sLSTM: an LSTM with an exponential input gate and a normaliser, its recurrence inside each of N heads.
+    """The sLSTM: an LSTM with an exponential input gate and a normalizer, its recurrence inside each of N heads.
 
         z_t = tanh(.),  i_t = exp(.),  f_t = sigmoid(.),  o_t = sigmoid(.)           of  W x_t + R h_(t-1) + b
         c_t = f_t c_(t-1) + i_t z_t,  n_t = f_t n_(t-1) + i_t

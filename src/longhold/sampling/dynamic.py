@@ -31,7 +31,7 @@ class DynamicConfig(Config):
     rate: float = Field(default=0.1, ge=0, allow_inf_nan=False)
     """size of a step; 0 is the model as it is"""
     decay: float = Field(default=0.001, ge=0, le=1)
-    """share of the way back to the trained weights that is gone with each step"""
+    """fraction of the way back to the trained weights that each step goes"""
     segment: int = Field(default=20, ge=1)
     """tokens between two steps"""
 

@@ -28,5 +28,5 @@ class Following:
         return self.table[self.places] >= 0
 
     def take(self, ids: Tensor) -> None:
-        """Go on with ids (B,) that may come."""
+        """Append ids (B,) that may come."""
         self.places = self.table[self.places, ids].long()

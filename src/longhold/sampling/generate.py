@@ -103,7 +103,7 @@ def generator_from(seed: int | None, device: torch.device) -> torch.Generator:
     elif is_count(seed) and seed < 2**64:
         generator.manual_seed(seed)
     else:
-        raise InputError(f"seed={seed!r:.40}: expected a whole number from 0 to 2^64 - 1")
+        raise InputError(f"seed={seed!r:.40}: expected an integer from 0 to 2^64 - 1")
     return generator
 
 
@@ -158,11 +158,11 @@ def _stepped(
     """Chunks of one token, two, four ..., so that the first appear at once."""
     size = 1
     while length > 0:
-        asked = min(size, length)
+        wanted = min(size, length)
         began = time.perf_counter()
         chunk = stepper.draw(
             ids,
-            draw_uniforms((asked, len(ids)), config, generator, ids.device),
+            draw_uniforms((wanted, len(ids)), config, generator, ids.device),
             temperature=0.0 if config.greedy else config.temperature,
             top_k=config.top_k,
             top_p=1.0 if config.top_p is None else config.top_p,
@@ -171,6 +171,6 @@ def _stepped(
         if time.perf_counter() - began < _PATIENCE:
             size = min(2 * size, _LARGEST_CHUNK)
         yield chunk
-        if len(chunk) < asked:
+        if len(chunk) < wanted:
             raise NotFinite()
-        ids, length = chunk[-1], length - asked
+        ids, length = chunk[-1], length - wanted

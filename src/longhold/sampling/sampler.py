@@ -34,7 +34,7 @@ class SamplingConfig(Config):
     """take the most probable token, of equals the one with the smallest id; of the other fields only the repetition
     penalty then changes anything"""
     repetition_penalty: float = Field(default=1.0, ge=1, le=100)
-    """how hard it is to say again what was just said; 1: not at all"""
+    """how strongly recent tokens are penalized; 1: not at all"""
     repetition_window: int = Field(default=64, ge=1, le=2**20)
     """tokens before the next one, the prompt's among them, that the penalty falls on"""
 
@@ -54,7 +54,7 @@ def filter_logits(
 ) -> Tensor:
     """The logits of the distribution that is drawn from: `softmax(filter_logits(logits, config))`.
 
-    In this order, each on what the one before left, renormalised: what is allowed, repetition penalty, temperature,
+    In this order, each on what the one before left, renormalized: what is allowed, repetition penalty, temperature,
     top-k, top-p, min-p. At least one token is kept.
 
     The penalty `p` is CTRL's (Keskar et al. 2019) in the form that never rewards: the logit `x` of each token that is
@@ -81,7 +81,7 @@ def filter_logits(
     if allowed is not None:
         logits = only_allowed(logits, allowed)
     if recent is not None and config.looks_back:
-        logits = _penalised(logits, recent, config.repetition_penalty)
+        logits = _penalized(logits, recent, config.repetition_penalty)
     largest = logits.amax(-1, keepdim=True)
     if not torch.isfinite(largest).all():
         raise NotFinite
@@ -147,9 +147,9 @@ def draw_uniforms(
     return torch.rand(shape, dtype=dtype, generator=generator, device=device)
 
 
-def _penalised(logits: Tensor, recent: Tensor, penalty: float) -> Tensor:
-    said = logits.gather(-1, recent)
-    return logits.scatter(-1, recent, torch.where(said > 0, said / penalty, said * penalty))
+def _penalized(logits: Tensor, recent: Tensor, penalty: float) -> Tensor:
+    recent_logits = logits.gather(-1, recent)
+    return logits.scatter(-1, recent, torch.where(recent_logits > 0, recent_logits / penalty, recent_logits * penalty))
 
 
 def _only(logits: Tensor, keep: Tensor) -> Tensor:

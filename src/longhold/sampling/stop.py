@@ -10,7 +10,7 @@ def stop_texts(stop: str | Sequence[str]) -> tuple[str, ...]:
     """One stop text or several as a tuple, their line ends as a model writes them.
 
     Raises:
-        InputError: one is empty, which would stop before anything is said, or no text.
+        InputError: one is empty, which would stop before anything is written, or no text.
     """
     stops = (stop,) if isinstance(stop, str) else tuple(stop) if isinstance(stop, Iterable) else (stop,)
     for text in stops:
@@ -20,7 +20,7 @@ def stop_texts(stop: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def until_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
-    """The pieces up to a stop text, which is left out with all that follows; nothing is asked of `pieces` after it.
+    """The pieces up to a stop text, which is left out with all that follows; `pieces` is not read beyond it.
 
     A stop text may lie across pieces: what may still become one is held back until it is known, and comes out at the
     end if it never did. Of several the one that is complete first counts, of those the longest, so the result does not

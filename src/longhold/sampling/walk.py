@@ -94,14 +94,14 @@ class Walk:
         return [Candidate(token, probability) for token, probability in pairs]
 
     def draw(self) -> int:
-        """Take one token by chance, by the rules of the configuration, and say which."""
+        """Take one token by chance, by the rules of the configuration; returns it."""
         last = self._steps[-1]
         token = int(sample(last.logits, self._config, self._generator, last.recent.T, self._allowed()))
         self.take([token])
         return token
 
     def take(self, ids: Sequence[int]) -> None:
-        """Go on with these tokens, as one choice; nothing happens for none."""
+        """Append these tokens, as one choice; nothing happens for none."""
         if ids:
             last = self._steps[-1]
             self._steps.append(self._after(ids, last.state, last.recent, last.place))

@@ -24,6 +24,7 @@ from longhold.tasks.registry import TASKS as TASKS
 from longhold.tasks.registry import task_from_json as task_from_json
 from longhold.tasks.span_recall import SpanRecall as SpanRecall
 from longhold.tasks.stream_recall import StreamRecall as StreamRecall
+from longhold.tasks.task import IGNORE_INDEX as IGNORE_INDEX
 from longhold.tasks.task import NOT_ASKED as NOT_ASKED
 from longhold.tasks.task import Regression as Regression
 from longhold.tasks.task import Task as Task

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 _NOUNS = (
     *("cat", "dog", "bird", "horse", "boy", "girl", "king", "pilot"),
@@ -64,15 +64,15 @@ class Agreement(Task):
         object_relative     that the dogs chased
         which               , which chased the dogs        (and one comma after the last)
 
-    A modifier's noun is singular, plural, or one whose form does not tell ("sheep"); verbs inside modifiers are in the
-    past, whose form does not tell either. An **attractor** is a noun between subject and verb of the other number
+    A modifier's noun is singular, plural, or one whose form shows neither ("sheep"); verbs inside modifiers are in the
+    past, whose form shows neither. An **attractor** is a noun between subject and verb of the other number
     (Linzen, Dupoux and Goldberg 2016). **Fillers** are adjectives before the modifiers' nouns and adverbs before the
     verb, each at a place drawn at random. The distance from subject to verb in words is
     `M * CONSTRUCTIONS[construction] + fillers`, and one more for `which` with `M > 0`.
 
     **What is drawn.** Fields left at None are drawn for each sentence, uniformly: the construction, 0 to 4 modifiers,
     0 to 4 fillers; without a number of attractors every modifier's noun is singular, plural or neutral with equal
-    chances, independently of the subject, so no other noun tells the verb. With a number `a` of attractors just `a`
+    chances, independently of the subject, so no other noun predicts the verb. With a number `a` of attractors just `a`
     modifiers, drawn at random, have one, and the others are neutral: at a given number of modifiers the distance is
     then the same for every `a`. Rows `2i` and `2i + 1` are the same sentence with the number of every noun and of the
     verb exchanged, so in an even batch nouns and verbs are balanced exactly.
@@ -81,9 +81,9 @@ class Agreement(Task):
     modifiers and fillers has templates for training and others for the test, and no template is in both. In **nonce**
     sentences subject and verb are known words that never meet elsewhere: of each noun's 12 verbs, 3 are kept for them.
 
-    **Questions.** The next word is asked at every step; `loss` is the language model's. A score is 1 if at the last
-    step the verb's right form is likelier than its form of the other number, 0 if it is less likely, and 1/2 if the two
-    are equal: the minimal pair. Chance is 1/2.
+    **Questions.** The next word is the target at every step; `loss` is the language model's. A score is 1 if at the
+    last step the verb's right form is likelier than its form of the other number, 0 if it is less likely, and 1/2 if
+    the two are equal: the minimal pair. Chance is 1/2.
     """
 
     name: ClassVar[str] = "agreement"
@@ -133,7 +133,7 @@ class Agreement(Task):
         return replace(self, split="test")
 
     def by_attractors(self) -> tuple["Agreement", ...]:
-        """The examination at 0, 1, 2, 3 and 4 attractors, all with 4 modifiers, so that nothing else differs."""
+        """The test at 0, 1, 2, 3 and 4 attractors, all with 4 modifiers, so that nothing else differs."""
         return tuple(replace(self.examination, attractors=count, modifiers=MOST) for count in range(MOST + 1))
 
     def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
@@ -158,7 +158,7 @@ class Agreement(Task):
     def sentences(self, batch: TaskBatch) -> list[str]:
         """The sentences of a batch as text, the stop before them left out."""
         words = batch.targets.T.tolist()
-        return [" ".join(VOCABULARY[word] for word in row if word != NOT_ASKED) for row in words]
+        return [" ".join(VOCABULARY[word] for word in row if word != IGNORE_INDEX) for row in words]
 
     def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
         draw = self._draw((batch_size + 1) // 2, generator)
@@ -170,7 +170,7 @@ class Agreement(Task):
         lengths = words.present.sum(0).repeat_interleave(2)[:batch_size]
         known = torch.arange(len(ids))[:, None] < lengths
         ids = ids.where(known, _ID[STOP])
-        return asked(ids[:-1], ids[1:].where(known[1:], NOT_ASKED))
+        return supervised(ids[:-1], ids[1:].where(known[1:], IGNORE_INDEX))
 
     def _draw(self, rows: int, generator: torch.Generator) -> "_Draw":
         def whole(value: int | None, least: int, most: int) -> Tensor:
@@ -195,7 +195,7 @@ class Agreement(Task):
         return _Draw(kind, modifiers, filled, adjectives, opener, subject, numbers, noun, verb)
 
     def _modifier_numbers(self, subject: Tensor, modifiers: Tensor, generator: torch.Generator) -> Tensor:
-        """`(4, rows)`: 0 singular, 1 plural, 2 a noun that does not tell."""
+        """`(4, rows)`: 0 singular, 1 plural, 2 a noun that shows neither."""
         if self.attractors is None:
             return torch.randint(3, (MOST, len(subject)), generator=generator)
         chosen = torch.rand(MOST, len(subject), generator=generator)
@@ -205,7 +205,7 @@ class Agreement(Task):
 
 
 class _Draw(NamedTuple):
-    """What decides sentences but for the choice of words of no consequence; rows last, `(rows,)` unless said."""
+    """What decides sentences but for the choice of words of no consequence; rows last, `(rows,)` unless stated."""
 
     kind: Tensor
     """Place of the construction in `CONSTRUCTIONS`."""
@@ -291,13 +291,13 @@ def _words(draw: _Draw, generator: torch.Generator) -> _Words:
 
 
 def _some(grid: _Grid, words: tuple[str, ...], count: Tensor, present: Tensor | bool) -> None:
-    """As many of the words as each row's count says."""
+    """As many of the words as each row's count."""
     for i in range(int(count.max())):
         grid.any_of(words, present & (count > i))
 
 
 def _verbs(batch: TaskBatch) -> tuple[Tensor, Tensor]:
-    """The step at which each sentence's verb is asked, and the verb, both `(B,)`."""
+    """The step at which each sentence's verb is the target, and the verb, both `(B,)`."""
     step = batch.mask.sum(0) - 1
     return step, batch.targets.gather(0, step[None])[0]
 

@@ -1,4 +1,4 @@
-"""a^n b^n: a language that needs a counter, learnt from its own strings alone."""
+"""a^n b^n: a language that needs a counter, learned from its own strings alone."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked, draw_lengths
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, draw_lengths, supervised
 
 A, B, END = 0, 1, 2
 """The ids; `END` also begins a string."""
@@ -19,18 +19,18 @@ A, B, END = 0, 1, 2
 class CountingStrings(Task):
     """Strings `a^n b^m` as next-symbol prediction, and what it means that a model accepts one.
 
-    The string is read as `END a ... a b ... b`, and at every step its next symbol is asked, the last being `END`; the
-    loss is the cross-entropy over all of them. Among strings of the language the first symbol is always `a`, and after
-    the first `b` each next symbol follows from the count; only while `a`s are read may an `a` or a `b` come.
+    The string is read as `END a ... a b ... b`, and at every step its next symbol is the target, the last being `END`;
+    the loss is the cross-entropy over all of them. Among strings of the language the first symbol is always `a`, and
+    after the first `b` each next symbol follows from the count; only while `a`s are read may an `a` or a `b` come.
 
     A model **accepts** a string if at every step, but those where an `a` was read and an `a` or a `b` follows, it gives
     the string's next symbol a probability above `threshold`. As the threshold is at least one half, a model that
-    accepts `a^n b^n` cannot accept `a^n b^(n-1)` or `a^n b^(n+1)`. The steps left out are not judged since what a model
+    accepts `a^n b^n` cannot accept `a^n b^(n-1)` or `a^n b^(n+1)`. The steps left out are not tested since what a model
     thinks there says only which `n` it was trained on. A score is 1 where the verdict is right, else 0: strings of the
     language are to be accepted, all others rejected. Solved means that every verdict is right.
 
-    Trained by positive examples after Weiss, Goldberg and Yahav (2018). Their acceptance differs: every step is judged,
-    and 0.01 is enough. The choice of judged steps is that of BLISS (Lan et al.).
+    Trained by positive examples after Weiss, Goldberg and Yahav (2018). Their acceptance differs: every step is tested,
+    and 0.01 is enough. The choice of tested steps is that of BLISS (Lan et al.).
     """
 
     @property
@@ -72,7 +72,7 @@ class AnBn(CountingStrings):
     """`a^n b^n` with `n` uniform from 1 to `longest`; see `CountingStrings` for the questions and for acceptance.
 
     A score is whether a string of the language is accepted. An answer that sees no symbol but counts steps can accept
-    `n = 1, 2, 4, 8 ...`, whose judged steps do not contradict each other, and no larger set. `examination` holds
+    `n = 1, 2, 4, 8 ...`, whose tested steps do not contradict each other, and no larger set. `examination` holds
     the language against near misses, see `AnBnStrings`.
     """
 
@@ -81,7 +81,7 @@ class AnBn(CountingStrings):
     longest: Annotated[int, Field(ge=3)] = 50
     """`N`, the largest `n` that is trained. Up to 2 an answer that sees no symbol can be perfect."""
     tested: Annotated[int, Field(ge=3)] = 200
-    """`M`, the largest `n` of the examination; not below `N`."""
+    """`M`, the largest `n` that is tested; not below `N`."""
     threshold: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
     """The probability that an accepted symbol has to exceed."""
 
@@ -116,7 +116,7 @@ class AnBn(CountingStrings):
 class AnBnStrings(CountingStrings):
     """For every `n` from 1 to `M`: twice `a^n b^n`, to be accepted; `a^n b^(n-1)` and `a^n b^(n+1)`, to be rejected.
 
-    These `4 M` strings come in order and then again, whatever the seed, so an examination of `tested_sequences` has
+    These `4 M` strings come in order and then again, whatever the seed, so a test on `tested_sequences` has
     every one of them, and a score of 1 means that every `n` up to `M` is accepted and every near miss rejected. A
     model that rejects everything gets half; the best answer that sees no symbol gets what it can accept besides.
     """
@@ -160,4 +160,4 @@ def _strings(n: Tensor, m: Tensor) -> TaskBatch:
     step = torch.arange(int((n + m).max()) + 1)[:, None]
     symbols = torch.full(step.shape, B).where(step >= n, A).where(step < n + m, END)  # (T, B): what comes next
     inputs = torch.cat([torch.full((1, len(n)), END), symbols[:-1]])
-    return asked(inputs, symbols.where(step <= n + m, NOT_ASKED))
+    return supervised(inputs, symbols.where(step <= n + m, IGNORE_INDEX))

@@ -74,5 +74,5 @@ def _pair(values: Any, where: str) -> MinimalPair:
         if not isinstance(values.get(key), str) or not values[key]:
             raise InputError(f"{where}: {key}={values.get(key)!r:.60}: expected text")
     if not values["pairID"].isdecimal() or len(values["pairID"]) > 18:
-        raise InputError(f"{where}: pairID={values['pairID']!r:.60}: expected a whole number")
+        raise InputError(f"{where}: pairID={values['pairID']!r:.60}: expected an integer")
     return MinimalPair(values["sentence_good"], values["sentence_bad"], values["UID"], int(values["pairID"]))

@@ -10,12 +10,12 @@ from pydantic import Field
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 
 @dataclass(frozen=True)
 class Copying(Task):
-    """`K` symbols to be given back, among blanks; a marker or several say when. Chance is `1 / symbols`."""
+    """`K` symbols to be given back, among blanks, where one or several markers stand. Chance is `1 / symbols`."""
 
     blanks: Annotated[int, Field(ge=0)]
     """`L`, the blanks, unless a form counts otherwise."""
@@ -39,11 +39,11 @@ class Copying(Task):
 
 @dataclass(frozen=True)
 class BlankedCopy(Copying):
-    """`K` symbols, blanks and markers; out come `T + K` blanks, then the symbols in their order. All steps are asked.
+    """`K` symbols, blanks and markers; out come `T + K` blanks, then the symbols in their order. All steps are targets.
 
-    `loss` is the cross-entropy over all steps. The best answer without memory says blank, then guesses evenly:
-    `baseline = K ln(symbols) / (T + 2K)` nats per step. `scores` are the share of right answers among the `K` recalled
-    symbols alone; with the blanks counted, doing nothing would look nearly perfect.
+    `loss` is the cross-entropy over all steps. The best answer without memory is blank, then guesses evenly:
+    `baseline = K ln(symbols) / (T + 2K)` nats per step. `scores` are the fraction of right answers among the `K`
+    recalled symbols alone; with the blanks counted, doing nothing would look nearly perfect.
     """
 
     blanks: Annotated[int, Field(ge=1)]
@@ -74,7 +74,7 @@ class BlankedCopy(Copying):
         return type(self)(lag - self.items, self.items, self.symbols)
 
     def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
-        """The share of the `K` symbols that are answered rightly, `(B,)` float64."""
+        """The fraction of the `K` symbols that are answered correctly, `(B,)` float64."""
         right = outputs[-self.items :].argmax(-1) == batch.targets[-self.items :]
         return right.double().mean(0)
 
@@ -84,7 +84,7 @@ class BlankedCopy(Copying):
         targets = torch.zeros_like(inputs)
         inputs[: self.items] = targets[-self.items :] = shown
         inputs[self.lag - 1 : self.lag - 1 + self.markers] = self.symbols + 1
-        return asked(inputs, targets)
+        return supervised(inputs, targets)
 
 
 @final
@@ -93,9 +93,9 @@ class Copy(BlankedCopy):
     """`K` symbols, `T - 1` blanks, a marker, `K` blanks; out come `T + K` blanks, then the symbols in their order.
 
     The form of Arjovsky, Shah and Bengio (2016, `memory_problem.py` of their code): 8 symbols (ids 1-8), `K = 10`,
-    blank 0, marker 9; a sequence has `T + 2K` steps, all of them are asked, and there are 9 answers. `T + K` steps lie
+    blank 0, marker 9; a sequence has `T + 2K` steps, all of them targets, and there are 9 answers. `T + K` steps lie
     between a symbol and its answer. The forms of Bai et al. (2018), with a row of markers, and of the S4 code, which
-    asks the last steps only, are `CopyMarkers` and `CopyTail`. Loss, baseline and scores: see `BlankedCopy`.
+    has targets at the last steps only, are `CopyMarkers` and `CopyTail`. Loss, baseline and scores: see `BlankedCopy`.
 
     Example:
         With `K = 2`, `T = 3` (blank `-`, marker `:`):
@@ -117,7 +117,7 @@ class CopyMarkers(BlankedCopy):
     """`K` symbols, `T - 1` blanks, `K + 1` markers; out come `T + K` blanks, then the symbols in their order.
 
     The form of Bai, Kolter and Koltun (2018, `copy_memory` of their code): 8 symbols (ids 1-8), `K = 10`, blank 0,
-    marker 9; a sequence has `T + 2K` steps, and all of them are asked. In the uRNN form (`Copy`) one marker says that
+    marker 9; a sequence has `T + 2K` steps, all of them targets. In the uRNN form (`Copy`) one marker says that
     the answer begins and blanks follow; here every step of the answer is marked as well, so that a model need not know
     that it is answering. Their network has a tenth answer, the marker, which is never right; it is left out here, as in
     the uRNN form. Loss, baseline and scores: see `BlankedCopy`.
@@ -138,7 +138,7 @@ class CopyMarkers(BlankedCopy):
 
 @dataclass(frozen=True)
 class CopyAtMarkers(Copying):
-    """`K` symbols and `L` blanks, then `K` markers; at these the symbols are asked in their order, before that nothing.
+    """`K` symbols and `L` blanks, then `K` markers, where the targets are the symbols in their order; no others.
 
     The loss of the best answer without memory is `ln(symbols)` for any `L`.
     """
@@ -156,19 +156,19 @@ class CopyAtMarkers(Copying):
         inputs = torch.zeros(self.length, batch_size, dtype=torch.long)
         inputs.scatter_(0, self.places(generator, batch_size), shown)
         inputs[-self.items :] = self.symbols + 1
-        targets = torch.full_like(inputs, NOT_ASKED)
+        targets = torch.full_like(inputs, IGNORE_INDEX)
         targets[-self.items :] = shown
-        return asked(inputs, targets)
+        return supervised(inputs, targets)
 
 
 @final
 @dataclass(frozen=True)
 class CopyTail(CopyAtMarkers):
-    """`K` symbols, `L` blanks, `K` markers; at the markers the symbols are asked in their order, before that nothing.
+    """`K` symbols, `L` blanks, `K` markers; at the markers the targets are the symbols in their order; no others.
 
     The form of the S4 code (Gu, Goel and Ré 2022, `copying`, not variable): ids of `A = symbols + 2` tokens, of which 0
-    is the blank and the last is the marker; there `K = 10`, `A = 10`, `L = 100`. Only the last `K` steps are asked, so
-    that the loss of the best answer without memory is `ln(symbols)` for any `L`, and does not vanish among blanks.
+    is the blank and the last is the marker; there `K = 10`, `A = 10`, `L = 100`. Only the last `K` steps are targets,
+    so that the loss of the best answer without memory is `ln(symbols)` for any `L`, and does not vanish among blanks.
 
     Example:
         With `K = 2`, `L = 3` (blank `-`, marker `:`):
@@ -196,7 +196,7 @@ class CopyTail(CopyAtMarkers):
 @final
 @dataclass(frozen=True)
 class SelectiveCopy(CopyAtMarkers):
-    """`K` symbols anywhere among `L` blanks, then `K` markers; at these the symbols are asked in their order.
+    """`K` symbols anywhere among `L` blanks, then `K` markers; at these the symbols are the targets, in their order.
 
     Jing et al. (2019, "denoise"), in the form of the S4 code (`copying`, variable) that Gu and Dao (2023) use with
     `K = 16`, 14 symbols and `L + K = 4096`. Where the symbols stand is drawn without replacement and anew for every

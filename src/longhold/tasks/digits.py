@@ -42,10 +42,10 @@ class Digits(Task):
     (`mnist/t10k-*.gz` in `LONGHOLD_DATA`) are used, four of five for training and every fifth for testing, so that its
     figures never stand beside published ones. The permutation is numpy's PCG64 with seed 0; other codes draw others.
 
-    Chance is the share of the commonest digit among the images of the part.
+    Chance is the fraction of the commonest digit among the images of the part.
 
     Raises:
-        InputError: when sequences are drawn or chance is asked: the files are not there, or are no such files.
+        InputError: when sequences are drawn or chance is read: the files are not there, or are no such files.
     """
 
     name: ClassVar[str] = "digits"

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked, draw_lengths
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, draw_lengths, supervised
 
 
 @final
@@ -16,16 +16,16 @@ from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked, draw_lengths
 class Dyck(Task):
     """Balanced strings of `k` kinds of brackets; after every symbol: which bracket may close now, or none.
 
-    Opening brackets are the ids `0 ... k-1`, closing ones `k ... 2k-1`. Answer 0 says that nothing is open, `1 + j`
+    Opening brackets are the ids `0 ... k-1`, closing ones `k ... 2k-1`. Answer 0 means that nothing is open, `1 + j`
     that the innermost open bracket is of kind `j`. Since every opening bracket may always follow, this answer stands
     for the whole set of symbols that may come next, which is what Suzgun et al. (2019) ask for. With `k = 1` a
     counter is enough, with `k = 2` a stack is needed.
 
     The length is uniform over the even numbers from `shortest` to `longest`. From left to right a bracket opens where
     none is open, closes where the rest is only just enough to close all, and else does either with equal chances; kinds
-    are uniform. A score is the share of a string's steps that are answered rightly. `chance` is that of the best answer
-    that counts steps but sees no symbol, worked out from these rules. `examination` has the lengths above `longest` to
-    `tested`; 2 to 50 and 52 to 100 are those of Suzgun et al. Padding is id 0.
+    are uniform. A score is the fraction of a string's steps that are answered rightly. `chance` is that of the best
+    answer that counts steps but sees no symbol, worked out from these rules. `examination` has the lengths above
+    `longest` to `tested`; 2 to 50 and 52 to 100 are those of Suzgun et al. Padding is id 0.
     """
 
     name: ClassVar[str] = "dyck"
@@ -37,7 +37,7 @@ class Dyck(Task):
     longest: Annotated[int, Field(ge=2, multiple_of=2)] = 50
     """Symbols of the longest string, not below the shortest."""
     tested: Annotated[int, Field(ge=2, multiple_of=2)] = 100
-    """Symbols of the longest string of the examination; as many as `longest`: examined on what is trained."""
+    """Symbols of the longest string that is tested; as many as `longest`: tested on what is trained."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,12 +85,12 @@ class Dyck(Task):
             open_kinds[depth, rows] = kinds[t].where(opens & (t < lengths), open_kinds[depth, rows])
             targets[t] = (1 + open_kinds[depth, rows]).where(depth > 0, 0)
         over = torch.arange(steps)[:, None] >= lengths
-        return asked(inputs.where(~over, 0), targets.where(~over, NOT_ASKED))
+        return supervised(inputs.where(~over, 0), targets.where(~over, IGNORE_INDEX))
 
 
 @cache
 def _blind(kinds: int, shortest: int, longest: int) -> float:
-    """The expected share of steps that the best answer by step number alone gets right."""
+    """The expected fraction of steps that the best answer by step number alone gets right."""
     lengths = range(shortest, longest + 1, 2)
     level = [[0.0] * longest for _ in range(2)]  # [nothing open, something open][step], weighted by 1 / length
     for length in lengths:

@@ -1,4 +1,4 @@
-"""What the adding and the multiplication problem share: a stream of numbers, two of them marked."""
+"""What the adding and the multiplication problem have in common: a stream of numbers, two of them marked."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class MarkedPair(Regression):
     """`T` pairs (value, marker); the target at the last step depends on the two marked values.
 
     Values are uniform on [0, 1) and independent. One marker is 1 at a step before `T // 2`, uniformly chosen, the other
-    at a step from `T // 2` on, uniformly chosen, unless the task says otherwise; all other markers are 0.
+    at a step from `T // 2` on, uniformly chosen, unless the task sets its own; all other markers are 0.
     """
 
     continuous: ClassVar[bool] = True

@@ -7,19 +7,20 @@ import torch
 from pydantic import Field
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 
 @final
 @dataclass(frozen=True)
 class MQAR(Task):
-    """`n` pairs key, value; then every key once more, at a random place, where its value is asked.
+    """`n` pairs key, value; then every key once more, at a random place, where its value is the target.
 
     After zoology (Arora et al. 2023, `multiquery_ar`, one pass): of `V` ids, keys are from `1 ... V//2 - 1`, values
     from `V//2 ... V-1`, each drawn without replacement. The pairs take `2n` steps. The queries stand at even distances
     `2 g` from their end, the `g` drawn without replacement from `0 ... (T - 2n)//2 - 1` with probability in proportion
     to `(g + 1)^(a - 1)`: short gaps are likelier, `a = 1` is uniform. Every other step is filled with an id uniform
-    over all `V`. The value is asked at the step of the query. Guessing a value is right `1 / (V - V//2)` of the time.
+    over all `V`. The value is the target at the step of the query. Guessing a value is right `1 / (V - V//2)` of the
+    time.
 
     Zoology trains on mixtures of (T, n) from (64, 4) to (256, 64) with `V = 8192`.
 
@@ -35,7 +36,7 @@ class MQAR(Task):
     pairs: Annotated[int, Field(ge=1)] = 4
     """`n`, the pairs to be kept."""
     steps: Annotated[int, Field(ge=4)] = 64
-    """`T`, the steps of every sequence: even, and room for `2n` of pairs and `2n` of queries."""
+    """`T`, the steps of every sequence: even, and enough for `2n` of pairs and `2n` of queries."""
     vocabulary: Annotated[int, Field(ge=4)] = 8192
     """`V`, keys and values together."""
     power: Annotated[float, Field(gt=0, le=1)] = 0.01
@@ -77,7 +78,7 @@ class MQAR(Task):
         inputs = torch.randint(self.vocabulary, (self.steps, batch_size), generator=generator)
         inputs[:context:2], inputs[1:context:2] = keys, values
         inputs.scatter_(0, queries, keys)
-        return asked(inputs, torch.full_like(inputs, NOT_ASKED).scatter_(0, queries, values))
+        return supervised(inputs, torch.full_like(inputs, IGNORE_INDEX).scatter_(0, queries, values))
 
     def _draw(self, weights: torch.Tensor, batch_size: int, generator: torch.Generator) -> torch.Tensor:
         """`(n, B)` places in `weights`, without replacement in each column."""

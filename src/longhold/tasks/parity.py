@@ -1,4 +1,4 @@
-"""Parity: whether the ones of a bit string are odd, asked at its end."""
+"""Parity: whether the ones of a bit string are odd, answered at its end."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, final
@@ -7,13 +7,13 @@ import torch
 from pydantic import Field
 
 from longhold.errors import InputError
-from longhold.tasks.task import Task, TaskBatch, asked, at_steps, draw_lengths
+from longhold.tasks.task import Task, TaskBatch, at_steps, draw_lengths, supervised
 
 
 @final
 @dataclass(frozen=True)
 class Parity(Task):
-    """The sum modulo 2 of `n` random bits, asked at the last bit; `n` is uniform from `shortest` to `longest`.
+    """The sum modulo 2 of `n` random bits, answered at the last bit; `n` is uniform from `shortest` to `longest`.
 
     In signs, the running product of the string. Nothing marks the end, so a model has to have the answer at every step.
     One bit of memory is enough, but the state has to be rewritten by every input: a test of tracking, not of holding.
@@ -30,7 +30,7 @@ class Parity(Task):
     longest: Annotated[int, Field(ge=1)] = 40
     """Bits of the longest string, not below the shortest."""
     tested: Annotated[int, Field(ge=1)] = 256
-    """Bits of the longest string of the examination; as many as `longest`: examined on the lengths it is trained on."""
+    """Bits of the longest string that is tested; as many as `longest`: tested on the lengths it is trained on."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,4 +64,4 @@ class Parity(Task):
         lengths = draw_lengths(self.shortest, self.longest, batch_size, generator)
         bits = torch.randint(2, (int(lengths.max()), batch_size), generator=generator)
         bits[torch.arange(len(bits))[:, None] >= lengths] = 0
-        return asked(bits, at_steps(lengths - 1, bits.sum(0) % 2, len(bits)))
+        return supervised(bits, at_steps(lengths - 1, bits.sum(0) % 2, len(bits)))

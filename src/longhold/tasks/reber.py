@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 SYMBOLS = "BTSXPVE"
 """The letters; an id is a place in it."""
@@ -28,7 +28,7 @@ node 6 is the end."""
 @final
 @dataclass(frozen=True)
 class EmbeddedReber(Task):
-    """`B o R o E`: the outer symbol `o` is T or P, `R` a string of Reber's grammar; always the next letter is asked.
+    """`B o R o E`: the outer symbol `o` is T or P, `R` a string of Reber's grammar; targets are the next letters.
 
     Experiment 1 of Hochreiter and Schmidhuber (1997), after Fahlman (1991). The loss is the cross-entropy over all
     letters. A score is 1 if the second `o` is the letter that the model finds likeliest, else 0: the one step that
@@ -61,7 +61,7 @@ class EmbeddedReber(Task):
 
     def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
         """1 for each string whose second outer symbol is answered rightly, else 0: `(B,)` float64."""
-        step = batch.mask.sum(0)[None] - 2  # the last step asks for the final E
+        step = batch.mask.sum(0)[None] - 2  # the last target is the final E
         return (outputs.argmax(-1).gather(0, step) == batch.targets.gather(0, step))[0].double()
 
     def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
@@ -73,7 +73,7 @@ class EmbeddedReber(Task):
         letters.scatter_(0, lengths[None] + 2, outer[None])
         letters = letters[: int(lengths.max()) + 4]
         last = torch.arange(len(letters) - 1)[:, None] <= lengths + 2  # (T, B): a letter follows
-        return asked(letters[:-1], letters[1:].where(last, NOT_ASKED))
+        return supervised(letters[:-1], letters[1:].where(last, IGNORE_INDEX))
 
     def _inner(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Strings of the grammar `(longest, B)`, padded with E, and their lengths `(B,)`."""

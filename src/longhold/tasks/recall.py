@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 
 from longhold.errors import InputError
-from longhold.tasks.task import Task, TaskBatch, asked, at_steps, draw_lengths
+from longhold.tasks.task import Task, TaskBatch, at_steps, draw_lengths, supervised
 
 
 @final
@@ -16,8 +16,8 @@ class Recall(Task):
     """One of `K` symbols, `L` distractors from another alphabet, a question; the answer is the symbol.
 
     Ids are `0 ... K-1` for the symbols, `K ... K+D-1` for the distractors and `K+D` for the question. All are drawn
-    uniformly and independently, so nothing but the first step tells the answer, and guessing is right `1 / K` of the
-    time. The lag is fixed: every sequence has `L + 2` steps, and the answer is asked at the last of them only. It needs
+    uniformly and independently, so only the first step determines the answer, and guessing is right `1 / K` of the
+    time. The lag is fixed: every sequence has `L + 2` steps, and only the last has a target. It needs
     `log2 K` bits of memory.
 
     Source: the latch task of Bengio, Simard and Frasconi (1994) with `K` symbols, as the memory study of this package
@@ -60,7 +60,7 @@ class Recall(Task):
         noise = torch.randint(self.distractors, (self.lag, batch_size), generator=generator) + self.symbols
         question = torch.full((1, batch_size), self.symbols + self.distractors)
         inputs = torch.cat([symbol, noise, question])
-        return asked(inputs, at_steps(torch.full((batch_size,), self.lag + 1), symbol[0], self.length))
+        return supervised(inputs, at_steps(torch.full((batch_size,), self.lag + 1), symbol[0], self.length))
 
 
 @final
@@ -115,4 +115,4 @@ class MixedRecall(Task):
         inputs = torch.randint(self.distractors, (length, batch_size), generator=generator) + self.symbols
         inputs[0] = symbol
         inputs[torch.arange(length)[:, None] > lags] = self.symbols + self.distractors
-        return asked(inputs, at_steps(lags + 1, symbol, length))
+        return supervised(inputs, at_steps(lags + 1, symbol, length))

@@ -35,7 +35,7 @@ GROUP = "longhold.tasks"
 """The entry points by which other packages add tasks: the name of each is its task's `name`, its object the class."""
 
 ELSEWHERE = {"text": EntryPoint("text", "longhold.study.text.task:TextTask", GROUP)}
-"""Tasks of other rooms, which need what this one may not import; each is imported when it is first looked up."""
+"""Tasks of other packages, which need what this one may not import; each is imported when it is first looked up."""
 
 
 def task_class(name: str) -> type[Task]:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, final
 import torch
 from pydantic import Field
 
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 
 @final
@@ -17,7 +17,7 @@ class SpanRecall(Task):
 
     For the capacity of a model `n` grows while the lag stays; with `n = 1` it is `Recall`. Ids are those of `Recall`.
     The symbols are independent, so `n log2 K` bits have to be held, and guessing is right `1 / K` of the time. A score
-    is the share of the `n` answers. `L + n` steps lie between a symbol and its question.
+    is the fraction of the `n` answers. `L + n` steps lie between a symbol and its question.
 
     Example:
         With `n = 2`, `K = 4`, `D = 3`, lag 3:
@@ -63,6 +63,6 @@ class SpanRecall(Task):
         noise = torch.randint(self.distractors, (self.lag, batch_size), generator=generator) + self.symbols
         questions = torch.full_like(shown, self.symbols + self.distractors)
         inputs = torch.cat([shown, noise, questions])
-        targets = torch.full_like(inputs, NOT_ASKED)
+        targets = torch.full_like(inputs, IGNORE_INDEX)
         targets[-self.items :] = shown
-        return asked(inputs, targets)
+        return supervised(inputs, targets)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, final
 import torch
 from pydantic import Field
 
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, supervised
 
 
 @final
@@ -16,7 +16,7 @@ class StreamRecall(Task):
     """`y_t = x_(t-L)`: symbols uniform over `K`, independent, answered from step `L` on.
 
     A sequence has `L + max(asked, L)` steps, so that at step `L` every one of the last `L` symbols is still to be
-    asked: `L log2 K` bits have to be held at once. That makes it a measure of capacity, not of how long one symbol
+    answered: `L log2 K` bits have to be held at once. That makes it a measure of capacity, not of how long one symbol
     lasts. Guessing is right `1 / K` of the time.
 
     Source: the delayed recall of the echo-state literature (Jaeger 2001) with discrete symbols, "simple memory" of
@@ -61,6 +61,6 @@ class StreamRecall(Task):
 
     def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
         inputs = torch.randint(self.symbols, (self.length, batch_size), generator=generator)
-        targets = torch.full_like(inputs, NOT_ASKED)
+        targets = torch.full_like(inputs, IGNORE_INDEX)
         targets[self.lag :] = inputs[: -self.lag]
-        return asked(inputs, targets)
+        return supervised(inputs, targets)

@@ -13,27 +13,30 @@ from torch.nn import functional
 
 from longhold.errors import InputError
 
-NOT_ASKED = -100
-"""The target where no answer is asked; torch's `ignore_index`, so a cross-entropy passes over it."""
+IGNORE_INDEX = -100
+"""Marks a step without a target: torch's `ignore_index`, which a cross-entropy leaves out."""
+
+NOT_ASKED = IGNORE_INDEX
+"""Its earlier name, for tasks of other packages."""
 
 SOLVED = 0.9
-"""The recall from which a task counts as solved, unless the task says otherwise."""
+"""The recall from which a task counts as solved, unless the task sets its own."""
 
 
 class TaskBatch(NamedTuple):
     """`B` sequences of a task, time-major.
 
-    Sequences of unequal length are padded after their last asked step, where a causal model can no longer be helped or
+    Sequences of unequal length are padded after their last target, where a causal model can no longer be helped or
     harmed. `T` is the longest sequence of the batch.
     """
 
     inputs: Tensor
     """`(T, B)` long, in `[0, input_size)`; of a continuous task `(T, B, input_size)` float32."""
     targets: Tensor
-    """`(T, B)` long, in `[0, output_size)`, and `NOT_ASKED` where `mask` is false; of a regression
+    """`(T, B)` long, in `[0, output_size)`, and `IGNORE_INDEX` where `mask` is false; of a regression
     `(T, B, output_size)` float32, and 0 where `mask` is false."""
     mask: Tensor
-    """`(T, B)` bool: where an answer is asked. Every sequence has at least one."""
+    """`(T, B)` bool: where there is a target. Every sequence has at least one."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Task(ABC):
 
     A subclass is a frozen dataclass of the numbers that define it, so that two equal tasks are the same task. It gives
     its name, the sizes, the chance level and `sample_batch`; the rest follows. Fields are checked against their
-    annotations: `Annotated[int, Field(ge=1)]` is a whole number of at least 1 (pydantic, strict). A field `lag` is
+    annotations: `Annotated[int, Field(ge=1)]` is an integer of at least 1 (pydantic, strict). A field `lag` is
     declared as `lag: Annotated[...] = field()`, because of the default that this class has.
     """
 
@@ -98,12 +101,12 @@ class Task(ABC):
 
     @property
     def examination(self) -> "Task":
-        """What a model that was trained on this task is examined on; the task itself unless it says otherwise."""
+        """The task that a model trained on this one is tested on; the task itself unless overridden."""
         return self
 
     @property
     def tested_sequences(self) -> int:
-        """How many sequences an examination on this task has at least."""
+        """How many sequences a test on this task has at least."""
         return 1000
 
     @abstractmethod
@@ -130,22 +133,22 @@ class Task(ABC):
         return self.from_json({**self.to_json(), "lag": lag})
 
     def loss(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
-        """What training makes small, a scalar: the mean cross-entropy over asked steps, in nats.
+        """What training makes small, a scalar: the mean cross-entropy over target steps, in nats.
 
         Args:
             outputs: `(T, B, output_size)`, logits.
             batch: what they are answers to.
         """
-        asked = batch.targets[batch.mask]
-        if asked.is_floating_point() or asked.is_complex():
+        wanted = batch.targets[batch.mask]
+        if wanted.is_floating_point() or wanted.is_complex():
             raise InputError(
-                f"{self.name}: targets of type {asked.dtype}: expected classes as integers; a task whose answers are "
+                f"{self.name}: targets of type {wanted.dtype}: expected classes as integers; a task whose answers are "
                 "numbers is a Regression"
             )
-        return functional.cross_entropy(outputs[batch.mask], asked.long())
+        return functional.cross_entropy(outputs[batch.mask], wanted.long())
 
     def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
-        """One figure for each sequence, `(B,)` float64, in the task's unit: the share of asked steps answered rightly.
+        """One figure for each sequence, `(B,)` float64, in the task's unit: the fraction of targets answered correctly.
 
         The answer of a step is the largest of its `outputs` `(T, B, output_size)`.
         """
@@ -157,7 +160,7 @@ class Task(ABC):
         return float(self.scores(outputs, batch).mean())
 
     def accuracy(self, outputs: Tensor, batch: TaskBatch) -> float:
-        """The share of asked steps at which the largest of `outputs` `(T, B, output_size)` is the target."""
+        """The fraction of target steps at which the largest of `outputs` `(T, B, output_size)` is the target."""
         return float((outputs.argmax(-1) == batch.targets)[batch.mask].double().mean())
 
     @final
@@ -216,16 +219,16 @@ class Regression(Task):
         return 0.0
 
     def loss(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
-        """The mean squared error over asked steps, a scalar; `outputs` `(T, B, output_size)`."""
+        """The mean squared error over target steps, a scalar; `outputs` `(T, B, output_size)`."""
         return functional.mse_loss(outputs[batch.mask], batch.targets[batch.mask].to(outputs.dtype))
 
     def scores(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
-        """The mean squared error over the asked steps of each sequence, `(B,)` float64."""
+        """The mean squared error over the target steps of each sequence, `(B,)` float64."""
         errors = (outputs.double() - batch.targets.double()).square().mean(-1)
         return errors.where(batch.mask, 0.0).sum(0) / batch.mask.sum(0)
 
     def accuracy(self, outputs: Tensor, batch: TaskBatch) -> float:
-        """The share of asked steps at which every number is off by less than `tolerance`."""
+        """The fraction of target steps at which every number is off by less than `tolerance`."""
         near = (outputs.double() - batch.targets.double()).abs().amax(-1) < self.tolerance
         return float(near[batch.mask].double().mean())
 
@@ -262,17 +265,17 @@ class TaskBatches:
         return self.task.batch_at(self.seed, step, self.batch_size)
 
 
-def asked(inputs: Tensor, targets: Tensor) -> TaskBatch:
-    """The batch of these ids, asked wherever the target is not `NOT_ASKED`; both `(T, B)`."""
-    return TaskBatch(inputs, targets, targets != NOT_ASKED)
+def supervised(inputs: Tensor, targets: Tensor) -> TaskBatch:
+    """Returns the batch of these ids, with a target wherever it is not `IGNORE_INDEX`; both `(T, B)`."""
+    return TaskBatch(inputs, targets, targets != IGNORE_INDEX)
 
 
 def draw_lengths(shortest: int, longest: int, batch_size: int, generator: torch.Generator) -> Tensor:
-    """`(B,)` whole numbers, uniform from `shortest` to `longest`."""
+    """`(B,)` integers, uniform from `shortest` to `longest`."""
     return torch.randint(shortest, longest + 1, (batch_size,), generator=generator)
 
 
 def at_steps(steps: Tensor, values: Tensor, length: int) -> Tensor:
-    """Targets `(length, B)`: `values` `(B,)` at `steps` `(B,)`, `NOT_ASKED` elsewhere."""
-    targets = torch.full((length, len(steps)), NOT_ASKED)
+    """Targets `(length, B)`: `values` `(B,)` at `steps` `(B,)`, `IGNORE_INDEX` elsewhere."""
+    targets = torch.full((length, len(steps)), IGNORE_INDEX)
     return targets.scatter_(0, steps[None], values[None])

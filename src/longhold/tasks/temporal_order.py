@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, final
 import torch
 from pydantic import Field
 
-from longhold.tasks.task import Task, TaskBatch, asked, at_steps, draw_lengths
+from longhold.tasks.task import Task, TaskBatch, at_steps, draw_lengths, supervised
 
 START, TRIGGER, NOISE, X = 0, 1, 2, 6
 """The ids of E and B, of the first of a, b, c, d, and of X; Y follows it."""
@@ -17,7 +17,7 @@ _WINDOWS = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}
 @final
 @dataclass(frozen=True)
 class TemporalOrder(Task):
-    """E, noise from a, b, c, d, and B; at two or three steps X or Y instead. At B their order is asked.
+    """E, noise from a, b, c, d, and B; at two or three steps X or Y instead. At B their order is the target.
 
     Experiments 6a (two marks) and 6b (three) of Hochreiter and Schmidhuber (1997). The length is uniform from `T` to
     `T + T/10`. Counted from E at step 0 and for `T = 100`, the marks stand at steps uniform from 10 to 20 and 50 to 60,
@@ -60,4 +60,4 @@ class TemporalOrder(Task):
             mark = torch.randint(2, (batch_size,), generator=generator)
             inputs.scatter_(0, draw_lengths(first, last, batch_size, generator)[None], X + mark[None])
             order = 2 * order + mark
-        return asked(inputs, at_steps(lengths - 1, order, len(inputs)))
+        return supervised(inputs, at_steps(lengths - 1, order, len(inputs)))

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from longhold.errors import InputError
-from longhold.tasks.task import NOT_ASKED, Task, TaskBatch, asked, draw_lengths
+from longhold.tasks.task import IGNORE_INDEX, Task, TaskBatch, draw_lengths, supervised
 
 ELEMENTS = tuple(permutations(range(3)))
 """The six permutations; an id is a place here, 0 the identity. `p` takes `i` to `p[i]`."""
@@ -39,7 +39,7 @@ class WordProblem(Task):
     longest: Annotated[int, Field(ge=1)] = 20
     """Elements of the longest word, not below the shortest."""
     tested: Annotated[int, Field(ge=1)] = 40
-    """Elements of the longest word of the examination; as many as `longest`: examined on what is trained."""
+    """Elements of the longest word that is tested; as many as `longest`: tested on what is trained."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,4 +83,4 @@ class WordProblem(Task):
         for element in inputs:
             product = table[product, element]
             targets.append(product)
-        return asked(inputs, torch.stack(targets).where(~over, NOT_ASKED))
+        return supervised(inputs, torch.stack(targets).where(~over, IGNORE_INDEX))

@@ -1,8 +1,8 @@
 """Training: one plain function and the pieces around it.
 
 train              the loop: (model, batches, config, held_out, run, on_progress, sample) -> TrainResult
-TrainConfig        what it is told; `load_config` reads TOML and flags
-preset             settings for a text of this length on this machine, and a sentence that says why
+TrainConfig        its configuration; `load_config` reads TOML and flags
+preset             settings for a text of this length on this machine, and the reason in a sentence
 forecast           what training on a text would be and take, before it begins
 text_batches       contiguous batches of a text by a configuration; `fitted_config` shrinks it for a short text
 with_budget        a time budget as a number of steps; `parse_duration` reads "10m"
@@ -12,6 +12,8 @@ ProgressDisplay    `on_progress` for a terminal or plain lines
 Diverged           raised where a training diverged before it was of use
 Interrupted        raised after Ctrl-C, SIGTERM or SIGHUP, with the checkpoint written; has `exit_code`
 is_main            whether this process prints, under `torchrun`; `local_device` is its device
+
+When training stops is in `stopping`, one update of the weights in `step`, the weights that are kept in `best`.
 """
 
 from longhold.training.batches import Batch, Batches, fitted_config, text_batches

@@ -1,4 +1,4 @@
-"""What training asks of its data, and the batches of a text."""
+"""The interface of training data, and the batches of a text."""
 
 from typing import Protocol, Self, runtime_checkable
 
@@ -10,7 +10,7 @@ from longhold.training.config import TrainConfig
 
 
 class Batch(Protocol):
-    """One batch: `inputs` and `targets` `(T, B)`; `fresh` says that it does not continue the batch before."""
+    """One batch: `inputs` and `targets` `(T, B)`; `fresh`: it does not continue the batch before."""
 
     @property
     def inputs(self) -> Tensor: ...
@@ -22,7 +22,7 @@ class Batch(Protocol):
 
 @runtime_checkable
 class Batches(Protocol):
-    """What training asks of its data: batches addressed by step, and the columns of one worker of several."""
+    """Training data: batches addressed by step, and the columns of one worker of several."""
 
     @property
     def per_epoch(self) -> int: ...

@@ -23,9 +23,9 @@ _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile(rf"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 _LONGEST = 366 * 86400.0
 _EVALUATIONS = 20
-_SHARE = 0.2  # of a budget that evaluations may take
-_RESERVE = 0.05  # of a budget for what comes before a run and after it
-_PROBED = 0.03  # of a budget that may be spent on timing steps
+_EVALUATING = 0.2  # of a budget that evaluations may take
+_RESERVE = 0.05  # of a budget, for the time before a run and after it
+_PROBED = 0.03  # of a budget that timing steps may take
 _PROBED_SECONDS = 3.0  # at most
 _PROBED_AT_MOST = 0.1  # of a budget, for two steps
 _GLANCED = 0.01  # of a budget, for the steps of settings that may yet not be chosen
@@ -133,12 +133,12 @@ def with_budget(
     *,
     held_out: HeldOut | None = None,
     run: Run | None = None,
-    spent: float = 0.0,
+    elapsed: float = 0.0,
 ) -> TrainConfig:
     """The configuration with `steps` set so that the run takes about `seconds` on this machine as it is now.
 
-    What was `spent` before comes off, and a twentieth is left to beginning and end; half of the time is used in any
-    case. The run then keeps to what is left, `run_seconds`: see `longhold.training.pace`.
+    The seconds `elapsed` before are subtracted, and a twentieth is left to beginning and end; half of the time is used
+    in any case. The run then keeps to what is left, `run_seconds`: see `longhold.training.pace`.
 
     Where `run`'s folder holds a run that was planned for the same budget, its numbers are taken instead of measuring
     anew. Evaluations are counted in: with `evaluate_every` None there will be 20 of them, or as many as take a fifth of
@@ -148,7 +148,7 @@ def with_budget(
     workers = join()
     chosen = workers.from_main(lambda: _stored(run, seconds))
     if chosen is None:
-        began, left = time.perf_counter(), max(seconds / 2, (1 - _RESERVE) * seconds - spent)
+        began, left = time.perf_counter(), max(seconds / 2, (1 - _RESERVE) * seconds - elapsed)
         steps, every = _measured(config, left, model, batches, held_out, workers)
         measured = _Numbers(steps, every, max(seconds / 4, left - (time.perf_counter() - began)))
         chosen = min(workers.gather(measured), key=lambda numbers: numbers.steps)
@@ -197,11 +197,11 @@ def _measured(
     """Steps, and those between two evaluations."""
     shard = batches.shard(workers.rank, workers.world) if workers.world > 1 else batches
     evaluation = 0.0 if held_out is None else _evaluation_seconds(model, held_out, config.evaluate_columns)
-    evaluation *= 1 if config.average_from is None else 2 - config.average_from  # the average is judged too
+    evaluation *= 1 if config.average_from is None else 2 - config.average_from  # the average is evaluated too
     probe = step_probe(model, shard, config)
     every = config.evaluate_every
     if every is None and evaluation > 0:
-        evaluations = max(1, min(_EVALUATIONS, math.floor(_SHARE * seconds / evaluation)))
+        evaluations = max(1, min(_EVALUATIONS, math.floor(_EVALUATING * seconds / evaluation)))
         left = max(seconds / 2, seconds - evaluations * evaluation)
         steps = steps_for_budget(left, probe)
         every = math.ceil(steps / evaluations)

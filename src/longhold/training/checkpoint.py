@@ -1,7 +1,7 @@
-"""All that a run needs to go on, as tensors and a document for the one-file format. Nothing is pickled.
+"""All that a run needs to resume, as tensors and a document for the one-file format. Nothing is pickled.
 
 A checkpoint from a stranger is safe to open, as a model file is: all of it is held against the model, the optimizer and
-the generators that are there before anything is put back, and nothing is built that the file alone asks for.
+the generators that are there before anything is put back, and nothing is built on the file's word alone.
 """
 
 import json
@@ -127,8 +127,8 @@ def unpack(
 ) -> Position:
     """Put a checkpoint back into the model, the optimizer and torch's generators, and give the worker's position.
 
-    A run may go on with another number of workers, if it divides the rows; a worker that was not there before draws its
-    masks from a generator of its own.
+    A run may resume with another number of workers, if it divides the rows; a worker that was not there before draws
+    its masks from a generator of its own.
 
     Raises:
         InputError: the checkpoint is of another model, optimizer or version, or was edited. Nothing was put back then.
@@ -255,7 +255,7 @@ def _join_rows(model: SequenceModel, states: Sequence[State]) -> list[Tensor]:
 
 
 def _rows_of(model: SequenceModel, stored: Mapping[str, Tensor], rank: int, world: int) -> State:
-    """The carried state of one worker: its share of the rows, in the model's own tree."""
+    """Returns the carried state of one worker: its part of the rows, in the model's own tree."""
     template, dim = model.detach(model.initial_state(1)), model.state_batch_dim
     given = {str(number): leaf for number, leaf in enumerate(state_leaves(template))}
     if not given and not stored:

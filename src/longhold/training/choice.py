@@ -1,4 +1,4 @@
-"""Which settings a time budget is spent on: the richest whose steps fit, as steps go here and now."""
+"""The settings a time budget is used for: the richest whose steps fit, by steps timed on this machine."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ from longhold.training.run import Run
 _FILLED = 0.85  # of a budget, what steps take; evaluations, samples and files take the rest
 _BY_BUDGET = {"steps", "budget_seconds", "run_seconds", "warmup_steps", "evaluate_every"}
 
-# Fields that models had not at first; a plan that does without them says nothing of them, as plans from before.
+# Fields that models lacked at first; a plan that does not use them leaves them out, as earlier plans do.
 _ADDED_LATER = ("output_dropout", "input_dropout", "embedding_dropout", "locked_dropout")
 
 
 def choose(candidates: Sequence[Candidate], seconds: float, step_seconds: Callable[[Preset], float]) -> Preset:
-    """The first candidate whose steps there is time for, so that a longer budget never chooses what comes later.
+    """Returns the first candidate whose steps there is time for, so a longer budget never chooses a later one.
 
-    The last is timed first: no candidate takes less for a step, so one for whose steps even that is too slow is not
-    tried.
+    The last is timed first: no candidate's steps are faster, so one whose steps would not fit even at that speed is
+    not timed.
 
     Args:
         candidates: what needs most time first.
@@ -48,7 +48,7 @@ def choose(candidates: Sequence[Candidate], seconds: float, step_seconds: Callab
 
 
 class Settings(NamedTuple):
-    """What a preset becomes with what a person decided."""
+    """A preset together with what a person decided."""
 
     model: LanguageModelConfig
     """The network."""
@@ -59,7 +59,7 @@ class Settings(NamedTuple):
 @final
 @dataclass(frozen=True)
 class Trial:
-    """What presets would make of a text."""
+    """Presets applied to a text."""
 
     tokens: Tokens
     """The text."""
@@ -71,7 +71,7 @@ class Trial:
     """Raises `InputError` where a preset does not go with what was decided."""
 
     def model(self, config: LanguageModelConfig) -> LanguageModel:
-        """A model with an output bias that knows how frequent each id is, which the first steps would else go to."""
+        """Returns a model whose output bias holds how frequent each id is, which the first steps would else learn."""
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(self.seed)
             model = config.build()
@@ -79,7 +79,7 @@ class Trial:
         return model.to(self.device)
 
     def chosen(self, offered: Sequence[Candidate], seconds: float | None, folder: Path | None) -> Preset:
-        """What the run in the folder has chosen, if it has the same budget; else by the time of a few steps.
+        """Returns the preset of the run in the folder, if its budget is the same; else chosen by timing a few steps.
 
         Args:
             offered: what needs most time first; without a budget there is only one.
@@ -97,7 +97,7 @@ class Trial:
         return choose(possible, seconds, lambda preset: self._step_seconds(preset, seconds))
 
     def _step_seconds(self, preset: Preset, seconds: float) -> float:
-        """The time of a step, of the slowest worker."""
+        """Returns the seconds of a step of the slowest worker."""
         workers, settings = join(), self.settings(preset)
         batches = text_batches(self.tokens, settings.training)
         shard = batches.shard(workers.rank, workers.world) if workers.world > 1 else batches
@@ -121,7 +121,7 @@ class Trial:
 
 
 def model_facts(config: LanguageModelConfig) -> dict[str, JsonValue]:
-    """What a plan says of the network."""
+    """Returns the network's entries in a plan."""
     fields = type(config).model_fields
     unused = {name for name in _ADDED_LATER if getattr(config, name) == fields[name].default}
     return config.model_dump(mode="json", exclude=unused)

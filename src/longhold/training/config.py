@@ -1,4 +1,4 @@
-"""What a training run is told: one frozen model, read from TOML and overridden by flags."""
+"""The configuration of a training run: one frozen model, read from TOML and overridden by flags."""
 
 import difflib
 import hashlib
@@ -69,13 +69,13 @@ class TrainConfig(Config):
     """Steps over which the learning rate rises to `lr`: linearly from near 0, for `one_cycle` along a cosine from a
     25th of it, where 0 means three tenths of the run."""
     final_fraction: Fraction = 0.0
-    """The share of `lr` that the last step has, for all schedules but `constant`."""
+    """The fraction of `lr` that the last step has, for all schedules but `constant`."""
     average_from: OptionalFraction = None
-    """Share of the run after which an average of the weights is kept beside them; each evaluation judges both, and the
-    better are the best. Without held-out data the model ends with the average. None keeps none."""
+    """Fraction of the run after which an average of the weights is kept too; each evaluation measures both, and the
+    better one counts. Without held-out data the model ends with the average. None keeps none."""
     average_decay: OptionalFraction = None
-    """None: the mean over all steps since then (averaged SGD, Polyak and Juditsky 1992). Else the exponential mean with
-    this share, such as 0.998, of the weights before."""
+    """None: the mean over all steps since then (averaged SGD, Polyak and Juditsky 1992). Else an
+    exponential moving average with this decay, such as 0.998."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Decides dropout masks and the order of the data."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -85,7 +85,8 @@ class TrainConfig(Config):
     evaluate_columns: PositiveInt = 1
     """Streams that held-out tokens are cut into, side by side: faster, but each begins without context. 1 is exact."""
     patience: OptionalInt = None
-    """Evaluations without a new best after which training stops early; None never stops early."""
+    """Evaluations without a new best after which training stops early; None never stops early. See
+    `longhold.training.stopping`, which has all rules of stopping."""
     keep_best: bool = True
     """Whether the model ends with the weights of its best evaluation (True) or of the last step (False)."""
     log_every: PositiveInt = 10
@@ -114,7 +115,7 @@ class TrainConfig(Config):
         if self.average_decay is not None and self.average_from is None:
             raise ValueError(f"average_decay={self.average_decay} has no meaning without average_from")
         if self.average_from is not None and not self.keep_best:
-            raise ValueError("average_from without keep_best: nothing would tell whether the average is better")
+            raise ValueError("average_from without keep_best: the average and the weights could not be compared")
         return self
 
     @property
@@ -135,7 +136,7 @@ class TrainConfig(Config):
     def plan(self) -> dict[str, JsonValue]:
         """The fields that decide what a run computes: all but how often it is saved and sampled.
 
-        Fields that plans had not at first are left out while they say what those runs did, so that these still agree.
+        Fields that plans lacked at first are left out at their default, so that earlier plans still agree.
         """
         unused = {name for name in _ADDED_LATER if getattr(self, name) == type(self).model_fields[name].default}
         return self.model_dump(mode="json", exclude=_WITHOUT_EFFECT_ON_NUMBERS | unused)

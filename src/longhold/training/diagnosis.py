@@ -1,4 +1,4 @@
-"""How a run goes, in plain words, from its evaluations."""
+"""A diagnosis of a run from its evaluations, as a sentence."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,17 +7,17 @@ from typing import Literal, NamedTuple, TypeAlias, final
 
 from longhold.training.report import Progress
 
-Kind: TypeAlias = Literal["overfitting", "diverged", "short", "learnt little", "improving", "annealed", "level"]
-"""What a diagnosis says; see `diagnose`."""
+Kind: TypeAlias = Literal["overfitting", "diverged", "short", "learned little", "improving", "annealed", "level"]
+"""Kinds of diagnosis; see `diagnose`."""
 
 FEW_STEPS = 100
-"""Steps below which a network has hardly learnt more than how frequent each token is, so that nothing is judged."""
+"""Steps below which a network has hardly learned more than token frequencies, so that no diagnosis is made."""
 
 _RISE = 0.005
 _STILL_FALLING = 0.01
 _NO_BETTER = 0.97  # of the loss of a guess by frequency, in which each token counts once more than it stands
-_WORTH_SAYING = 2  # evaluations without a new best
-_ENOUGH = 4  # evaluations that a run must have had for a word on its last quarter
+_RISING = 2  # evaluations without a new best
+_ENOUGH = 4  # evaluations that a run must have had to diagnose its last quarter
 _LOW = 0.5  # of the highest learning rate
 _NOTHING = 0.005  # bits per character, which round to 0.00
 
@@ -36,17 +36,17 @@ class Reading(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """What is to be said of a run."""
+    """A diagnosis of a run."""
 
     kind: Kind
     """What it is."""
     sentence: str
-    """The same in words, with its figures."""
+    """The same as a sentence, with its figures."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What turns a run's numbers into those that people know."""
+    """What converts a run's numbers into the usual units."""
 
     characters_per_token: float
     """of the held-out text; bits per character are nats / ln 2 / this"""
@@ -88,14 +88,14 @@ def passes(steps: int, per_pass: int) -> str:
 
 
 def diagnose(readings: Sequence[Reading], scale: Scale, *, over: bool, stopped_early: bool = False) -> Diagnosis | None:
-    """What the evaluations of a run say, or None where they say nothing yet.
+    """Returns the diagnosis of a run from its evaluations, or None where there is none yet.
 
     In this order:
         overfitting     held-out loss has risen by half a percent over at least two evaluations, and training loss fell
         diverged        it is over, and both have risen since the best evaluation, over at least two
-        short           it is over after fewer than 100 steps, which is too few to judge, and did not stop by itself
+        short           it is over after fewer than 100 steps, which is too few to tell, and did not stop early
                         (or, if nothing before "annealed" holds, the text was not read once)
-        learnt little   it is over, and held-out loss is no better than a guess by frequency
+        learned little  it is over, and held-out loss is no better than a guess by frequency
         improving       it is over, and over its last quarter the best held-out loss fell by a percent or more
         annealed        it is over, and it fell by less in the last quarter, when the learning rate was low, but by more
                         since half of the run
@@ -106,7 +106,7 @@ def diagnose(readings: Sequence[Reading], scale: Scale, *, over: bool, stopped_e
     best, last = min(readings, key=lambda reading: reading.held_out), readings[-1]
     since = sum(reading.step > best.step for reading in readings)
     rise = last.held_out - best.held_out
-    if since >= _WORTH_SAYING and rise > max(_RISE * best.held_out, scale.nats(_NOTHING)):
+    if since >= _RISING and rise > max(_RISE * best.held_out, scale.nats(_NOTHING)):
         if last.loss < best.loss:
             return Diagnosis("overfitting", _overfitting(best, last, scale, over))
         if over and last.loss > (1 + _RISE) * best.loss:
@@ -132,7 +132,7 @@ def _risen(best: Reading, last: Reading, scale: Scale) -> str:
 
 
 def _short(best: Reading, last: Reading, scale: Scale) -> str:
-    return f"too short to judge: {_read(last, scale)}; {_held_out(best, scale)}; more time may bring more"
+    return f"too short to tell: {_read(last, scale)}; {_held_out(best, scale)}; longer training may help"
 
 
 def _read(last: Reading, scale: Scale) -> str:
@@ -149,12 +149,12 @@ def _from_to(best: Reading, last: Reading, scale: Scale) -> str:
 
 
 def _end(readings: Sequence[Reading], best: Reading, scale: Scale) -> Diagnosis | None:
-    """The word on a run that is over and got no worse."""
+    """Returns the diagnosis of a run that is over and got no worse."""
     last, held_out = readings[-1], _held_out(best, scale)
     if best.held_out < scale.nats(_NOTHING):
-        return Diagnosis("level", f"levelled off: {held_out}, nothing is left to learn")
+        return Diagnosis("level", f"leveled off: {held_out}, nothing is left to learn")
     if best.held_out >= _NO_BETTER * scale.guess:
-        return Diagnosis("learnt little", _learnt_little(readings, held_out, scale))
+        return Diagnosis("learned little", _learned_little(readings, held_out, scale))
     if len(readings) < _ENOUGH:
         return None
     fall = _fall(readings, 0.75)
@@ -165,30 +165,30 @@ def _end(readings: Sequence[Reading], best: Reading, scale: Scale) -> Diagnosis 
     highest = max(reading.lr for reading in readings)
     less = f"{held_out}, {max(fall, 0):.1%} less than a quarter of the run ago"
     if last.lr < _LOW * highest and _fall(readings, 0.5) >= _STILL_FALLING:
-        end = f"the learning rate had reached its end ({last.lr:.2g} of {highest:.2g}) after {_read(last, scale)}"
-        return Diagnosis("annealed", f"{end}: {less}; a longer training may bring more")
-    return Diagnosis("level", f"levelled off: {less}; a larger model or more text would bring more than time")
+        end = f"the learning rate schedule had ended ({last.lr:.2g} of {highest:.2g}) after {_read(last, scale)}"
+        return Diagnosis("annealed", f"{end}: {less}; longer training may help")
+    return Diagnosis("level", f"leveled off: {less}; a larger model or more text would help more than time")
 
 
-def _learnt_little(readings: Sequence[Reading], held_out: str, scale: Scale) -> str:
+def _learned_little(readings: Sequence[Reading], held_out: str, scale: Scale) -> str:
     highest = max(reading.lr for reading in readings)
-    flat = "" if _fall(readings, 0.75) >= _STILL_FALLING else "levelled off at "
+    flat = "" if _fall(readings, 0.75) >= _STILL_FALLING else "leveled off at "
     return (
-        f"learnt little: {flat}{held_out}, no better than how frequent each character is "
+        f"learned little: {flat}{held_out}, no better than how frequent each character is "
         f"({scale.bits(scale.guess):.2f}); the text may have no other pattern, or the settings (learning rate "
         f"{highest:.2g}) do not suit it"
     )
 
 
-def _fall(readings: Sequence[Reading], share: float) -> float:
-    """By how much the best held-out loss has fallen since this share of the run, of what it was."""
-    earlier = [reading.held_out for reading in readings if reading.step <= share * readings[-1].step]
+def _fall(readings: Sequence[Reading], fraction: float) -> float:
+    """Returns the relative decrease of the best held-out loss since this fraction of the run."""
+    earlier = [reading.held_out for reading in readings if reading.step <= fraction * readings[-1].step]
     return 1 - min(reading.held_out for reading in readings) / min(earlier or [readings[0].held_out])
 
 
 @final
 class Watch:
-    """An `on_progress` that collects evaluations, says what they mean, and passes reports on with that and a scale."""
+    """An `on_progress` that collects evaluations, notes the diagnosis, and passes reports on with it and a scale."""
 
     def __init__(
         self,
@@ -204,25 +204,25 @@ class Watch:
         Args:
             scale: of its text.
             interval: steps between two evaluations.
-            on_progress: who else wants the reports.
-            on_note: who wants the sentences.
-            earlier: evaluations of a run that goes on; those beyond the step where it does so are left out.
+            on_progress: called with each report.
+            on_note: called with each sentence.
+            earlier: evaluations of a run that resumes; those beyond the step where it does so are left out.
         """
         self.scale, self._interval = scale, interval
         self._on_progress, self._on_note = on_progress, on_note
         self._earlier = earlier
         self.readings: list[Reading] = []
-        self._said: Kind | None = None
-        self._said_at = 0
+        self._noted: Kind | None = None
+        self._noted_at = 0
 
     def __call__(self, progress: Progress) -> None:
-        """Take a report."""
+        """Collect the evaluation of a report, if it has a new one, and pass the report on."""
         self._take_earlier(progress.step)
         evaluated = progress.step % self._interval == 0 or progress.step == progress.steps
         newer = not self.readings or progress.step > self.readings[-1].step
         if progress.held_out is not None and evaluated and newer:
             self.readings.append(Reading(progress.step, progress.smoothed, progress.held_out, progress.lr))
-            self._say(diagnose(self.readings, self.scale, over=False))
+            self._note(diagnose(self.readings, self.scale, over=False))
         if self._on_progress is not None:
             scale = self.scale
             self._on_progress(
@@ -230,15 +230,15 @@ class Watch:
                     progress,
                     characters_per_token=scale.characters_per_token,
                     bytes_per_token=scale.bytes_per_token,
-                    diagnosis=self._said,
+                    diagnosis=self._noted,
                 )
             )
 
     def end(self, *, stopped_early: bool = False) -> Diagnosis | None:
-        """The last word on a run that is over, perhaps by itself; said, unless the last evaluation said it already."""
+        """Note the diagnosis of a run that is over, unless the last evaluation gave the same; returns it."""
         self._take_earlier(None)
         found = diagnose(self.readings, self.scale, over=True, stopped_early=stopped_early)
-        if found is not None and (found.kind, self.readings[-1].step) != (self._said, self._said_at):
+        if found is not None and (found.kind, self.readings[-1].step) != (self._noted, self._noted_at):
             self._on_note(found.sentence)
         return found
 
@@ -246,8 +246,8 @@ class Watch:
         self.readings += [reading for reading in self._earlier if step is None or reading.step < step]
         self._earlier = ()
 
-    def _say(self, found: Diagnosis | None) -> None:
-        if found is not None and found.kind != self._said:
-            self._said_at = self.readings[-1].step
+    def _note(self, found: Diagnosis | None) -> None:
+        if found is not None and found.kind != self._noted:
+            self._noted_at = self.readings[-1].step
             self._on_note(found.sentence)
-        self._said = None if found is None else found.kind
+        self._noted = None if found is None else found.kind

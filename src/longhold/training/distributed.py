@@ -1,4 +1,4 @@
-"""Data-parallel training under `torchrun`: who this process is, and the few things workers agree on."""
+"""Data-parallel training under `torchrun`: this process's rank, and what workers agree on."""
 
 import atexit
 import os
@@ -43,14 +43,14 @@ class Workers:
         """
         if self.world == 1:
             return function()
-        told: list[tuple[T | None, str | None]] = [(None, None)]
+        answer: list[tuple[T | None, str | None]] = [(None, None)]
         if self.main:
             try:
-                told = [(function(), None)]
+                answer = [(function(), None)]
             except InputError as error:
-                told = [(None, str(error))]
-        dist.broadcast_object_list(told, src=0)
-        value, complaint = told[0]
+                answer = [(None, str(error))]
+        dist.broadcast_object_list(answer, src=0)
+        value, complaint = answer[0]
         if complaint is not None:
             raise InputError(complaint)
         return value  # type: ignore[return-value]
@@ -114,8 +114,8 @@ def _leave() -> None:
 
     A thread of gloo frees the tensors of a collective call after that call has returned here, and takes the
     interpreter's lock to do it. Where the interpreter is already ending, asking for the lock kills the process
-    (SIGABRT, with all the work done). Nothing tells that a thread is idle, so the lock is let go for a moment, long
-    beside the microseconds that it needs.
+    (SIGABRT, with all the work done). There is no way to know that a thread is idle, so the lock is released for a
+    moment, long beside the microseconds that it needs.
     """
     dist.destroy_process_group()
     time.sleep(0.2)
@@ -124,9 +124,9 @@ def _leave() -> None:
 def _store() -> "dist.Store | None":  # type: ignore[name-defined]
     """Where workers find each other; None leaves that to torch.
 
-    torchrun (2.13) serves one store for all lives of a group, and torch asks it under the same names in each, so that a
-    worker started again may be sent to the address of a dead one. On one machine the number of the life tells them
-    apart. On several, whose torchruns count lives separately, TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 makes a new store.
+    torchrun (2.13) serves one store for all lives of a group, and torch uses the same names in each, so that a worker
+    started again may be sent to the address of a dead one. On one machine the number of the life keeps them apart. On
+    several, whose torchruns count lives separately, TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 makes a new store.
     """
     environment = os.environ
     if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or environment.get("GROUP_WORLD_SIZE") != "1":
@@ -137,7 +137,7 @@ def _store() -> "dist.Store | None":  # type: ignore[name-defined]
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes and prints, as the environment says; joins nothing."""
+    """Whether this process is the one that writes and prints, by the environment; joins nothing."""
     return int(os.environ.get("RANK", "0")) == 0
 
 

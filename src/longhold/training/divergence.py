@@ -11,11 +11,11 @@ _USUAL_DECAY = 0.01
 
 @final
 class Diverged(InputError):
-    """The loss or the weights of a training are past use; the text says since when, and which setting to change."""
+    """The loss or the weights of a training are past use; the text gives the step, and the setting to change."""
 
 
 def divergence(what: str, config: TrainConfig) -> str:
-    """A line on a training that diverged: what was seen, the setting that is likely to blame, and what to try."""
+    """Returns a line on a training that diverged: what was seen, the likely setting, and what to try."""
     seen = f"diverged: {what} (learning rate {config.lr:g}"
     if config.weight_decay > max(config.lr, 1 / config.lr):  # then a step turns each weight round and makes it larger
         return f"{seen}, weight_decay {config.weight_decay:g}): try a smaller weight_decay such as {_USUAL_DECAY:g}"

@@ -20,8 +20,9 @@ def evaluate(model: SequenceModel, data: HeldOut, *, columns: int = 1, chunk: in
     """Mean nats per target over held-out data, in evaluation mode and with the state carried along.
 
     Of `N` tokens the last `N - 1` are each predicted once. With `columns` above 1 the stream is cut into that many
-    pieces side by side, each begun from the initial state: faster, and a little too high. `Batches` are read from step
-    0 for one epoch, with a new state where a batch is `fresh`. The model and the random generators stay as they were.
+    pieces side by side, each started from the initial state: faster, and a little too high. `Batches` are read from
+    step 0 for one epoch, with a new state where a batch is `fresh`. The model and the random generators stay as they
+    were.
 
     Args:
         model: anything that keeps the state contract.

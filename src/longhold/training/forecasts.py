@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from longhold.data.corpora import Corpus, require_length
 from longhold.models.language_model import LanguageModelConfig
+from longhold.options import TextOptions
 from longhold.training.batches import text_batches
 from longhold.training.budget import expected_seconds
 from longhold.training.config import TrainConfig
 from longhold.training.distributed import local_device
-from longhold.training.plan import TextOptions, plan_text
+from longhold.training.plan import plan_text
 from longhold.training.recipe import SHORTEST_TEXT
 
 

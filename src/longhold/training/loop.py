@@ -20,7 +20,7 @@ from longhold.training.signals import Interrupted, Interrupts
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came of a run. Losses are nats per token."""
+    """The result of a run. Losses are nats per token."""
 
     steps: int
     """Steps taken."""
@@ -60,14 +60,14 @@ def train(
     a `fresh` batch begins from the initial state. Then: gradients of the mean loss, clipping, one optimizer step at the
     schedule's learning rate.
 
-    With `run`, checkpoints go to its folder, and a run that is there already goes on where it stands: on the CPU, with
+    With `run`, checkpoints go to its folder, and a run that is there already is resumed: on the CPU, with
     the same build and number of threads, to the very bits of a run that was never interrupted. Ctrl-C, SIGTERM and
     SIGHUP then end the step under way, save, and raise `Interrupted`. Under `torchrun` each worker calls this with the
     same model and the same `batches` of the whole batch; gradients are averaged, and the main worker alone writes and
     reports.
 
     A run diverges where a loss, a gradient or a weight is not finite, or where training and held-out loss stay far
-    above `chance`. It then ends with the weights of its best evaluation, and `TrainResult.diverged` says why.
+    above `chance`. It then ends with the weights of its best evaluation, and `TrainResult.diverged` gives the reason.
 
     A caller's `torch.no_grad()` or `torch.inference_mode()` does not hold inside.
 
@@ -108,7 +108,7 @@ def train(
         session.begin(workers.from_main(lambda: None if run is None else stack.enter_context(run.opened(config))))
         interrupts = None if run is None else stack.enter_context(Interrupts())
         try:
-            _go_on(session, run, interrupts)
+            _run_steps(session, run, interrupts)
         except Diverged as found:
             if not session.end_diverged():
                 raise
@@ -116,7 +116,7 @@ def train(
     return _result(session, diverged)
 
 
-def _go_on(session: Session, run: Run | None, interrupts: Interrupts | None) -> None:
+def _run_steps(session: Session, run: Run | None, interrupts: Interrupts | None) -> None:
     """Take steps until the run is over or a signal stops it."""
     while not session.counters.finished:
         session.advance()
@@ -124,7 +124,7 @@ def _go_on(session: Session, run: Run | None, interrupts: Interrupts | None) -> 
         if signal and run is not None and not session.counters.finished:
             raise Interrupted(
                 f"stopped at step {session.counters.step} of {session.config.steps}, saved in {run.folder}: "
-                "give the same command again to go on",
+                "give the same command again to resume",
                 signal,
             )
 

@@ -1,4 +1,4 @@
-"""Where the numbers of a run go: JSON lines, and TensorBoard when it is asked for."""
+"""Where the numbers of a run go: JSON lines, and TensorBoard on request."""
 
 import json
 import os

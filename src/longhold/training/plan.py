@@ -1,4 +1,4 @@
-"""What training on a text needs, decided from the text, the machine and what a person chose."""
+"""The plan of a training on a text, from the text, the machine and what a person chose."""
 
 import hashlib
 import math
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from longhold.data.batching import Tokens
 from longhold.data.corpora import Corpus, split
@@ -18,9 +18,9 @@ from longhold.data.held_text import HeldText
 from longhold.data.overlap import cautions
 from longhold.data.tokenizers import CharTokenizer, Tokenizer, train_tokenizer
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.models.language_model import LanguageModel, LanguageModelConfig
 from longhold.models.memory import require_memory, require_memory_to_train
+from longhold.options import Recipe, TextOptions
 from longhold.training.another_plan import refusal
 from longhold.training.batches import fitted_config, text_batches
 from longhold.training.budget import rough_duration, with_budget
@@ -28,7 +28,7 @@ from longhold.training.choice import Settings, Trial, model_facts
 from longhold.training.config import TrainConfig, checked
 from longhold.training.diagnosis import FEW_STEPS, Scale, passes
 from longhold.training.distributed import join
-from longhold.training.presets import Candidate, Cell, Preset, Recipe, available_cores, candidates, preset
+from longhold.training.presets import Candidate, Preset, available_cores, candidates, preset
 from longhold.training.run import Run
 from longhold.training.sampled import Writer, prime_of
 
@@ -37,54 +37,11 @@ SMALL_TEXT = 50_000
 
 _BEGINNING = 1 << 20  # characters of the held-out text that a prime is looked for in
 _ENOUGH_STEPS = 500  # for a text of any length
-_GENTLER = 0.5  # the share of the preset's learning rate with which a trained model goes on
+_GENTLER = 0.5  # of the preset's learning rate, with which a trained model continues
 
 
-class TextOptions(Config):
-    """What a person may decide about training on a text; what is None is chosen from the text and the machine."""
-
-    cell: Cell = "lstm"
-    """the recurrence"""
-    tokenizer: Literal["char", "byte", "word", "bpe"] = "char"
-    """what the model reads and writes"""
-    recipe: Recipe | None = None
-    """how it is regularised; see `longhold.training.presets.preset`"""
-    vocab_size: int | None = Field(default=None, ge=1)
-    """largest vocabulary, for characters, words and byte pairs; None: for characters those that are not rare"""
-    hidden_size: int | None = Field(default=None, ge=1)
-    """width of a layer"""
-    num_layers: int | None = Field(default=None, ge=1)
-    """layers"""
-    dropout: float | None = Field(default=None, ge=0, lt=1)
-    """rate after each layer"""
-    init: str | None = None
-    """initialisation by name, such as `chrono:512`"""
-    held_out: float = Field(default=0.1, gt=0, lt=1)
-    """share of the text, at its end, that is never trained on"""
-    budget_seconds: float | None = Field(default=None, gt=0)
-    """time for the training; None: a number of epochs that suits the text"""
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    """decides the first weights, the batches and the dropout"""
-    model: dict[str, Any] = Field(default_factory=dict)
-    """fields of `LanguageModelConfig` that win over the preset, such as `weight_dropout`"""
-    training: dict[str, Any] = Field(default_factory=dict)
-    """fields of `TrainConfig` that win over the preset"""
-
-    def given(self) -> set[str]:
-        """Names of the settings that were given, those of model and training too."""
-        fields = type(self).model_fields
-        names = {name for name in fields if getattr(self, name) != fields[name].get_default(call_default_factory=True)}
-        return names | self.model.keys() | self.training.keys()
-
-    def of_a_new_model(self) -> list[str]:
-        """The options given that only decide how a model is made, so that one that is there cannot take them."""
-        names = ("cell", "tokenizer", "recipe", "vocab_size", "hidden_size", "num_layers", "dropout", "init", "model")
-        given = self.given()
-        return [name for name in names if name in given]
-
-
-class Spent(NamedTuple):
-    """What a model's training took so far."""
+class Cost(NamedTuple):
+    """What a model's training has cost so far."""
 
     steps: int = 0
     """optimizer steps"""
@@ -95,17 +52,17 @@ class Spent(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A trained model to go on from."""
+class WarmStart:
+    """A trained model to continue from."""
 
     model: LanguageModel
     """It is trained in place."""
     tokenizer: Tokenizer
     """Its tokenizer."""
     characters: int | None = None
-    """Characters that it was trained on, to tell whether the text is another one; None: not known."""
-    spent: Spent = field(default_factory=Spent)
-    """What it took so far."""
+    """Characters that it was trained on, to tell whether the text is a different one; None: not known."""
+    cost: Cost = field(default_factory=Cost)
+    """What its training has cost so far."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +77,9 @@ class TextPlan:
     tokens: Tokens
     held_tokens: Tokens
     run: Run | None
-    before: Spent
+    before: Cost
     most_steps: int | None = None
-    """steps that were given, which a budget doesn't exceed"""
+    """steps that were chosen, which a budget doesn't exceed"""
 
     def scale(self) -> Scale:
         """Measured on the held-out text, which the figures are of."""
@@ -145,13 +102,13 @@ class TextPlan:
 def plan_text(
     corpus: Corpus,
     options: TextOptions,
-    begun: Begun | None,
+    warm_start: WarmStart | None,
     device: torch.device,
     folder: Path | None,
     tensorboard: bool,
     note: Callable[[str], None],
 ) -> TextPlan:
-    """Decide everything but how many steps fit into a budget, and say it; steps are the preset's until `within_budget`.
+    """Decide and note everything but how many steps fit into a budget; until `within_budget` steps are the preset's.
 
     With a budget the settings are the richest that a few steps of each, timed here and now, show to fit; a run of the
     same budget that is in the folder has decided already.
@@ -159,9 +116,9 @@ def plan_text(
     Args:
         corpus: the text.
         options: what the caller decided.
-        begun: a trained model to go on from; None makes one.
+        warm_start: a trained model to continue from; None makes one.
         device: where it trains.
-        folder: where the run lives; None saves nothing. With `begun` the run that was there before makes room.
+        folder: where the run lives; None saves nothing. With `warm_start` the run that was there before is replaced.
         tensorboard: whether the run also writes event files.
         note: called with each sentence a person should read.
 
@@ -173,9 +130,9 @@ def plan_text(
         note(f"{corpus.name}: {sentence}")
     for sentence in (*_size(head), *cautions(head, tail)):
         note(sentence)
-    tokenizer = _tokenizer(head, options) if begun is None else begun.tokenizer
+    tokenizer = _tokenizer(head, options) if warm_start is None else warm_start.tokenizer
     tokens, held_tokens = tokenizer.encode_held(head), tokenizer.encode_held(tail)
-    if begun is None:
+    if warm_start is None:
         trial = Trial(
             tokens, device, options.seed, lambda one: _settings(one, options, tokens, tokenizer.vocab_size, device)
         )
@@ -184,29 +141,29 @@ def plan_text(
         model = trial.model(model_config)
         note(_sentence(chosen.sentence, model_config, model, config, options))
     else:
-        chosen = _preset_of(begun.model.config, len(head), device)
+        chosen = _preset_of(warm_start.model.config, len(head), device)
         config = fitted_config(_config(chosen, options, gentler=True), tokens)
-        _require_memory(begun.model.config, config, device)
-        model = begun.model.to(device)
-        note(_going_on(begun, config, head))
-    run = None if folder is None else _run(folder, corpus, tokenizer, model.config, begun, tensorboard, options)
-    before = Spent() if begun is None else begun.spent
+        _require_memory(warm_start.model.config, config, device)
+        model = warm_start.model.to(device)
+        note(_continues(warm_start, config, head))
+    run = None if folder is None else _run(folder, corpus, tokenizer, model.config, warm_start, tensorboard, options)
+    before = Cost() if warm_start is None else warm_start.cost
     if run is not None and "before" in run.facts:
-        before = Spent(**run.facts["before"])  # type: ignore[arg-type]
+        before = Cost(**run.facts["before"])  # type: ignore[arg-type]
     most = config.steps if "steps" in options.training else None
     return TextPlan(tokenizer, model, config, head, tail, tokens, held_tokens, run, before, most)
 
 
-def within_budget(plan: TextPlan, seconds: float | None, note: Callable[[str], None], spent: float = 0.0) -> TextPlan:
+def within_budget(plan: TextPlan, seconds: float | None, note: Callable[[str], None], elapsed: float = 0.0) -> TextPlan:
     """The plan with as many steps as fit into the time, which takes some to measure; as it is where None is given.
 
-    `spent` seconds of it are gone already.
+    `elapsed` seconds of it have passed already.
     """
     if seconds is None:
         return plan
     batches = text_batches(plan.tokens, plan.config)
     held_out = plan.held_tokens
-    config = with_budget(plan.config, seconds, plan.model, batches, held_out=held_out, run=plan.run, spent=spent)
+    config = with_budget(plan.config, seconds, plan.model, batches, held_out=held_out, run=plan.run, elapsed=elapsed)
     if plan.most_steps is not None and config.steps >= plan.most_steps:
         own = {"steps": plan.most_steps, "run_seconds": None, "evaluate_every": plan.config.evaluate_every}
         config = config.model_copy(update={**own, "warmup_steps": plan.config.warmup_steps})
@@ -217,15 +174,15 @@ def within_budget(plan: TextPlan, seconds: float | None, note: Callable[[str], N
 def _budget_sentence(seconds: float, steps: int, suited: int, per_pass: int) -> str:
     """How much of a training fits into a time, and whether that is too little."""
     counted = "1 step" if steps == 1 else f"{steps:,} steps"
-    said = f"{seconds:g} s are about {counted} here, {passes(steps, per_pass)} over the text"
+    fits = f"{seconds:g} s are about {counted} here, {passes(steps, per_pass)} over the text"
     if steps < min(FEW_STEPS, suited):
         enough = min(suited, _ENOUGH_STEPS)
-        return f"{said}: too few to learn much; {enough} would take about {rough_duration(seconds * enough / steps)}"
-    return said if steps >= per_pass else f"{said}, so some of it is never read"
+        return f"{fits}: too few to learn much; {enough} would take about {rough_duration(seconds * enough / steps)}"
+    return fits if steps >= per_pass else f"{fits}, so some of it is never read"
 
 
 def _candidates(options: TextOptions, characters: int, device: torch.device) -> tuple[Candidate, ...]:
-    """What the time may be spent on; without a budget the one that suits the text."""
+    """Returns what the time may be used for; without a budget the preset that suits the text."""
     cores, cell, recipe, width = available_cores(), options.cell, options.recipe, options.hidden_size
     if options.budget_seconds is None:
         return (Candidate(preset(characters, device, cores, cell, recipe, width), 0),)
@@ -241,7 +198,7 @@ def _settings(chosen: Preset, options: TextOptions, tokens: Tokens, ids: int, de
 
 
 def _preset_of(model: LanguageModelConfig, characters: int, device: torch.device) -> Preset:
-    """For a network that is there, by its size."""
+    """Returns the preset of a trained network, by its size."""
     recipe: Recipe = "awd" if model.weight_dropout else "standard"
     return preset(characters, device, available_cores(), model.cell, recipe, model.hidden_size)
 
@@ -274,38 +231,38 @@ def _run(
     corpus: Corpus,
     tokenizer: Tokenizer,
     model_config: LanguageModelConfig,
-    begun: Begun | None,
+    warm_start: WarmStart | None,
     tensorboard: bool,
     options: TextOptions,
 ) -> Run:
-    """The folder's run; a model that goes on takes the place of the run before, and goes on where it was stopped."""
+    """Returns the folder's run; a warm start replaces the run before, unless that is its own and was stopped."""
     facts: dict[str, JsonValue] = {
         "text_sha256": hashlib.sha256(corpus.held.utf8).hexdigest(),
         "tokenizer_sha256": hashlib.sha256(repr(tokenizer.to_dict()).encode()).hexdigest(),
         "model": model_facts(model_config),
     }
-    spent = None if begun is None else begun.spent
-    facts |= join().from_main(lambda: _leg(Run(folder), spent))
-    return Run(folder, facts, tensorboard=tensorboard, refusal=partial(refusal, options.given()))
+    cost = None if warm_start is None else warm_start.cost
+    facts |= join().from_main(lambda: _stage(Run(folder), cost))
+    return Run(folder, facts, tensorboard=tensorboard, refusal=partial(refusal, options.chosen()))
 
 
-def _leg(run: Run, spent: Spent | None) -> dict[str, JsonValue]:
-    """What tells the run of a model that goes on from the one before it, which makes room, unless it was stopped."""
+def _stage(run: Run, cost: Cost | None) -> dict[str, JsonValue]:
+    """Returns the facts that set a continued run apart from the one before, which is discarded if it is over."""
     stored = (run.stored_plan() or {}).get("facts", {})
-    leg = stored.get("leg", 0)
+    stage = stored.get("leg", 0)
     before = stored.get("before", {})
-    if type(leg) is not int or leg < 0 or not _is_spent(before):
-        raise InputError(f"{run.plan_path} was edited: leg is {leg!r:.40} and before {before!r:.40}")
-    if spent is None:
-        if leg:
+    if type(stage) is not int or stage < 0 or not _is_cost(before):
+        raise InputError(f"{run.plan_path} was edited: leg is {stage!r:.40} and before {before!r:.40}")
+    if cost is None:
+        if stage:
             raise InputError(
-                f"{run.folder} is of a model that went on with --more: give --more again, or delete it to start over"
+                f"{run.folder} is of a model continued with --more: give --more again, or delete it to start over"
             )
         return {}
-    if leg and run.unfinished():
-        return {"leg": leg, "before": before}
+    if stage and run.unfinished():
+        return {"leg": stage, "before": before}
     run.discard()
-    return {"leg": leg + 1, "before": spent._asdict()}
+    return {"leg": stage + 1, "before": cost._asdict()}
 
 
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -325,8 +282,8 @@ def _require_memory(model: LanguageModelConfig, config: TrainConfig, device: tor
     require_memory(4 * kept, batch, device)
 
 
-def _is_spent(value: object) -> bool:
-    numbers = value.values() if isinstance(value, dict) and value.keys() <= set(Spent._fields) else (None,)
+def _is_cost(value: object) -> bool:
+    numbers = value.values() if isinstance(value, dict) and value.keys() <= set(Cost._fields) else (None,)
     return all(type(number) in (int, float) for number in numbers)
 
 
@@ -351,15 +308,16 @@ def _sentence(
     return f"{_shape(model_config)}, {_count(model):,} parameters; {_steps(config)}"
 
 
-def _going_on(begun: Begun, config: TrainConfig, head: HeldText) -> str:
-    other = begun.characters is not None and begun.characters != len(head)
+def _continues(warm_start: WarmStart, config: TrainConfig, head: HeldText) -> str:
+    other = warm_start.characters is not None and warm_start.characters != len(head)
     text = (
-        f"; this is another text ({len(head):,} characters to train on, {begun.characters:,} before), so held-out "
-        "figures are not to be set beside those of before"
+        f"; this is a different text ({len(head):,} characters to train on, {warm_start.characters:,} before), so "
+        "held-out figures are not comparable with earlier ones"
         if other
         else ""
     )
-    return f"goes on with the {_shape(begun.model.config)}, {_count(begun.model):,} parameters; {_steps(config)}{text}"
+    model = warm_start.model
+    return f"continues with the {_shape(model.config)}, {_count(model):,} parameters; {_steps(config)}{text}"
 
 
 def _shape(config: LanguageModelConfig) -> str:

@@ -4,16 +4,14 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 
 from longhold.errors import InputError
 from longhold.models.language_model import LanguageModelConfig
+from longhold.options import Cell, Recipe
 from longhold.training.config import TrainConfig
-
-Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
-Recipe: TypeAlias = Literal["standard", "awd"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class _Size:
 
 _SHORT = 2_000_000  # characters below which the time there is decides too
 
-# Short texts are learnt by heart before they are learnt, hence small and dropped out; long ones want width.
+# Models overfit short texts, hence few units and more dropout; long texts want width.
 _SIZES = (
     _Size("tiny", 50_000, 128, 1, 0.3, 16, 32, 4e-3, 30),
     _Size("small", _SHORT, 256, 1, 0.2, 16, 64, 8e-3, 8),
@@ -45,7 +43,7 @@ _SIZES = (
 # units 2.80 at 64 x 128 and 1.78 at 16 x 64, two layers of 256 units 1.71 at 16 x 64.
 _FEW_CORES = _Size("medium", float("inf"), 256, 2, 0.1, 16, 64, 4e-3, 4)
 _MANY = 8  # cores
-_INITIALISATION: dict[Cell, str] = {"rnn": "orthogonal", "gru": "uniform", "lstm": "forget:1"}
+_INITIALIZATION: dict[Cell, str] = {"rnn": "orthogonal", "gru": "uniform", "lstm": "forget:1"}
 _EMBED_FROM = 512  # ids; below, one column of weights for each is looked up, which costs less than a product
 
 # Input, embedding, between layers, before the output, recurrent weights: less of each the more text there is.
@@ -98,14 +96,14 @@ class Preset:
     num_layers: int
     """Layers."""
     dropout: float
-    """Share of each layer's output that is dropped in training."""
+    """Fraction of each layer's output that is dropped in training."""
     init: str
-    """Initialisation, by name."""
+    """Initialization, by name."""
     config: TrainConfig
     """How it is trained. `steps` is a number of epochs; a time budget replaces it."""
     sentence: str
-    """What was chosen and why, for the person who did not choose."""
-    regularisation: Mapping[str, float] = field(default_factory=dict)
+    """What was chosen and why, for the person who left it open."""
+    regularization: Mapping[str, float] = field(default_factory=dict)
     """Rates of the dropouts of AWD-LSTM by name; where there are any, the weights are tied."""
 
     def model_config(self, vocab_size: int) -> LanguageModelConfig:
@@ -113,8 +111,8 @@ class Preset:
 
         An embedding that is as wide as the layers shares its weights with the output (Press and Wolf 2017).
         """
-        width = self.hidden_size if self.regularisation else min(self.hidden_size, 256)
-        embedded = bool(self.regularisation) or vocab_size > _EMBED_FROM
+        width = self.hidden_size if self.regularization else min(self.hidden_size, 256)
+        embedded = bool(self.regularization) or vocab_size > _EMBED_FROM
         values: dict[str, object] = {
             "cell": self.cell,
             "vocab_size": vocab_size,
@@ -125,18 +123,18 @@ class Preset:
             "init": self.init,
             "tie_weights": embedded and width == self.hidden_size,
         }
-        if self.regularisation:
-            values |= {"locked_dropout": True, **self.regularisation}
+        if self.regularization:
+            values |= {"locked_dropout": True, **self.regularization}
         return LanguageModelConfig(**values)  # type: ignore[arg-type]
 
 
 def available_cores() -> int:
-    """Processor cores that this process may use, where the system tells; else all."""
+    """Returns the number of processor cores that this process may use; all, where the system does not report it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Candidate(NamedTuple):
-    """Settings that a time budget may be spent on."""
+    """Settings that a time budget may be used for."""
 
     preset: Preset
     """The settings."""
@@ -163,7 +161,7 @@ def preset(
         device: where it trains.
         cores: processor cores that it may use.
         cell: the recurrence.
-        recipe: `standard`: dropout after each layer. `awd`: the regularisation of AWD-LSTM (Merity et al. 2018), which
+        recipe: `standard`: dropout after each layer. `awd`: the regularization of AWD-LSTM (Merity et al. 2018), which
             are locked dropout on the embedded input, between layers and before the output, dropout of whole ids and of
             recurrent weights, tied weights; with AdamW, as its authors train it on characters, and an exponential
             mean of the weights over the second half in place of averaged SGD. None: `standard`.
@@ -186,10 +184,10 @@ def candidates(
     *,
     sized: bool = False,
 ) -> tuple[Candidate, ...]:
-    """What a time budget may be spent on, what needs most time first. The first is taken whose steps fit.
+    """Returns what a time budget may be used for, most demanding first. The first whose steps fit is taken.
 
     A short text and much time want a network that forgets more, and a wider one. So before `preset`'s own settings come
-    richer ones, each with the steps of 12 passes over the text (24 for 512 units, 8 for two layers that are regularised
+    richer ones, each with the steps of 12 passes over the text (24 for 512 units, 8 for two layers that are regularized
     as usual), and no fewer than `preset` takes. A long text and little time want small batches: the last are those of
     few cores.
 
@@ -256,10 +254,10 @@ def _preset(size: _Size, characters: int, kind: str, cores: int, cell: Cell, rec
     rates = dict(zip(_AWD_FIELDS, _AWD[size.name], strict=True)) if awd else {}
     layers = "one layer" if size.num_layers == 1 else f"{size.num_layers} layers"
     place = f"{cores} core{'s' if cores > 1 else ''}" if kind == "cpu" else kind
-    regularised = ", AWD-LSTM's dropouts, tied and averaged weights" if awd else ""
+    regularized = ", AWD-LSTM's dropouts, tied and averaged weights" if awd else ""
     sentence = (
         f"{characters:,} characters on {place}: a {size.name} {cell.upper()} of {layers} of {size.hidden_size} units, "
         f"{size.batch_size} x {size.sequence_length} characters a step, AdamW from a learning rate of {config.lr:g}"
-        f"{regularised}."
+        f"{regularized}."
     )
-    return Preset(cell, size.hidden_size, size.num_layers, size.dropout, _INITIALISATION[cell], config, sentence, rates)
+    return Preset(cell, size.hidden_size, size.num_layers, size.dropout, _INITIALIZATION[cell], config, sentence, rates)

@@ -51,14 +51,14 @@ class ProgressDisplay:
 
         Args:
             console: a rich console.
-            characters_per_token: to give bits per character for any tokenizer; None: as the reports say.
+            characters_per_token: to give bits per character for any tokenizer; None: as in the reports.
         """
         self._console = console if console is not None else Console(stderr=True)
         self._characters = characters_per_token
         self._samples: deque[tuple[int, str]] = deque(maxlen=_KEPT_SAMPLES)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
-        self._said_at = -math.inf
-        self._said_held_out: float | None = None
+        self._printed_at = -math.inf
+        self._printed_held_out: float | None = None
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -76,7 +76,7 @@ class ProgressDisplay:
         if self._live is not None:
             self._live.update(self._picture(progress), refresh=True)
         else:
-            self._say(progress)
+            self._print(progress)
 
     def _figures(self, progress: Progress) -> str:
         characters = progress.characters_per_token if self._characters is None else self._characters
@@ -108,11 +108,11 @@ class ProgressDisplay:
         samples = [Text.assemble((f"step {step:,}  ", "dim"), text) for step, text in self._samples]
         return Group(bar, Text(self._figures(progress)), *samples)
 
-    def _say(self, progress: Progress) -> None:
+    def _print(self, progress: Progress) -> None:
         now = time.monotonic()
-        news = progress.held_out != self._said_held_out or progress.step == progress.steps
-        if news or now - self._said_at >= _LINE_SECONDS:
-            self._said_at, self._said_held_out = now, progress.held_out
+        news = progress.held_out != self._printed_held_out or progress.step == progress.steps
+        if news or now - self._printed_at >= _LINE_SECONDS:
+            self._printed_at, self._printed_held_out = now, progress.held_out
             self._line(f"step {progress.step}/{progress.steps}  {self._figures(progress)}")
         if progress.sample is not None:
             self._line(f"step {progress.step} writes: {self._samples[-1][1]}")

@@ -1,11 +1,11 @@
-"""What a run tells whoever watches it."""
+"""The progress report of a run."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands, for whoever watches it. Losses are nats per token."""
+    """Progress of a run. Losses are nats per token."""
 
     step: int
     """Steps taken."""
@@ -30,8 +30,8 @@ class Progress:
     sample: str | None = None
     """What the model writes now, when a sample was due."""
     characters_per_token: float = 1.0
-    """Of the text, for bits per character; 1 where whoever trains does not say."""
+    """Of the text, for bits per character; 1 where it is not known."""
     bytes_per_token: float = 1.0
     """Of the text in UTF-8, for bits per byte."""
     diagnosis: str | None = None
-    """What the evaluations say so far, as `longhold.training.diagnosis.Kind`; None where they say nothing yet."""
+    """The diagnosis so far, a `longhold.training.diagnosis.Kind`; None where there is none yet."""

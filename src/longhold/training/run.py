@@ -108,7 +108,7 @@ class Run:
         return self.folder / "plan.json"
 
     def stored_plan(self) -> dict[str, Any] | None:
-        """The plan in the folder, `{"facts": ..., "training": ...}`, or None where nothing has begun.
+        """The plan in the folder, `{"facts": ..., "training": ...}`, or None where nothing was started.
 
         Raises:
             InputError: the file cannot be read or is not a plan.
@@ -163,8 +163,8 @@ class Run:
     def entries(self) -> list[dict[str, float]]:
         """What was measured up to the checkpoint, a line of the metrics each.
 
-        What was written after it, or by half, is cut off when the run goes on, and a line that is no entry tells
-        nothing: the run depends on none of them.
+        What was written after it, or by half, is cut off when the run resumes, and a line that is no entry is
+        skipped: the run depends on none of them.
         """
         if not self.checkpoint_path.exists():
             return []
@@ -279,7 +279,7 @@ def _other_plan(folder: Path, there: Flat, here: Flat) -> str:
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return (
         f"{folder} holds a run with another plan: {', '.join(shown)}{more}; "
-        "give the same settings to go on, or start over in another folder (or delete this one)"
+        "give the same settings to resume, or start over in another folder (or delete this one)"
     )
 
 

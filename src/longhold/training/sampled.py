@@ -15,13 +15,13 @@ from longhold.sampling import SamplingConfig, generate
 
 _PRIME = 24
 _PRIME_WITHOUT_SPACES = 8
-_JUDGED = 16  # pieces of a quarter of a million characters in which letters and spaces are counted
+_COUNTED = 16  # pieces of a quarter of a million characters in which letters and spaces are counted
 
 
 def prime_of(text: str) -> str:
-    """A few whole words from the beginning of `text`, or a few characters where no words are told apart by spaces."""
-    begun = text.partition(" ")[2].lstrip() or text
-    short = begun[:_PRIME]
+    """A few whole words from the beginning of `text`, or a few characters where no spaces separate words."""
+    start = text.partition(" ")[2].lstrip() or text
+    short = start[:_PRIME]
     whole = short.rpartition(" ")[0]
     return whole + " " if whole else text[:_PRIME_WITHOUT_SPACES]
 
@@ -29,14 +29,14 @@ def prime_of(text: str) -> str:
 @final
 @dataclass(frozen=True)
 class Writer:
-    """Writes the same number of tokens, from the same prime with the same seed, whenever it is asked."""
+    """Writes the same number of tokens, from the same prime with the same seed, at every call."""
 
     model: SequenceModel
     """What writes, in whatever state its weights are."""
     tokenizer: Tokenizer
     """Its tokenizer."""
     prime: str
-    """What it goes on from."""
+    """What it continues."""
     temperature: float = 0.8
     """See `SamplingConfig`."""
 
@@ -65,7 +65,7 @@ class KnownWords:
     """`words`, or `pairs of characters` where the text is not written in words."""
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         """`known / total`; 0 where there are none."""
         return self.known / self.total if self.total else 0.0
 
@@ -76,7 +76,7 @@ def known_words(sample: str, text: str | HeldText) -> KnownWords:
     A word is letters of any script, with apostrophes between them. In a text without spaces between its
     words, as Chinese or Thai, two neighbouring characters take its place.
     """
-    unit = "words" if is_spaced(islice(seamed(text), _JUDGED)) else "pairs of characters"
+    unit = "words" if is_spaced(islice(seamed(text), _COUNTED)) else "pairs of characters"
     split = _words if unit == "words" else _pairs
     written = split(sample)[:-1]
     unseen = set(written)

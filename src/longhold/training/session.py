@@ -17,7 +17,7 @@ from longhold.models.contract import (
     map_state,
     state_leaves,
 )
-from longhold.models.inputs import NOT_ASKED
+from longhold.models.inputs import IGNORE_INDEX
 from longhold.sampling.sampler import NotFinite
 from longhold.training.average import in_place, take_into
 from longhold.training.batches import Batch, Batches
@@ -138,7 +138,7 @@ class Session:
         self._logged = self._reported = (self.counters.tokens, self.counters.step_seconds)
 
     def advance(self) -> None:
-        """Take one step. Its loss is looked at later, by `settle`, so that a GPU need not wait for Python."""
+        """Take one step. `settle` reads its loss later, so that a GPU need not wait for Python."""
         began, counters = time.perf_counter(), self.counters
         batch = self.batches.at(counters.step)
         lr = learning_rate(self.config, counters.step)
@@ -179,7 +179,7 @@ class Session:
         first = counters.step - len(losses) + 1
         for step, (loss, norm, taken) in enumerate(zip(losses, norms, self._pending, strict=True), start=first):
             if not math.isfinite(loss) or not math.isfinite(norm):
-                self._require_asked(step)
+                self._require_targets(step)
                 name, value = ("training loss", loss) if not math.isfinite(loss) else ("gradient norm", norm)
                 raise self._diverged(f"the {name} became {value} at step {step}")
             before = counters.smoothed if counters.smoothed is not None else loss
@@ -190,10 +190,10 @@ class Session:
         self._pending.clear()
         counters.step_seconds += time.perf_counter() - began
 
-    def _require_asked(self, step: int) -> None:
-        """InputError where it is the batch that makes the loss of a step no number."""
-        if bool((torch.as_tensor(self.batches.at(step - 1).targets) == NOT_ASKED).all()):
-            raise InputError(f"the batch of step {step} asks for nothing: all its targets are {NOT_ASKED}")
+    def _require_targets(self, step: int) -> None:
+        """Raises `InputError` where the loss of a step is not a number because its batch has no targets."""
+        if bool((torch.as_tensor(self.batches.at(step - 1).targets) == IGNORE_INDEX).all()):
+            raise InputError(f"the batch of step {step} has no targets: all are {IGNORE_INDEX}")
 
     def follow_up(self, signal: int | None) -> int:
         """Do what is due after a step: evaluate, log, report, save. Gives the signal that any worker received, or 0."""
@@ -303,7 +303,7 @@ class Session:
     def _report(self, with_sample: bool) -> None:
         rate, self._reported = self._rate(self._reported)
         if self.workers.main and (self._on_progress is not None or with_sample):
-            text = self._written() if with_sample else None
+            text = self._sampled() if with_sample else None
             self._tick()
             counters = self.counters
             loss, lr, norm = self._last
@@ -326,7 +326,7 @@ class Session:
                 )
         self._reported_at = time.perf_counter()
 
-    def _written(self) -> str | None:
+    def _sampled(self) -> str | None:
         if self._sample is None:
             return None
         try:
@@ -349,10 +349,10 @@ class Session:
             raise self._diverged(f"weights are not finite after step {self.counters.step}")
         self._tick()
         state = self.position.state
-        shares = self.workers.gather(
+        parts = self.workers.gather(
             (None if state is None else map_state(torch.Tensor.cpu, state), generators_of(self.device))
         )
-        self.workers.from_main(lambda: self._write(*zip(*shares, strict=True)))
+        self.workers.from_main(lambda: self._write(*zip(*parts, strict=True)))
         self._saved_at, self._saved_step = time.perf_counter(), self.counters.step
 
     def _write(self, states: tuple[State | None, ...], generators: tuple[Generators, ...]) -> None:

@@ -12,7 +12,7 @@ _CAUGHT = (signal.SIGINT, signal.SIGTERM)  # and that of a closed terminal
 
 @final
 class Interrupted(KeyboardInterrupt):
-    """A run was stopped by a signal after its checkpoint was written; the text is one line that says how to go on."""
+    """A run was stopped by a signal after its checkpoint was written; the text is one line on how to resume."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

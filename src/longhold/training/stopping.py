@@ -4,7 +4,7 @@ Patience        held-out loss has not reached a new low for several evaluations 
 Solved          recall on the last batches has reached a level (`stop_at` of a study's run)
 FarFromChance   loss stays far above that of a uniform guess: training has diverged
 
-Training also ends where a loss, a gradient or a weight is not finite, and after a signal: see `session` and `signals`.
+Training also ends where a loss, a gradient or a weight is not finite, and after a signal; see `session` and `signals`.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""The LSTM as the tutorial writes it, to be read, and its exact conversion to torch's fused parameters.
+"""The LSTM as the tutorial writes it, to be read.
 
 The form of "Dive into Deep Learning", chapter "LSTM": twelve parameters, row vectors multiplied from the left.
 """
@@ -45,30 +45,3 @@ def tutorial_lstm(inputs: Tensor, state: LSTMState, params: TutorialLSTM) -> tup
         H = show * torch.tanh(C)
         outputs.append(H)
     return torch.stack(outputs), LSTMState(H, C)
-
-
-def to_fused(params: TutorialLSTM) -> dict[str, Tensor]:
-    """torch's `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` (rows i, f, g, o) of the same function.
-
-    The tutorial has one bias per gate: it goes to `bias_ih`, and `bias_hh` is zero.
-    """
-    p = params
-    bias = torch.cat([p.b_i, p.b_f, p.b_c, p.b_o])
-    return {
-        "weight_ih": torch.cat([p.W_xi, p.W_xf, p.W_xc, p.W_xo], dim=1).T.contiguous(),
-        "weight_hh": torch.cat([p.W_hi, p.W_hf, p.W_hc, p.W_ho], dim=1).T.contiguous(),
-        "bias_ih": bias,
-        "bias_hh": torch.zeros_like(bias),
-    }
-
-
-def from_fused(weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> TutorialLSTM:
-    """The twelve parameters of torch's fused ones.
-
-    Weights are moved, not computed; each bias is the sum of torch's two, the only place where a rounding can occur
-    (none when one of the two is zero, so `from_fused(**to_fused(p))` equals `p` bit for bit).
-    """
-    xi, xf, xc, xo = weight_ih.T.chunk(4, dim=1)
-    hi, hf, hc, ho = weight_hh.T.chunk(4, dim=1)
-    i, f, c, o = (bias_ih + bias_hh).chunk(4)
-    return TutorialLSTM(xi, hi, i, xf, hf, f, xo, ho, o, xc, hc, c)

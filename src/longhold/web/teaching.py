@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from longhold.errors import InputError
-from longhold.training.presets import Cell
+from longhold.options import Cell
 from longhold.training.recipe import SHORTEST_TEXT
 from longhold.web.answers import Answer, Asked, Nothing, as_json, compact, guarded, posted
 from longhold.web.desk import Desk

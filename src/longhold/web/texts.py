@@ -7,9 +7,10 @@ from typing import Any, Final, Literal, final
 from longhold.data import Corpus, decode, split
 from longhold.data.overlap import repetition
 from longhold.errors import InputError
+from longhold.options import Cell, TextOptions
 from longhold.training import Forecast, forecast
-from longhold.training.plan import SMALL_TEXT, TextOptions
-from longhold.training.presets import Cell, available_cores
+from longhold.training.plan import SMALL_TEXT
+from longhold.training.presets import available_cores
 
 Answer = dict[str, Any]
 

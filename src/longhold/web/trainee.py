@@ -21,9 +21,9 @@ from pydantic import Field
 from longhold.data import Corpus
 from longhold.errors import InputError
 from longhold.models.config import Config
+from longhold.options import Cell
 from longhold.text import train
 from longhold.training import Progress
-from longhold.training.presets import Cell
 from longhold.training.recipe import TrainedText
 
 _POLITENESS = 5  # so that the page stays quick on a machine with few cores
@@ -119,7 +119,7 @@ def _came_to(trained: TrainedText) -> Event:
         "sample": (trained.sample or "")[:_SAMPLE],
         "diagnosis": None if trained.diagnosis is None else trained.diagnosis.kind,
         "best": trained.held_out_bits,
-        "words": None if trained.words is None else trained.words.share,
+        "words": None if trained.words is None else trained.words.fraction,
         "words_unit": None if trained.words is None else trained.words.unit,
         "early": trained.result.stopped_early,
     }

@@ -16,8 +16,8 @@ from typing import Any, Literal, final
 
 from longhold.data import Corpus
 from longhold.errors import InputError
+from longhold.options import Cell
 from longhold.text import load
-from longhold.training.presets import Cell
 from longhold.web.studio import Studio, numeral
 from longhold.web.trainee import Order
 

@@ -11,8 +11,10 @@ from benchmarks.rivals import worker
 CASE = {"cell": "GRU", "batch": 2, "hidden": 4, "steps": 3, "threads": 1}
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *asked: dict[str, Any]) -> list[Any]:
-    monkeypatch.setattr("sys.stdin", io.StringIO("".join(json.dumps(question) + "\n" for question in asked)))
+def answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *questions: dict[str, Any]
+) -> list[Any]:
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(json.dumps(question) + "\n" for question in questions)))
     worker.main("torch")
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 

@@ -123,9 +123,9 @@ def test_an_id_outside_the_vocabulary_is_refused(tokenizer: Tokenizer, token: in
 
 
 def test_ids_that_are_no_whole_numbers_are_refused() -> None:
-    with pytest.raises(InputError, match=r"whole numbers, got 1\.5"):
+    with pytest.raises(InputError, match=r"integers, got 1\.5"):
         ByteTokenizer().decode(np.array([1.5]))
-    with pytest.raises(InputError, match="whole numbers, got 'a'"):
+    with pytest.raises(InputError, match="integers, got 'a'"):
         ByteTokenizer().decode("abc")  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ import torch
 
 from longhold.errors import InputError
 from longhold.study.text.task import TextTask, pair_nats, read_text
-from longhold.tasks import NOT_ASKED, task_from_json
+from longhold.tasks import IGNORE_INDEX, task_from_json
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_sentences_stand_between_newlines(fox: str) -> None:
     tokenizer = read_text(fox).tokenizer
     assert inputs.shape == targets.shape
     for column, line in enumerate(("the fox.", "dogs jump")):
-        asked = targets[:, column] != NOT_ASKED
+        asked = targets[:, column] != IGNORE_INDEX
         assert tokenizer.decode(targets[asked, column]) == line + "\n"
         assert tokenizer.decode(inputs[asked, column]) == "\n" + line
 

@@ -139,7 +139,7 @@ def test_the_learning_rate_falls_along_half_a_cosine(corpus: str, monkeypatch: p
     def watch(optimizer: torch.optim.Optimizer, norm: float) -> None:
         seen.append(optimizer.param_groups[0]["lr"])
 
-    monkeypatch.setattr("longhold.study.trial.trial.clip_and_step", watch)
+    monkeypatch.setattr("longhold.training.step.clip_and_step", watch)
     run_trial(of(corpus, final_fraction=0.1, lr=0.5, steps=5, written=0))
     assert seen == pytest.approx([0.5 * (0.1 + 0.9 * share) for share in (1, 0.5 + 0.5**1.5, 0.5, 0.5 - 0.5**1.5, 0)])
     seen.clear()

@@ -252,7 +252,7 @@ def test_gradients_of_all_windows_add_up_and_go_no_further_back(cell: str, trunc
 
 def test_a_window_as_long_as_the_sequence_is_no_truncation() -> None:
     whole, cut = (run_trial(spec(steps=20, truncation=steps)) for steps in (None, 5))
-    assert cut.arm == "lstm uniform, truncated at 5"
+    assert cut.spec.arm == "lstm uniform, truncated at 5"
     assert (whole.curve, whole.score) == (cut.curve, cut.score)
     assert run_trial(spec(steps=20, truncation=2)).curve != whole.curve
 

@@ -25,7 +25,7 @@ class Tokenizer(ABC):
 
     Each id stands for a fixed string of UTF-8 bytes, so `decode(encode(text)) == text` holds for every text that is
     valid Unicode. Text with a lone surrogate has no UTF-8 form and raises `InputError`. Ids that do not add up to whole
-    characters decode to U+FFFD; `continuations` says which ids may come next where there are to be none.
+    characters decode to U+FFFD; `continuations` decides which ids may come next where there must be none.
     """
 
     kind: ClassVar[str]
@@ -114,11 +114,11 @@ class StreamDecoder:
 
 
 def integers(ids: Iterable[int]) -> list[int]:
-    """`ids` as a list of ints; arrays and tensors are taken too, anything but whole numbers raises `InputError`."""
+    """`ids` as a list of ints; arrays and tensors are taken too, anything but integers raises `InputError`."""
     values = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     for value in values:
         if not isinstance(value, int | np.integer):
-            raise InputError(f"token ids must be whole numbers, got {value!r}")
+            raise InputError(f"token ids must be integers, got {value!r}")
     return values
 
 

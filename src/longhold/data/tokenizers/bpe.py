@@ -129,7 +129,7 @@ def _tables(model: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 def _vocabulary(table: Any) -> dict[str, int]:
     if not isinstance(table, dict) or not all(type(token) is int for token in table.values()):
-        raise InputError("the vocabulary of a bpe tokenizer must be an object of whole numbers")
+        raise InputError("the vocabulary of a bpe tokenizer must be an object of integers")
     if "" in table or sorted(table.values()) != list(range(len(table))):
         raise InputError(f"the vocabulary of a bpe tokenizer must number its {len(table)} tokens from 0")
     return table

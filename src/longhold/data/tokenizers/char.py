@@ -39,10 +39,10 @@ class CharTokenizer(Tokenizer):
         counts = {character: count for character, count in _counts(text).items() if count >= least_count}
         if vocab_size is None:
             return cls("".join(counts), fallback)
-        room = vocab_size - 256 * fallback
-        if room < 1:
+        most = vocab_size - 256 * fallback
+        if most < 1:
             raise InputError(f"vocab_size of characters must be at least {1 + 256 * fallback}, got {vocab_size}")
-        return cls("".join(sorted(counts, key=lambda c: (-counts[c], c))[:room]), fallback)
+        return cls("".join(sorted(counts, key=lambda c: (-counts[c], c))[:most]), fallback)
 
     @classmethod
     def without_rare(cls, text: str | HeldText) -> CharTokenizer:

@@ -47,7 +47,7 @@ class Continuations:
 
     An id may come in a state if a decoder of UTF-8 accepts its bytes there and some ids after it complete the character
     that it leaves open. So no overlong form, no surrogate, nothing above U+10FFFF, and no byte that the vocabulary
-    cannot go on from.
+    cannot continue.
     """
 
     next: NDArray[np.int8]

@@ -6,8 +6,8 @@ namespace longhold {
 
 template <class Real> struct Call {
   int64_t T, B, I, H;
-  int64_t segment;  // steps of the backward pass whose gradients of gates are held at once
-  int64_t every;    // 0: nothing is kept for the backward pass; 1: all; else every so many steps a state
+  int64_t segment;              // steps of the backward pass whose gradients of gates are held at once
+  int64_t checkpoint_interval;  // steps between two states kept for backward; 0: nothing is kept; 1: all is kept
   bool reverse;
   const Real* x;          // (T, B, I), or null
   const int64_t* ids;     // (T, B), instead of x: one-hot vectors
@@ -23,9 +23,9 @@ template <class Real> struct Call {
   const uint8_t* reset;    // (T, B), or null
   const Real* mask;        // (B, H), recurrent dropout, or null
   Real* gates;             // (T, B, G*H): the gates after their activations, or null
-  Real* extra;             // (T, B, H): what a cell keeps besides (GRU's q), or null
+  Real* q;                 // (T, B, H): GRU's q = W_hn h + b_hn, kept for backward, or null
   Real* h;                 // (T, B, H); null in an LSTM's backward pass where gates and c are all kept
-  Real* c;                 // (T, B, H), or (T / every, B, H): the state before every so many steps; or null
+  Real* c;                 // (T, B, H); with an interval n > 1 (T / n, B, H), the state before every n-th step; or null
   Real* h_n;               // (B, H)
   Real* c_n;
   Real* h_out = nullptr;  // (T, B, H): h once more, to be handed out while `h` is kept, or null

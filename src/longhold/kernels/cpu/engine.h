@@ -1,4 +1,4 @@
-// One recurrence engine for all cells: the input's share, the loop over time, both passes, weight gradients. A cell
+// One recurrence engine for all cells: the input projection, the loop over time, both passes, weight gradients. A cell
 // supplies its pointwise part.
 #pragma once
 #include <numeric>
@@ -12,27 +12,27 @@
 namespace longhold {
 inline namespace LONGHOLD_ISA {
 
-// Where one row's step finds and leaves its numbers.
+// What one row's step reads and writes.
 template <class Real> struct Row {
   const Real* operand;  // h before the step as the product sees it
   const Real* h_old;
   const Real* c_old;
-  Real* gates;  // in, the input's share; out, if kept, the gates after their activations
-  Real* extra;  // null if not kept
+  Real* gates;  // in, the input projection; out, if kept, the gates after their activations
+  Real* q;      // null if not kept
   Real* h;
   Real* c;
   Real* h_out;   // h once more, or null
   Real* masked;  // h * mask for the next step, or null
   const Real* mask;
-  bool keep;  // whether gates and extra are left for the backward pass
+  bool keep;  // whether gates and q are left for the backward pass
 
   template <class V> void leave(int64_t at, V gate, int n) const {
     if (keep) store(gates + at, gate, n);
   }
 };
 
-// Whether the step at t starts anew, and from what.
-enum class Before { step, given, initial };
+// The state that a step starts from: the previous step's, the call's (h0, c0), or what a reset restores.
+enum class Origin { previous, start, initial };
 
 template <class Cell, class Real> struct Engine {
   static constexpr int W = Lanes<Real>::count;
@@ -40,13 +40,13 @@ template <class Cell, class Real> struct Engine {
   static constexpr int U = Cell::blocks;  // blocks of W units in one forward tile
   static constexpr int N = G * U;
   static constexpr int M = registers / N > 8 ? 8 : registers / N;
-  static constexpr int64_t chunk_rows = 48;  // rows for which the input's share is computed at once
+  static constexpr int64_t chunk_rows = 48;  // rows whose input projection is computed at once
   using Gradient = WeightGradient<Real>;
 
   const Call<Real>& p;
   const int64_t H, width;      // units, and gates of all units
   std::vector<int64_t> order;  // rows, the longest first
-  Buffer<Real> zeros;          // a row of a state that was not given
+  Buffer<Real> zeros;          // a row of a state that is not passed
 
   explicit Engine(const Call<Real>& call)
       : p(call), H(call.H), width(G * call.H), order(call.B), zeros(allocate<Real>(call.H)) {
@@ -59,16 +59,16 @@ template <class Cell, class Real> struct Engine {
   int64_t length(int64_t b) const { return p.lengths ? std::clamp<int64_t>(p.lengths[b], 0, p.T) : p.T; }
   int64_t time(int64_t step) const { return p.reverse ? p.T - 1 - step : step; }
 
-  Before before(int64_t t, int64_t b) const {
+  Origin origin(int64_t t, int64_t b) const {
     const int64_t cut = p.reverse ? t + 1 : t;
-    if (p.reset && cut < p.T && p.reset[cut * p.B + b]) return Before::initial;
-    return t == (p.reverse ? length(b) - 1 : 0) ? Before::given : Before::step;
+    if (p.reset && cut < p.T && p.reset[cut * p.B + b]) return Origin::initial;
+    return t == (p.reverse ? length(b) - 1 : 0) ? Origin::start : Origin::previous;
   }
   const Real* state_row(const Real* state, int64_t b) const { return state ? state + b * H : zeros.get(); }
   const Real* h_before(int64_t t, int64_t b) const {
-    switch (before(t, b)) {
-      case Before::given: return state_row(p.h0, b);
-      case Before::initial: return state_row(p.h_initial, b);
+    switch (origin(t, b)) {
+      case Origin::start: return state_row(p.h0, b);
+      case Origin::initial: return state_row(p.h_initial, b);
       default: return p.h + ((p.reverse ? t + 1 : t - 1) * p.B + b) * H;
     }
   }
@@ -76,12 +76,12 @@ template <class Cell, class Real> struct Engine {
   // Some units of h before a step. Where an LSTM's h is not kept it is o * tanh(c), as it was.
   void copy_h_before(int64_t t, int64_t b, int64_t from, int64_t count, Real* out) const {
     if constexpr (Cell::has_c) {
-      if (!p.h && before(t, b) == Before::step) {
+      if (!p.h && origin(t, b) == Origin::previous) {
         const int64_t at = previous(t) * p.B + b;
         const Real *o = p.gates + at * width + (G - 1) * H + from, *c = p.c + at * H + from;
         for (int64_t i = 0; i < count; i += W) {
           const int n = static_cast<int>(std::min<int64_t>(count - i, W));
-          store(out + i, Cell::template visible<Real>(load(o + i, n), load(c + i, n)), n);
+          store(out + i, Cell::template output<Real>(load(o + i, n), load(c + i, n)), n);
         }
         return;
       }
@@ -90,12 +90,12 @@ template <class Cell, class Real> struct Engine {
   }
 
   // What one thread works on: its rows, the longest first, of which `units` are its own.
-  struct Share {
+  struct Slice {
     std::vector<int64_t> rows;
     Range blocks, units;
   };
-  Share share(const Plan& plan, int64_t blocks, int64_t block_units, int me, int team) const {
-    Share mine;
+  Slice slice_of(const Plan& plan, int64_t blocks, int64_t block_units, int me, int team) const {
+    Slice mine;
     if (!plan.by_rows) mine.rows = order;
     else if (p.lengths)
       for (int64_t i = me; i < p.B; i += team) mine.rows.push_back(order[i]);
@@ -107,12 +107,12 @@ template <class Cell, class Real> struct Engine {
     mine.units = {std::min(H, mine.blocks.begin * block_units), std::min(H, mine.blocks.end * block_units)};
     return mine;
   }
-  int64_t active(const Share& mine, int64_t t) const {
+  int64_t active(const Slice& mine, int64_t t) const {
     if (!p.lengths) return mine.rows.size();
     return std::partition_point(mine.rows.begin(), mine.rows.end(), [&](int64_t b) { return length(b) > t; }) -
         mine.rows.begin();
   }
-  int64_t steps_at_once(const Share& mine) const {
+  int64_t steps_at_once(const Slice& mine) const {
     const int64_t rows = std::max<int64_t>(1, mine.rows.size());
     return std::clamp<int64_t>((chunk_rows + rows - 1) / rows, 1, p.T);
   }
@@ -136,7 +136,7 @@ template <class Cell, class Real> struct Engine {
       }
   }
 
-  // The input's share of some rows' gates, for one super-block of units.
+  // The input projection of some rows, for one super-block of units.
   template <int rows> void input_tile(
       const Real* const* x, Real* const* gates, int64_t j, const Real* panel, const Real* bias) const {
     Vector<Real> acc[rows][N];
@@ -188,19 +188,19 @@ template <class Cell, class Real> struct Engine {
     }
   }
 
-  // A step of a row but for the places of gates, extra and c, which depend on what is kept.
-  Row<Real> row_at(int64_t t, int64_t b, Before from) const {
+  // A step of a row but for the places of gates, q and c, which depend on what is kept.
+  Row<Real> row_at(int64_t t, int64_t b, Origin from) const {
     Row<Real> row{};
     if (p.h) {
       row.h = p.h + (t * p.B + b) * H;
       row.h_old = row.operand = h_before(t, b);
     }
-    if (Cell::has_c && from != Before::step) row.c_old = state_row(from == Before::given ? p.c0 : p.c_initial, b);
+    if (Cell::has_c && from != Origin::previous) row.c_old = state_row(from == Origin::start ? p.c0 : p.c_initial, b);
     return row;
   }
   int64_t previous(int64_t t) const { return p.reverse ? t + 1 : t - 1; }
 
-  // What the forward pass needs besides the call: gates for some steps and a running c where they are not kept, h *
+  // What the forward pass needs besides the call: gates for some steps and a running c where they are not kept, and h *
   // mask.
   struct Scratch {
     Buffer<Real> gates, c, masked;
@@ -211,25 +211,25 @@ template <class Cell, class Real> struct Engine {
 
   Row<Real> forward_row(int64_t t, int64_t b, int64_t step_in_chunk, const Scratch& scratch) const {
     const int64_t at = t * p.B + b;
-    const Before from = before(t, b);
+    const Origin from = origin(t, b);
     Row<Real> row = row_at(t, b, from);
     row.gates = p.gates ? p.gates + at * width : scratch.gates.get() + (step_in_chunk * p.B + b) * width;
-    row.extra = p.extra ? p.extra + at * H : nullptr;
+    row.q = p.q ? p.q + at * H : nullptr;
     row.keep = p.gates;
     row.h_out = p.h_out ? p.h_out + at * H : nullptr;
     if (Cell::has_c) {
       row.c = scratch.c ? scratch.c.get() + b * H : p.c + at * H;
-      if (from == Before::step) row.c_old = scratch.c ? row.c : p.c + (previous(t) * p.B + b) * H;
+      if (from == Origin::previous) row.c_old = scratch.c ? row.c : p.c + (previous(t) * p.B + b) * H;
     }
     if (scratch.masked) {  // slabs: h of even and odd steps, h0, initial
-      row.operand = masked_slab(scratch, from == Before::step ? previous(t) & 1 : from == Before::given ? 2 : 3, b);
+      row.operand = masked_slab(scratch, from == Origin::previous ? previous(t) & 1 : from == Origin::start ? 2 : 3, b);
       row.masked = masked_slab(scratch, t & 1, b);
       row.mask = p.mask + b * H;
     }
     return row;
   }
 
-  // The input's share: panels of W_ih and the bias; for ids a row for each id, where the table is not too large.
+  // The input projection: panels of W_ih and the bias; for ids a row for each id, where the table is not too large.
   struct Input {
     Buffer<Real> panel, bias, table;
   };
@@ -255,7 +255,7 @@ template <class Cell, class Real> struct Engine {
     const bool inner = Cell::starts_from_bias(static_cast<int>(i / H));
     return (p.bias_ih ? p.bias_ih[i] : Real(0)) + (p.bias_hh && !inner ? p.bias_hh[i] : Real(0));
   }
-  // Writes the input's share of some rows' gates, for a thread's units. `at` is t * B + b of each.
+  // Writes the input projection of some rows, for a thread's units. `at` is t * B + b of each.
   void add_input(const Input& input, const std::vector<int64_t>& at, const std::vector<Row<Real>>& rows, int64_t count,
       Range blocks, std::vector<const Real*>& x, std::vector<Real*>& gates) const {
     for (int64_t i = 0; i < count; ++i) {
@@ -283,7 +283,7 @@ template <class Cell, class Real> struct Engine {
     in_team(plan.threads, [&](int me, int team) {
       pack_forward(p.weight_hh, H, cut(blocks, me, team), panel.get());
       pack_input(input, me, team);
-      const Share mine = share(plan, blocks, U * W, me, team);
+      const Slice mine = slice_of(plan, blocks, U * W, me, team);
       for (int64_t b : mine.rows) zero_beyond_length(b, mine.units);
       barrier.wait(team);
       const int64_t chunk = steps_at_once(mine), most = mine.rows.size();
@@ -304,7 +304,7 @@ template <class Cell, class Real> struct Engine {
         add_input(input, at, rows, total, mine.blocks, x, gates);
         const Row<Real>* row = rows.data();
         for (int64_t i = s; i < end; ++i) {
-          if (Cell::has_c && p.every > 1 && i % p.every == 0) checkpoint(mine, i, scratch);
+          if (Cell::has_c && p.checkpoint_interval > 1 && i % p.checkpoint_interval == 0) checkpoint(mine, i, scratch);
           for (int64_t j = mine.blocks.begin; j < mine.blocks.end; ++j)
             in_tiles<M>(counts[i - s], [&]<int n>(int64_t r) { forward_tile<n>(row + r, j, panel.get()); });
           row += counts[i - s];
@@ -313,7 +313,7 @@ template <class Cell, class Real> struct Engine {
       }
       finish(mine, scratch);
     });
-    if (!plan.by_rows) company.note(barrier, p.T);
+    if (!plan.by_rows) contention.note(barrier, p.T);
   }
 
   void check_ids() const {
@@ -330,7 +330,7 @@ template <class Cell, class Real> struct Engine {
       const int64_t chunk = std::min(p.T, (chunk_rows + rows - 1) / rows + 1);
       scratch.gates = allocate<Real>(chunk * p.B * width);
     }
-    if (Cell::has_c && p.every != 1) scratch.c = allocate<Real>(p.B * H);
+    if (Cell::has_c && p.checkpoint_interval != 1) scratch.c = allocate<Real>(p.B * H);
     if (!p.mask) return scratch;
     scratch.masked = allocate<Real>(4 * p.B * H);
     for (int64_t b = 0; b < p.B; ++b) {
@@ -344,29 +344,28 @@ template <class Cell, class Real> struct Engine {
   }
 
   // Keeps the cell state before a step.
-  void checkpoint(const Share& mine, int64_t step, const Scratch& scratch) const {
-    Real* to = p.c + step / p.every * p.B * H;
+  void checkpoint(const Slice& mine, int64_t step, const Scratch& scratch) const {
+    Real* to = p.c + step / p.checkpoint_interval * p.B * H;
     for (int64_t b : mine.rows)
       if (step == 0 || length(b) == 0)
-        std::fill(to + b * H + mine.units.begin, to + b * H + mine.units.end, Real(0));  // the states given stand there
+        std::fill(to + b * H + mine.units.begin, to + b * H + mine.units.end,
+            Real(0));  // a backward pass reads the call's own state there
       else
         std::copy(
             &scratch.c[b * H + mine.units.begin], &scratch.c[b * H + mine.units.end], to + b * H + mine.units.begin);
   }
 
-  // The final states of a share; a row without a step ends as it began.
-  void finish(const Share& mine, const Scratch& scratch) const {
+  // The final states of a slice; a row without a step ends as it began.
+  void finish(const Slice& mine, const Scratch& scratch) const {
     const int64_t from = mine.units.begin, count = mine.units.end - from;
     for (int64_t b : mine.rows) {
       const bool none = length(b) == 0;
       const int64_t last = none ? 0 : ((p.reverse ? 0 : length(b) - 1) * p.B + b) * H;
       std::copy_n((none ? state_row(p.h0, b) : p.h + last) + from, count, p.h_n + b * H + from);
-      if (Cell::has_c)
-        std::copy_n((none ? state_row(p.c0, b)
-                            : scratch.c ? scratch.c.get() + b * H
-                                        : p.c + last) +
-                from,
-            count, p.c_n + b * H + from);
+      if (Cell::has_c) {
+        const Real* const kept = scratch.c ? scratch.c.get() + b * H : p.c + last;
+        std::copy_n((none ? state_row(p.c0, b) : kept) + from, count, p.c_n + b * H + from);
+      }
     }
   }
 
@@ -378,20 +377,20 @@ template <class Cell, class Real> struct Engine {
   void zero_beyond_length(int64_t b, Range units) const {
     zero_beyond(p.h, H, b, units);
     if (p.h_out) zero_beyond(p.h_out, H, b, units);
-    if (p.c && p.every == 1) zero_beyond(p.c, H, b, units);
-    if (p.extra) zero_beyond(p.extra, H, b, units);
+    if (p.c && p.checkpoint_interval == 1) zero_beyond(p.c, H, b, units);
+    if (p.q) zero_beyond(p.q, H, b, units);
     for (int g = 0; p.gates && g < G; ++g) zero_beyond(p.gates, width, b, {g * H + units.begin, g * H + units.end});
   }
 
-  // d_h[b] (+)= d_gates_h[t, b] W_hh for one block of units; where a cell keeps extra, its last gate's share comes from
-  // there.
-  template <int rows> void backward_tile(const Real* const* first, const Real* const* second, Real* const* d_h,
+  // d_h[b] (+)= d_gates_h[t, b] W_hh for one block of units; where a cell keeps q, that of its last gate comes from
+  // d_q.
+  template <int rows> void backward_tile(const Real* const* d_gates_rows, const Real* const* d_q_rows, Real* const* d_h,
       const Real* const* mask, int64_t j, const Real* panel) const {
     Vector<Real> acc[rows][wide] = {};
     const Real* base = panel + j * width * columns<Real>;
-    const int64_t K = Cell::has_extra ? (G - 1) * H : width;
-    multiply<Real, rows, wide>(first, base, K, acc);
-    if (Cell::has_extra) multiply<Real, rows, wide>(second, base + K * columns<Real>, H, acc);
+    const int64_t K = Cell::has_q ? (G - 1) * H : width;
+    multiply<Real, rows, wide>(d_gates_rows, base, K, acc);
+    if (Cell::has_q) multiply<Real, rows, wide>(d_q_rows, base + K * columns<Real>, H, acc);
     for (int m = 0; m < rows; ++m)
       for (int u = 0; u < wide; ++u) {
         const int64_t unit = (j * wide + u) * W;
@@ -417,19 +416,19 @@ template <class Cell, class Real> struct Engine {
 
   // What the backward pass works with: gradients of the gates of one segment, and what is computed again of a chunk.
   struct Back {
-    Buffer<Real> panel, input_panel, forward_panel, d_gates, d_extra, c, operands, d_table;
+    Buffer<Real> panel, input_panel, forward_panel, d_gates, d_q, c, operands, d_table;
     Input input;
-    int64_t chunk;  // steps that d_gates, d_extra and c have room for
-    bool again;     // gates, extra and c are computed again, in the places of their gradients
+    int64_t chunk;  // steps that d_gates, d_q and c hold
+    bool again;     // gates, q and c are computed again, in the places of their gradients
   };
   Back allocate_back(const Gradients<Real>& g) const {
     Back back;
-    back.again = p.every > 1 && (Cell::has_c || Cell::has_extra);
-    back.chunk = std::min(p.T, back.again ? p.every : p.segment);
+    back.again = p.checkpoint_interval > 1 && (Cell::has_c || Cell::has_q);
+    back.chunk = std::min(p.T, back.again ? p.checkpoint_interval : p.segment);
     back.panel = allocate<Real>(column_blocks<Real>(H) * columns<Real> * width);
     if (g.d_x) back.input_panel = allocate<Real>(column_blocks<Real>(p.I) * columns<Real> * width);
     back.d_gates = allocate<Real>(back.chunk * p.B * width);
-    if (Cell::has_extra) back.d_extra = allocate<Real>(back.chunk * p.B * H);
+    if (Cell::has_q) back.d_q = allocate<Real>(back.chunk * p.B * H);
     back.operands = allocate<Real>(2 * operand_blocks() * columns<Real> * Gradient::depth);
     if (tabled()) back.d_table = allocate<Real>(p.I * width);
     if (!back.again) return back;
@@ -450,7 +449,7 @@ template <class Cell, class Real> struct Engine {
       if (g.d_x) pack_columns(p.weight_ih, width, p.I, cut(x_blocks, me, team), back.input_panel.get());
       if (back.again) pack_forward(p.weight_hh, H, cut(forward_blocks(), me, team), back.forward_panel.get());
       if (back.again) pack_input(back.input, me, team);
-      const Share mine = share(plan, blocks, columns<Real>, me, team);
+      const Slice mine = slice_of(plan, blocks, columns<Real>, me, team);
       const Range tiles = cut((width + tall - 1) / tall, me, team),
                   gates{tiles.begin * tall, std::min(width, tiles.end * tall)};
       begin_gradients(mine, g);
@@ -460,8 +459,8 @@ template <class Cell, class Real> struct Engine {
       int64_t rounds = 0;
       for (int64_t end = p.T; end > 0;) {
         const int64_t begin = (end - 1) / p.segment * p.segment;
-        if (back.again && end > begin && (end == p.T || end % p.every == 0))
-          compute_again(mine, begin / p.every * p.every, end, back);
+        if (back.again && end > begin && (end == p.T || end % p.checkpoint_interval == 0))
+          compute_again(mine, begin / p.checkpoint_interval * p.checkpoint_interval, end, back);
         walk_back(plan, mine, g, back, begin, end, plan.by_rows ? Range{0, x_blocks} : cut(x_blocks, me, team), barrier,
             team);
         barrier.wait(team);
@@ -473,11 +472,11 @@ template <class Cell, class Real> struct Engine {
       if (rounds == 0) zero_weight_gradients(g, gates);
       if (back.d_table) empty_table(g, back, gates);
     });
-    if (!plan.by_rows) company.note(barrier, p.T);
+    if (!plan.by_rows) contention.note(barrier, p.T);
   }
 
   // The gradients of the last states, and zeros where nothing will be written.
-  void begin_gradients(const Share& mine, const Gradients<Real>& g) const {
+  void begin_gradients(const Slice& mine, const Gradients<Real>& g) const {
     auto begin = [&](const Real* from, Real* to, int64_t b) {
       if (!to) return;
       if (from)
@@ -506,8 +505,8 @@ template <class Cell, class Real> struct Engine {
       std::fill(&back.d_table[id * width] + gates.begin, &back.d_table[id * width] + gates.end, Real(0));
   }
 
-  // Gates, extra and c of the steps [begin, end), from the states h, which are all there, and the c kept at `begin`.
-  void compute_again(const Share& mine, int64_t begin, int64_t end, const Back& back) const {
+  // Gates, q and c of the steps [begin, end), from the states h, which are all there, and the c kept at `begin`.
+  void compute_again(const Slice& mine, int64_t begin, int64_t end, const Back& back) const {
     const Range blocks{mine.units.begin / (U * W), (mine.units.end + U * W - 1) / (U * W)};
     if (mine.units.begin == mine.units.end) return;
     const int64_t most = mine.rows.size();
@@ -520,17 +519,17 @@ template <class Cell, class Real> struct Engine {
       const int64_t t = time(s), count = active(mine, t);
       for (int64_t r = 0; r < count; ++r) {
         const int64_t b = mine.rows[r], place = (s - begin) * p.B + b;
-        const Before from = before(t, b);
+        const Origin from = origin(t, b);
         rows[r] = row_at(t, b, from);
         rows[r].gates = &back.d_gates[place * width];
-        rows[r].extra = Cell::has_extra ? &back.d_extra[place * H] : nullptr;
+        rows[r].q = Cell::has_q ? &back.d_q[place * H] : nullptr;
         rows[r].h = unused.get();
         rows[r].keep = true;
         at[r] = t * p.B + b;
         if (Cell::has_c) {
           rows[r].c = &back.c[place * H];
-          if (from == Before::step)
-            rows[r].c_old = s == begin ? p.c + (s / p.every * p.B + b) * H : rows[r].c - p.B * H;
+          if (from == Origin::previous)
+            rows[r].c_old = s == begin ? p.c + (s / p.checkpoint_interval * p.B + b) * H : rows[r].c - p.B * H;
         }
         if (p.mask) {
           apply_mask(rows[r].h_old, b, &masked[r * H]);
@@ -543,31 +542,31 @@ template <class Cell, class Real> struct Engine {
     }
   }
 
-  // A step as the backward pass reads it: gates, extra and c as they were kept, or computed again.
+  // A step as the backward pass reads it: gates, q and c as they were kept, or computed again.
   Row<Real> backward_row(int64_t s, int64_t t, int64_t b, const Back& back) const {
     const int64_t at = t * p.B + b, place = (s % back.chunk) * p.B + b;
-    const Before from = before(t, b);
+    const Origin from = origin(t, b);
     Row<Real> row = row_at(t, b, from);
     row.gates = back.again ? &back.d_gates[place * width] : p.gates ? p.gates + at * width : nullptr;
-    row.extra = back.again && Cell::has_extra ? &back.d_extra[place * H] : p.extra ? p.extra + at * H : nullptr;
+    row.q = back.again && Cell::has_q ? &back.d_q[place * H] : p.q ? p.q + at * H : nullptr;
     if (!Cell::has_c) return row;
     row.c = back.again ? &back.c[place * H] : p.c + at * H;
-    if (from != Before::step) return row;
+    if (from != Origin::previous) return row;
     if (!back.again) row.c_old = p.c + (previous(t) * p.B + b) * H;
-    else row.c_old = s % p.every == 0 ? p.c + (s / p.every * p.B + b) * H : row.c - p.B * H;
+    else row.c_old = s % p.checkpoint_interval == 0 ? p.c + (s / p.checkpoint_interval * p.B + b) * H : row.c - p.B * H;
     return row;
   }
   Real* d_gates_at(const Back& back, int64_t s, int64_t b) const {
     return &back.d_gates[((s % back.chunk) * p.B + b) * width];
   }
-  Real* d_extra_at(const Back& back, int64_t s, int64_t b) const {
-    return Cell::has_extra ? &back.d_extra[((s % back.chunk) * p.B + b) * H] : nullptr;
+  Real* d_q_at(const Back& back, int64_t s, int64_t b) const {
+    return Cell::has_q ? &back.d_q[((s % back.chunk) * p.B + b) * H] : nullptr;
   }
 
-  void walk_back(const Plan& plan, const Share& mine, const Gradients<Real>& g, const Back& back, int64_t begin,
+  void walk_back(const Plan& plan, const Slice& mine, const Gradients<Real>& g, const Back& back, int64_t begin,
       int64_t end, Range x_blocks, Barrier& barrier, int team) const {
     const int64_t from = mine.units.begin, to = mine.units.end, most = mine.rows.size(), chunk = steps_at_once(mine);
-    std::vector<const Real*> first(most), second(most), mask(most), d_gates;
+    std::vector<const Real*> d_gates_rows(most), d_q_rows(most), mask(most), d_gates;
     std::vector<Real*> d_h(most), d_x;
     for (int64_t s = end - 1; s >= begin; --s) {
       const int64_t t = time(s), count = active(mine, t);
@@ -575,10 +574,10 @@ template <class Cell, class Real> struct Engine {
         const int64_t b = mine.rows[r], at = t * p.B + b;
         const Row<Real> row = backward_row(s, t, b, back);
         Real* to_gates = d_gates_at(back, s, b);
-        Real* to_extra = d_extra_at(back, s, b);
+        Real* to_q = d_q_at(back, s, b);
         Real* d_c = Cell::has_c ? g.d_c0 + b * H : nullptr;
-        first[r] = to_gates;
-        second[r] = to_extra;
+        d_gates_rows[r] = to_gates;
+        d_q_rows[r] = to_q;
         mask[r] = p.mask ? p.mask + b * H : nullptr;
         d_h[r] = g.d_h0 + b * H;
         for (int64_t unit = from; unit < to; unit += W) {
@@ -586,7 +585,7 @@ template <class Cell, class Real> struct Engine {
           Vector<Real> d = load(d_h[r] + unit, n);
           if (g.d_out) d += load(g.d_out + at * H + unit, n);
           if (g.d_cs) store(d_c + unit, load(d_c + unit, n) + load(g.d_cs + at * H + unit, n), n);
-          Cell::template backward<Real>(row, d, d_h[r], d_c, to_gates, to_extra, H, unit, n);
+          Cell::template backward<Real>(row, d, d_h[r], d_c, to_gates, to_q, H, unit, n);
         }
         if (g.d_x) {
           d_gates.push_back(to_gates);
@@ -595,11 +594,12 @@ template <class Cell, class Real> struct Engine {
       }
       if (!plan.by_rows) barrier.wait(team);
       for (int64_t j = mine.blocks.begin; j < mine.blocks.end; ++j)
-        in_tiles<tall>(count,
-            [&]<int n>(int64_t i) { backward_tile<n>(&first[i], &second[i], &d_h[i], &mask[i], j, back.panel.get()); });
+        in_tiles<tall>(count, [&]<int n>(int64_t i) {
+          backward_tile<n>(&d_gates_rows[i], &d_q_rows[i], &d_h[i], &mask[i], j, back.panel.get());
+        });
       if (p.reset)
         for (int64_t r = 0; r < count; ++r)
-          if (before(t, mine.rows[r]) == Before::initial) move_to_initial(g, mine.rows[r], from, to);
+          if (origin(t, mine.rows[r]) == Origin::initial) move_to_initial(g, mine.rows[r], from, to);
       if (g.d_x && (s == begin || (end - s) % chunk == 0)) {
         for (int64_t j = x_blocks.begin; j < x_blocks.end; ++j)
           in_tiles<tall>(d_x.size(),
@@ -619,11 +619,11 @@ template <class Cell, class Real> struct Engine {
   }
 
   // s * B + b of the steps [begin, end) that are no padding.
-  void valid_steps(int64_t begin, int64_t end, std::vector<int64_t>& found) const {
-    found.clear();
+  void valid_steps(int64_t begin, int64_t end, std::vector<int64_t>& steps) const {
+    steps.clear();
     for (int64_t s = begin; s < end; ++s)
       for (int64_t b = 0; b < p.B; ++b)
-        if (time(s) < length(b)) found.push_back(s * p.B + b);
+        if (time(s) < length(b)) steps.push_back(s * p.B + b);
   }
 
   // One block of columns of what the products saw, x and then h, for some steps: [k][wide][lane].
@@ -644,11 +644,11 @@ template <class Cell, class Real> struct Engine {
   // d_gates of some steps as the input saw them, or as h did: gates [m, m + count), [panel][k][tall].
   void pack_d_gates(
       const Back& back, const int64_t* at, int64_t K, int64_t m, int64_t count, bool of_h, Real* out) const {
-    const int64_t inner = Cell::has_extra && of_h ? (G - 1) * H : width;  // from here on the other array
+    const int64_t inner = Cell::has_q && of_h ? (G - 1) * H : width;  // from here on the other array
     for (int64_t k = 0; k < K; ++k) {
       const int64_t s = at[k] / p.B, b = at[k] % p.B;
       const Real* from = d_gates_at(back, s, b) + m;
-      const Real* other = Cell::has_extra ? d_extra_at(back, s, b) + m - inner : nullptr;
+      const Real* other = Cell::has_q ? d_q_at(back, s, b) + m - inner : nullptr;
       for (int64_t i = 0; i < count; i += tall) {
         Real* to = out + (i * Gradient::depth + k * tall);
         for (int64_t n = 0; n < tall; ++n)
@@ -673,7 +673,7 @@ template <class Cell, class Real> struct Engine {
       barrier.wait(team);
       for (int64_t m = gates.begin; m < gates.end; m += group) {
         const int64_t count = std::min(group, gates.end - m);
-        const bool two = Cell::has_extra && m + count > (G - 1) * H;
+        const bool two = Cell::has_q && m + count > (G - 1) * H;
         pack_d_gates(back, &valid[k], K, m, count, false, x_side.get());
         if (two) pack_d_gates(back, &valid[k], K, m, count, true, h_side.get());
         const Real* of_h = two ? h_side.get() : x_side.get();

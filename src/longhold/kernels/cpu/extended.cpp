@@ -53,7 +53,7 @@ template <class Real> class Product {
           for (int64_t k = 0; k < K; ++k) out[k * N * W + n] = weight[(first + n) * by_column + k * by_k];
     }
   }
-  // out[row] = in[row] times the matrix, for some blocks of columns. Rows are dealt evenly to tiles.
+  // out[row] = in[row] times the matrix, for some blocks of columns. Rows are distributed evenly over tiles.
   void run(const std::vector<const Real*>& in, const std::vector<Real*>& out, int64_t from, int64_t to) const {
     const int64_t rows = in.size(), tiles = (rows + M - 1) / M;
     for (int64_t j = from; j < to; ++j)
@@ -78,7 +78,7 @@ template <class Real> struct Operands {
   void take(const Real* from, Real* to) { in.push_back(from), out.push_back(to); }
 };
 
-// One thread's part. By rows it does all that its rows need and never waits; by units it does a share of the columns of
+// One thread's part. By rows it does all that its rows need and never waits; by units it does a part of the columns of
 // every product, for all rows, and its own rows' functions, and waits after each.
 struct Worker {
   int me, team;
@@ -109,31 +109,31 @@ template <class Cell, class Real> class Walk {
   static constexpr int G = Cell::gates;
   using Rows = Operands<Real>;
   using Gradients = ExtendedGradients<Real>;
-  enum class Before { step, given, initial };
+  enum class Origin { previous, start, initial };
 
   const ExtendedCall<Real>& p;
   const int64_t B, H, P, width;
   // Scratch, a row for each row of the batch.
-  Buffer<Real> masked, products, fresh, cells, second, d_u, back, old_h, old_c, room;
+  Buffer<Real> masked, products, h_new, cells, operand2, d_u, back, old_h, old_c, scratch;
 
   bool zones_h() const { return p.keep_h || p.rate_h != 0; }
   bool zones_c() const { return p.keep_c || p.rate_c != 0; }
-  bool two_products() const { return Cell::before || p.weight_hr; }
+  bool two_products() const { return Cell::reset_before || p.weight_hr; }
   Buffer<Real> rows_of(bool needed, int64_t size) const { return needed ? allocate<Real>(B * size) : nullptr; }
 
   int64_t length(int64_t b) const { return p.lengths ? std::clamp<int64_t>(p.lengths[b], 0, p.T) : p.T; }
   bool active(int64_t t, int64_t b) const { return t < length(b); }
   int64_t time(int64_t step) const { return p.reverse ? p.T - 1 - step : step; }
-  Before before(int64_t t, int64_t b) const {
+  Origin origin(int64_t t, int64_t b) const {
     const int64_t cut = p.reverse ? t + 1 : t;
-    if (p.reset && cut < p.T && p.reset[cut * B + b]) return Before::initial;
-    return t == (p.reverse ? length(b) - 1 : 0) ? Before::given : Before::step;
+    if (p.reset && cut < p.T && p.reset[cut * B + b]) return Origin::initial;
+    return t == (p.reverse ? length(b) - 1 : 0) ? Origin::start : Origin::previous;
   }
   const Real* state_before(
-      int64_t t, int64_t b, const Real* stack, const Real* given, const Real* initial, int64_t size) const {
-    switch (before(t, b)) {
-      case Before::initial: return initial + b * size;
-      case Before::given: return given + b * size;
+      int64_t t, int64_t b, const Real* stack, const Real* start, const Real* initial, int64_t size) const {
+    switch (origin(t, b)) {
+      case Origin::initial: return initial + b * size;
+      case Origin::start: return start + b * size;
       default: return stack + ((p.reverse ? t + 1 : t - 1) * B + b) * size;
     }
   }
@@ -150,43 +150,46 @@ template <class Cell, class Real> class Walk {
     if (Cell::has_c) s.c_old = state_before(t, b, p.c, p.c0, p.c_initial, H);
     s.product = own(products, width);
     s.gates = p.gates + at * width;
-    s.extra = p.extra ? p.extra + at * H : nullptr;
-    s.second = own(second, H);
-    s.fresh = p.weight_hr ? s.second : zones_h() ? own(fresh, P) : p.h + at * P;
+    s.q = p.q ? p.q + at * H : nullptr;
+    s.operand2 = own(operand2, H);
+    s.h_new = p.weight_hr ? s.operand2 : zones_h() ? own(h_new, P) : p.h + at * P;
     s.cell = !Cell::has_c ? nullptr : zones_c() ? own(cells, H) : p.c + at * H;
     return s;
   }
   void drop(const Step<Real>& s, int64_t b) const {
     if (!masked) return;
     Real* const to = masked.get() + b * P;
-    over<Real>(P, [&](int64_t at, auto n) { store(to + at, load(s.h_old + at, n) * load(p.mask + b * P + at, n), n); });
+    for_each_vector<Real>(
+        P, [&](int64_t at, auto n) { store(to + at, load(s.h_old + at, n) * load(p.mask + b * P + at, n), n); });
   }
 
   // Layer norm and gain of some groups of a row's recurrent product, in place.
-  void normalise_groups(int64_t at, Real* product, int from, int to) const {
+  void normalize_groups(int64_t at, Real* product, int from, int to) const {
     if (!p.gain_h) return;
     for (int g = from; g < to; ++g) {
       const int64_t first = Cell::group_ends[g] * H, n = (Cell::group_ends[g + 1] - Cell::group_ends[g]) * H;
       Real* const x = product + first;
       Real* const y = p.norm ? p.norm + at * width + first : x;
-      const Real scale = normalise(x, y, n);
+      const Real scale = normalize(x, y, n);
       if (p.scale) p.scale[at * Cell::groups + g] = scale;
-      over<Real>(n, [&](int64_t i, auto k) { store(x + i, load(y + i, k) * load(p.gain_h + first + i, k), k); });
+      for_each_vector<Real>(
+          n, [&](int64_t i, auto k) { store(x + i, load(y + i, k) * load(p.gain_h + first + i, k), k); });
     }
   }
-  // The gradient of some groups of a row's recurrent product from that of their shares, and the sums of the latter.
+  // The gradient of some groups of a row's recurrent product from that of the gates, and the sums of the latter.
   void leave_groups(int64_t at, const Gradients& g, int from, int to, Sums<Real>& sums) const {
     Real* const d_product = g.d_product + at * width;
-    const Real* const share = Cell::two_shares ? d_product : g.d_gates + at * width;
+    const Real* const d_gates_h = Cell::splits_candidate ? d_product : g.d_gates + at * width;
     for (int i = from; i < to; ++i) {
       const int64_t first = Cell::group_ends[i] * H, n = (Cell::group_ends[i + 1] - Cell::group_ends[i]) * H;
-      const Real* const d = share + first;
-      if (sums.bias) over<Real>(n, [&](int64_t j, auto k) { add(sums.bias + first, load(d + j, k), j, k); });
+      const Real* const d = d_gates_h + first;
+      if (sums.bias) for_each_vector<Real>(n, [&](int64_t j, auto k) { add(sums.bias + first, load(d + j, k), j, k); });
       if (!p.gain_h) continue;
       const Real* const y = p.norm + at * width + first;
       if (sums.gain_h)
-        over<Real>(n, [&](int64_t j, auto k) { add(sums.gain_h + first, load(d + j, k) * load(y + j, k), j, k); });
-      normalise_backward(d, p.gain_h + first, y, p.scale[at * Cell::groups + i], d_product + first, n);
+        for_each_vector<Real>(
+            n, [&](int64_t j, auto k) { add(sums.gain_h + first, load(d + j, k) * load(y + j, k), j, k); });
+      normalize_backward(d, p.gain_h + first, y, p.scale[at * Cell::groups + i], d_product + first, n);
     }
   }
 
@@ -195,13 +198,13 @@ template <class Cell, class Real> class Walk {
     auto clear = [at](Real* rows, int64_t size) {
       if (rows) fill<Real>(rows + at * size, size, 0);
     };
-    clear(p.h, P), clear(p.c, H), clear(p.gates, width), clear(p.extra, H), clear(p.norm, width),
+    clear(p.h, P), clear(p.c, H), clear(p.gates, width), clear(p.q, H), clear(p.norm, width),
         clear(p.scale, Cell::groups);
   }
   void end_forward(int64_t t, int64_t b, const Step<Real>& s) const {
     const int64_t at = t * B + b;
     if (zones_h())
-      zone_at(p.keep_h, p.rate_h, at, P).forward(s.h_old, p.weight_hr ? fresh.get() + b * P : s.fresh, p.h + at * P, P);
+      zone_at(p.keep_h, p.rate_h, at, P).forward(s.h_old, p.weight_hr ? h_new.get() + b * P : s.h_new, p.h + at * P, P);
     if (zones_c()) zone_at(p.keep_c, p.rate_c, at, H).forward(s.c_old, s.cell, p.c + at * H, H);
   }
 
@@ -209,18 +212,16 @@ template <class Cell, class Real> class Walk {
   explicit Walk(const ExtendedCall<Real>& call) : p(call), B(call.B), H(call.H), P(call.P), width(G * call.H) {}
 
   void forward(const Plan& plan) {
-    masked = rows_of(p.mask, P), products = rows_of(true, width), second = rows_of(two_products(), H);
-    fresh = rows_of(zones_h(), P), cells = rows_of(zones_c(), H);
-    const int64_t early = Cell::before ? 2 * H : width;  // columns of the first product
-    Product<Real> recurrent(P, early),
-        inner = Cell::before ? Product<Real>(H, H)
-        : p.weight_hr        ? Product<Real>(H, P)
-                             : Product<Real>();
+    masked = rows_of(p.mask, P), products = rows_of(true, width), operand2 = rows_of(two_products(), H);
+    h_new = rows_of(zones_h(), P), cells = rows_of(zones_c(), H);
+    const int64_t early = Cell::reset_before ? 2 * H : width;  // columns of the first product
+    Product<Real> recurrent(P, early), inner;
+    if (two_products()) inner = Cell::reset_before ? Product<Real>(H, H) : Product<Real>(H, P);
     Barrier barrier;
     in_team(plan.threads, [&](int me, int team) {
       const Worker worker(plan, B, me, team, barrier);
       worker.pack(recurrent, p.weight_hh, P, 1);
-      if (two_products()) worker.pack(inner, Cell::before ? p.weight_hh + 2 * H * P : p.weight_hr, H, 1);
+      if (two_products()) worker.pack(inner, Cell::reset_before ? p.weight_hh + 2 * H * P : p.weight_hr, H, 1);
       barrier.wait(team);
       Rows first, then;
       for (int64_t i = 0; i < p.T; ++i) forward_step(time(i), worker, recurrent, inner, first, then);
@@ -253,54 +254,55 @@ template <class Cell, class Real> class Walk {
         worker, t, first, [&](int64_t b, int64_t) { first.take(step(t, b).operand, products.get() + b * width); });
     worker.run(recurrent, first);
     own_rows(worker, t, [&](int64_t b, int64_t at, const Step<Real>& s) {
-      normalise_groups(at, products.get() + b * width, 0, Cell::before ? 1 : Cell::groups);
+      normalize_groups(at, products.get() + b * width, 0, Cell::reset_before ? 1 : Cell::groups);
       Cell::forward(p, s);
       if (!two_products()) end_forward(t, b, s);
     });
     if (!two_products()) return;
     multiplied_rows(worker, t, then, [&](int64_t b, int64_t at) {
-      Real* const projected = zones_h() ? fresh.get() + b * P : p.h + at * P;
-      then.take(second.get() + b * H, Cell::before ? products.get() + b * width + 2 * H : projected);
+      Real* const projected = zones_h() ? h_new.get() + b * P : p.h + at * P;
+      then.take(operand2.get() + b * H, Cell::reset_before ? products.get() + b * width + 2 * H : projected);
     });
     worker.run(inner, then);
     own_rows(worker, t, [&](int64_t b, int64_t at, const Step<Real>& s) {
-      if constexpr (Cell::before) {
-        normalise_groups(at, products.get() + b * width, 1, 2);
-        Cell::forward_second(p, s);
+      if constexpr (Cell::reset_before) {
+        normalize_groups(at, products.get() + b * width, 1, 2);
+        Cell::forward_candidate(p, s);
       }
       end_forward(t, b, s);
     });
   }
 
-  BackStep<Real> back_step(int64_t t, int64_t b, const Gradients& g, Real* own_room) const {
+  BackStep<Real> back_step(int64_t t, int64_t b, const Gradients& g, Real* own_scratch) const {
     const int64_t at = t * B + b;
     BackStep<Real> d{};
-    d.d_told = g.d_told ? g.d_told + at * width : nullptr;
+    d.d_gates_out = g.d_gates_out ? g.d_gates_out + at * width : nullptr;
     d.d_h = g.d_h0 + b * P;
     d.d_u = two_products() ? d_u.get() + b * H : d.d_h;
     d.d_c = Cell::has_c ? g.d_c0 + b * H : nullptr;
     d.d_gates = g.d_gates + at * width;
     d.d_product = g.d_product + at * width;
-    d.room = own_room;
+    d.scratch = own_scratch;
     return d;
   }
-  // As `step`, where `cell` and `second` are the backward pass's own.
+  // As `step`, where `cell` and `operand2` are the backward pass's own.
   Step<Real> step_again(int64_t t, int64_t b, const Gradients& g) const {
     Step<Real> s = step(t, b);
     s.cell = Cell::has_c ? cells.get() + b * H : nullptr;
-    s.second = g.second ? g.second + (t * B + b) * H : nullptr;
+    s.operand2 = g.operand2 ? g.operand2 + (t * B + b) * H : nullptr;
     return s;
   }
   void zero_gradients(int64_t at, const Gradients& g) const {
     auto clear = [at](Real* rows, int64_t size) {
       if (rows) fill<Real>(rows + at * size, size, 0);
     };
-    clear(g.d_gates, width), clear(g.d_product, width), clear(g.d_projected, P), clear(g.second, H);
+    clear(g.d_gates, width), clear(g.d_product, width), clear(g.d_projected, P), clear(g.operand2, H);
   }
   void begin_backward(int64_t b, int64_t at, const Gradients& g) const {
     Real* const d_h = g.d_h0 + b * P;
-    if (g.d_hs) over<Real>(P, [&](int64_t i, auto n) { add(d_h, load(g.d_hs + at * P + i, n), i, n); });
-    if (g.d_cs) over<Real>(H, [&](int64_t i, auto n) { add(g.d_c0 + b * H, load(g.d_cs + at * H + i, n), i, n); });
+    if (g.d_hs) for_each_vector<Real>(P, [&](int64_t i, auto n) { add(d_h, load(g.d_hs + at * P + i, n), i, n); });
+    if (g.d_cs)
+      for_each_vector<Real>(H, [&](int64_t i, auto n) { add(g.d_c0 + b * H, load(g.d_cs + at * H + i, n), i, n); });
     if (zones_h()) zone_at(p.keep_h, p.rate_h, at, P).backward(d_h, old_h.get() + b * P, P);
     if (zones_c()) zone_at(p.keep_c, p.rate_c, at, H).backward(g.d_c0 + b * H, old_c.get() + b * H, H);
     if (g.d_projected) std::copy_n(d_h, P, g.d_projected + at * P);
@@ -309,15 +311,16 @@ template <class Cell, class Real> class Walk {
   void end_backward(int64_t t, int64_t b, const Gradients& g) const {
     Real* const d_h = g.d_h0 + b * P;
     Real* const d_c = Cell::has_c ? g.d_c0 + b * H : nullptr;
-    over<Real>(P, [&](int64_t i, auto n) {
+    for_each_vector<Real>(P, [&](int64_t i, auto n) {
       Vector<Real> v = load(back.get() + b * P + i, n);
-      if constexpr (Cell::before) v += load(d_u.get() + b * H + i, n);
+      if constexpr (Cell::reset_before) v += load(d_u.get() + b * H + i, n);
       if (p.mask) v *= load(p.mask + b * P + i, n);
       if (zones_h()) v += load(old_h.get() + b * P + i, n);
       add(d_h, v, i, n);
     });
-    if (zones_c()) over<Real>(H, [&](int64_t i, auto n) { add(d_c, load(old_c.get() + b * H + i, n), i, n); });
-    if (before(t, b) != Before::initial) return;
+    if (zones_c())
+      for_each_vector<Real>(H, [&](int64_t i, auto n) { add(d_c, load(old_c.get() + b * H + i, n), i, n); });
+    if (origin(t, b) != Origin::initial) return;
     move(d_h, g.d_h_initial + b * P, P);
     if (Cell::has_c) move(d_c, g.d_c_initial + b * H, H);
   }
@@ -327,7 +330,7 @@ template <class Cell, class Real> class Walk {
 
   void backward_step(int64_t t, const Worker& worker, const Gradients& g, const Product<Real>& recurrent,
       const Product<Real>& inner, Rows& first, Rows& then, Sums<Real>& sums) const {
-    Real* const own_room = room.get() + worker.me * H;
+    Real* const own_scratch = scratch.get() + worker.me * H;
     for (int64_t b = worker.own.begin; b < worker.own.end; ++b) {
       const int64_t at = t * B + b;
       if (!active(t, b)) {
@@ -337,20 +340,20 @@ template <class Cell, class Real> class Walk {
       const Step<Real> s = step_again(t, b, g);
       begin_backward(b, at, g);
       drop(s, b);
-      if constexpr (Cell::before) {
-        Cell::backward_first(p, s, back_step(t, b, g, own_room));
+      if constexpr (Cell::reset_before) {
+        Cell::backward_candidate(p, s, back_step(t, b, g, own_scratch));
         leave_groups(at, g, 1, 2, sums);
       }
     }
     if (two_products()) {
       multiplied_rows(worker, t, first, [&](int64_t b, int64_t at) {
-        first.take(Cell::before ? g.d_product + at * width + 2 * H : g.d_projected + at * P, d_u.get() + b * H);
+        first.take(Cell::reset_before ? g.d_product + at * width + 2 * H : g.d_projected + at * P, d_u.get() + b * H);
       });
       worker.run(inner, first);
     }
     own_rows(worker, t, [&](int64_t b, int64_t at, const Step<Real>&) {
-      Cell::backward(p, step_again(t, b, g), back_step(t, b, g, own_room), sums);
-      leave_groups(at, g, 0, Cell::before ? 1 : Cell::groups, sums);
+      Cell::backward(p, step_again(t, b, g), back_step(t, b, g, own_scratch), sums);
+      leave_groups(at, g, 0, Cell::reset_before ? 1 : Cell::groups, sums);
       sums.row_done();
     });
     multiplied_rows(
@@ -361,14 +364,12 @@ template <class Cell, class Real> class Walk {
 
  public:
   void backward(const Plan& plan, const Gradients& g) {
-    masked = rows_of(p.mask && Cell::before, P), cells = rows_of(Cell::has_c, H), back = rows_of(true, P),
+    masked = rows_of(p.mask && Cell::reset_before, P), cells = rows_of(Cell::has_c, H), back = rows_of(true, P),
     d_u = rows_of(two_products(), H);
-    old_h = rows_of(zones_h(), P), old_c = rows_of(zones_c(), H), room = allocate<Real>(plan.threads * H);
-    const int64_t early = Cell::before ? 2 * H : width;
-    Product<Real> recurrent(early, P),
-        inner = Cell::before ? Product<Real>(H, H)
-        : p.weight_hr        ? Product<Real>(P, H)
-                             : Product<Real>();
+    old_h = rows_of(zones_h(), P), old_c = rows_of(zones_c(), H), scratch = allocate<Real>(plan.threads * H);
+    const int64_t early = Cell::reset_before ? 2 * H : width;
+    Product<Real> recurrent(early, P), inner;
+    if (two_products()) inner = Cell::reset_before ? Product<Real>(H, H) : Product<Real>(P, H);
     std::vector<Sums<Real>> sums(plan.threads);
     for (Sums<Real>& each : sums)
       each.prepare({width, width, (G - 1) * H, H, H}, {g.d_bias, g.d_gain_h, g.d_peephole, g.d_gain_c, g.d_shift_c});
@@ -376,7 +377,7 @@ template <class Cell, class Real> class Walk {
     in_team(plan.threads, [&](int me, int team) {
       const Worker worker(plan, B, me, team, barrier);
       worker.pack(recurrent, p.weight_hh, 1, P);
-      if (two_products()) worker.pack(inner, Cell::before ? p.weight_hh + 2 * H * P : p.weight_hr, 1, H);
+      if (two_products()) worker.pack(inner, Cell::reset_before ? p.weight_hh + 2 * H * P : p.weight_hr, 1, H);
       barrier.wait(team);
       Rows first, then;
       for (int64_t i = p.T - 1; i >= 0; --i) backward_step(time(i), worker, g, recurrent, inner, first, then, sums[me]);
@@ -404,8 +405,8 @@ template <class... Cells> ExtendedTable table_of() {
 
 const ExtendedTable& LONGHOLD_TABLE(extended)() {
   using namespace options;
-  static const ExtendedTable table = table_of<ExtendedRnn<false>, ExtendedRnn<true>, ExtendedGru, ExtendedGruBefore,
-      ExtendedLstm<false>, ExtendedLstm<true>>();
+  static const ExtendedTable table = table_of<ExtendedRnn<false>, ExtendedRnn<true>, ExtendedGru,
+      ExtendedGruResetBefore, ExtendedLstm<false>, ExtendedLstm<true>>();
   return table;
 }
 

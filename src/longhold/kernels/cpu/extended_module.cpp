@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "addresses.h"
 #include "extended.h"
 
 namespace nb = nanobind;
@@ -19,26 +20,63 @@ struct ExtendedSizes {
   double rate_h, rate_c;
 };
 
-// Addresses in the order of the members that they become.
-class Addresses {
-  const std::vector<uintptr_t>& all;
-  size_t next = 0;
-
- public:
-  explicit Addresses(const std::vector<uintptr_t>& addresses) : all(addresses) {}
-  template <class T> void give(T*& to) { to = reinterpret_cast<T*>(all.at(next++)); }
-  template <class... T> void all_of(T*&... to) { (give(to), ...); }
-};
-
 template <class Real> ExtendedCall<Real> extended_call(
-    const ExtendedSizes& n, bool reverse, const std::vector<uintptr_t>& addresses) {
-  ExtendedCall<Real> c{};
-  c.T = n.T, c.B = n.B, c.H = n.H, c.P = n.P, c.reverse = reverse;
-  c.rate_h = static_cast<Real>(n.rate_h), c.rate_c = static_cast<Real>(n.rate_c);
-  Addresses(addresses).all_of(c.gates, c.h, c.c, c.h_n, c.c_n, c.norm, c.scale, c.extra, c.weight_hh, c.bias,
-      c.weight_hr, c.peephole, c.gain_h, c.gain_c, c.shift_c, c.h0, c.c0, c.h_initial, c.c_initial, c.lengths, c.reset,
-      c.mask, c.keep_h, c.keep_c);
-  return c;
+    const ExtendedSizes& n, bool reverse, const std::vector<Address>& addresses) {
+  Addresses a(addresses);
+  return {
+      .T = n.T,
+      .B = n.B,
+      .H = n.H,
+      .P = n.P,
+      .reverse = reverse,
+      .rate_h = static_cast<Real>(n.rate_h),
+      .rate_c = static_cast<Real>(n.rate_c),
+      .gates = a.next(),
+      .h = a.next(),
+      .c = a.next(),
+      .h_n = a.next(),
+      .c_n = a.next(),
+      .norm = a.next(),
+      .scale = a.next(),
+      .q = a.next(),
+      .weight_hh = a.next(),
+      .bias = a.next(),
+      .weight_hr = a.next(),
+      .peephole = a.next(),
+      .gain_h = a.next(),
+      .gain_c = a.next(),
+      .shift_c = a.next(),
+      .h0 = a.next(),
+      .c0 = a.next(),
+      .h_initial = a.next(),
+      .c_initial = a.next(),
+      .lengths = a.next(),
+      .reset = a.next(),
+      .mask = a.next(),
+      .keep_h = a.next(),
+      .keep_c = a.next(),
+  };
+}
+template <class Real> ExtendedGradients<Real> extended_gradients(const std::vector<Address>& addresses) {
+  Addresses a(addresses);
+  return {
+      .d_hs = a.next(),
+      .d_cs = a.next(),
+      .d_gates_out = a.next(),
+      .d_h0 = a.next(),
+      .d_c0 = a.next(),
+      .d_h_initial = a.next(),
+      .d_c_initial = a.next(),
+      .d_gates = a.next(),
+      .d_product = a.next(),
+      .d_projected = a.next(),
+      .operand2 = a.next(),
+      .d_bias = a.next(),
+      .d_gain_h = a.next(),
+      .d_peephole = a.next(),
+      .d_gain_c = a.next(),
+      .d_shift_c = a.next(),
+  };
 }
 
 // Rows are split where each thread fills its tiles; else units, if there are enough to be worth the waiting.
@@ -50,19 +88,17 @@ Plan extended_plan(const ExtendedSizes& n, int threads) {
 }
 
 template <class Real> void extended_forward(int cell, int64_t T, int64_t B, int64_t H, int64_t P, bool reverse,
-    double rate_h, double rate_c, const std::vector<uintptr_t>& addresses, int threads) {
+    double rate_h, double rate_c, const std::vector<Address>& addresses, int threads) {
   const ExtendedSizes sizes{T, B, H, P, rate_h, rate_c};
   const ExtendedCall<Real> call = extended_call<Real>(sizes, reverse, addresses);
   extended().forward[cell][sizeof(Real) == 8](&call, extended_plan(sizes, threads));
 }
 template <class Real> void extended_backward(int cell, int64_t T, int64_t B, int64_t H, int64_t P, bool reverse,
-    double rate_h, double rate_c, const std::vector<uintptr_t>& addresses, const std::vector<uintptr_t>& gradients,
+    double rate_h, double rate_c, const std::vector<Address>& addresses, const std::vector<Address>& gradients,
     int threads) {
   const ExtendedSizes sizes{T, B, H, P, rate_h, rate_c};
   const ExtendedCall<Real> call = extended_call<Real>(sizes, reverse, addresses);
-  ExtendedGradients<Real> g{};
-  Addresses(gradients).all_of(g.d_hs, g.d_cs, g.d_told, g.d_h0, g.d_c0, g.d_h_initial, g.d_c_initial, g.d_gates,
-      g.d_product, g.d_projected, g.second, g.d_bias, g.d_gain_h, g.d_peephole, g.d_gain_c, g.d_shift_c);
+  const ExtendedGradients<Real> g = extended_gradients<Real>(gradients);
   extended().backward[cell][sizeof(Real) == 8](&call, &g, extended_plan(sizes, threads));
 }
 

@@ -5,14 +5,14 @@
 namespace longhold {
 namespace {
 
-struct Known {
+struct InstructionSet {
   Isa isa;
   const char* name;
   bool (*present)();
 };
 
-const std::vector<Known>& known() {
-  static const std::vector<Known> sets{
+const std::vector<InstructionSet>& all_sets() {
+  static const std::vector<InstructionSet> sets{
 #if defined(__x86_64__)
       {Isa::avx512, "avx512",
           [] {
@@ -26,11 +26,11 @@ const std::vector<Known>& known() {
   return sets;
 }
 
-const Known* chosen = nullptr;
+const InstructionSet* chosen = nullptr;
 
-const Known& in_use() {
+const InstructionSet& in_use() {
   if (!chosen)
-    for (const Known& set : known())
+    for (const InstructionSet& set : all_sets())
       if (set.present()) {
         chosen = &set;
         break;
@@ -45,13 +45,13 @@ std::string isa_name() { return in_use().name; }
 
 std::vector<std::string> isa_available() {
   std::vector<std::string> names;
-  for (const Known& set : known())
+  for (const InstructionSet& set : all_sets())
     if (set.present()) names.emplace_back(set.name);
   return names;
 }
 
 void isa_use(const std::string& name) {
-  for (const Known& set : known())
+  for (const InstructionSet& set : all_sets())
     if (name == set.name && set.present()) {
       chosen = &set;
       return;

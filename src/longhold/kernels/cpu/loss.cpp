@@ -12,11 +12,6 @@ namespace longhold {
 inline namespace LONGHOLD_ISA {
 namespace {
 
-inline vfloat e_to_the(vfloat x) { return exponential(x); }
-inline vdouble e_to_the(vdouble x) {
-  return each(x, [](double v) { return std::exp(v); });
-}
-
 template <class Real> inline double sum_of(Vector<Real> v) {
   double sum = 0;
   for (int i = 0; i < Lanes<Real>::count; ++i) sum += v[i];
@@ -35,30 +30,30 @@ template <class Real> struct LogitRow {
   static constexpr int W = Lanes<Real>::count;
   Real* x;
   int64_t size;
-  int64_t whole() const { return size / W * W; }
+  int64_t in_whole_vectors() const { return size / W * W; }
   int old() const { return static_cast<int>(W - size % W); }
 
   Real largest() const {
     if (size < W) return *std::max_element(x, x + size);
     Vector<Real> most = load(x + size - W);
-    for (int64_t i = 0; i < whole(); i += W) most = larger(load(x + i), most);
+    for (int64_t i = 0; i < in_whole_vectors(); i += W) most = max(load(x + i), most);
     Real result = most[0];
     for (int k = 1; k < W; ++k) result = std::max(result, Real(most[k]));
     return result;
   }
   // The sum of e^(x - shift); with `keep` the terms take the place of x.
-  double exponentials(Real shift, bool keep) const {
+  double sum_of_exp(Real shift, bool keep) const {
     if (size < W) {
-      const Vector<Real> y = e_to_the(load(x, static_cast<int>(size)) - shift);
+      const Vector<Real> y = exp(load(x, static_cast<int>(size)) - shift);
       if (keep) store(x, y, static_cast<int>(size));
       return sum_of<Real>(lane_numbers<Real>() < static_cast<Real>(size) ? y : Vector<Real>{});
     }
-    const Vector<Real> last = e_to_the(load(x + size - W) - shift);
+    const Vector<Real> last = exp(load(x + size - W) - shift);
     Vector<Real> sum =
         size % W ? (lane_numbers<Real>() >= static_cast<Real>(old()) ? last : Vector<Real>{}) : Vector<Real>{};
     double total = 0;
-    for (int64_t i = 0; i < whole(); i += W) {
-      const Vector<Real> y = e_to_the(load(x + i) - shift);
+    for (int64_t i = 0; i < in_whole_vectors(); i += W) {
+      const Vector<Real> y = exp(load(x + i) - shift);
       if (keep) store(x + i, y);
       sum += y;
       if (i % (64 * W) == 63 * W) total += sum_of<Real>(sum), sum = Vector<Real>{};  // short float sums stay exact
@@ -69,7 +64,7 @@ template <class Real> struct LogitRow {
   void scale(Real by) const {
     if (size < W) return store(x, load(x, static_cast<int>(size)) * by, static_cast<int>(size));
     const Vector<Real> last = load(x + size - W) * by;
-    for (int64_t i = 0; i < whole(); i += W) store(x + i, load(x + i) * by);
+    for (int64_t i = 0; i < in_whole_vectors(); i += W) store(x + i, load(x + i) * by);
     store(x + size - W, last);
   }
 };
@@ -82,13 +77,13 @@ template <class Real> double nats_of(const LogitBlock<Real>& p, int64_t n) {
     if (gradient) std::fill_n(row.x, p.size, Real(0));
     return 0;
   }
-  const Real shift = row.largest(), asked = row.x[target];
-  const double sum = row.exponentials(shift, gradient);
+  const Real shift = row.largest(), at_target = row.x[target];
+  const double sum = row.sum_of_exp(shift, gradient);
   if (gradient) {
     row.scale(static_cast<Real>(p.scale / sum));
     row.x[target] -= p.scale;
   }
-  return std::log(sum) + (static_cast<double>(shift) - static_cast<double>(asked));
+  return std::log(sum) + (static_cast<double>(shift) - static_cast<double>(at_target));
 }
 
 template <class Real> void block(const LogitBlock<Real>& p, int threads) {

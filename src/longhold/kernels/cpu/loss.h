@@ -9,9 +9,9 @@ namespace longhold {
 template <class Real> struct LogitBlock {
   int64_t rows, size;      // rows of the block, and logits in each (V)
   const int64_t* targets;  // (rows)
-  int64_t ignored;         // the target that asks nothing
-  Real* logits;  // (rows, size): in; with `scale` out, scale * (softmax - one-hot), zero where nothing is asked
-  double* nats;  // (rows): -ln softmax[target], zero where nothing is asked
+  int64_t ignored;         // the target of rows that are left out
+  Real* logits;  // (rows, size): in; with `scale` out, scale * (softmax - one-hot), zero where the row is left out
+  double* nats;  // (rows): -ln softmax[target], zero where the row is left out
   Real scale;    // 0: the logits stay
 };
 

@@ -9,20 +9,20 @@ namespace longhold {
 namespace {
 
 constexpr size_t line = 64;
-constexpr size_t kept_blocks = 16, kept_bytes = size_t(16) << 20;  // of each thread, and of one block
+constexpr size_t cached_blocks = 16, cached_bytes = size_t(16) << 20;  // of each thread, and of one block
 
 struct Block {
   void* memory;
   size_t bytes;
 };
 
-struct Kept {
+struct Cache {
   std::vector<Block> blocks;
-  ~Kept() {
+  ~Cache() {
     for (const Block& block : blocks) std::free(block.memory);
   }
 };
-thread_local Kept kept;
+thread_local Cache cache;
 
 size_t rounded(size_t bytes) { return std::max(line, (bytes + line - 1) / line * line); }
 
@@ -30,12 +30,12 @@ size_t rounded(size_t bytes) { return std::max(line, (bytes + line - 1) / line *
 
 void* take_scratch(size_t bytes) {
   const size_t size = rounded(bytes);
-  auto& blocks = kept.blocks;
-  const auto found =
+  auto& blocks = cache.blocks;
+  const auto match =
       std::find_if(blocks.begin(), blocks.end(), [&](const Block& block) { return block.bytes == size; });
-  if (found != blocks.end()) {
-    void* memory = found->memory;
-    blocks.erase(found);
+  if (match != blocks.end()) {
+    void* memory = match->memory;
+    blocks.erase(match);
     return memory;
   }
   if (void* memory = std::aligned_alloc(line, size)) return memory;
@@ -45,9 +45,9 @@ void* take_scratch(size_t bytes) {
 void give_scratch(void* memory, size_t bytes) {
   if (!memory) return;
   const size_t size = rounded(bytes);
-  auto& blocks = kept.blocks;
-  if (size > kept_bytes) return std::free(memory);
-  if (blocks.size() == kept_blocks) {  // the one unused for longest goes
+  auto& blocks = cache.blocks;
+  if (size > cached_bytes) return std::free(memory);
+  if (blocks.size() == cached_blocks) {  // the one unused for longest goes
     std::free(blocks.front().memory);
     blocks.erase(blocks.begin());
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "addresses.h"
 #include "backend.h"
 #include "extended_module.h"
 #include "loss.h"
@@ -18,31 +19,66 @@ namespace nb = nanobind;
 
 namespace longhold {
 
-using Address = uintptr_t;
-
-// T, B, I, H, segment, every
+// T, B, I, H, segment, checkpoint_interval
 using Sizes = std::vector<int64_t>;
 
-// Addresses in the order of Call's and Gradients' members.
-template <class Real> Call<Real> make_call(const Sizes& n, bool reverse, const std::vector<Address>& a) {
-  auto in = [&](int i) { return reinterpret_cast<const Real*>(a.at(i)); };
-  auto out = [&](int i) { return reinterpret_cast<Real*>(a.at(i)); };
-  auto whole = [&](int i) { return reinterpret_cast<const int64_t*>(a.at(i)); };
-  return {n.at(0), n.at(1), n.at(2), n.at(3), n.at(4), n.at(5), reverse, in(0), whole(1), in(2), in(3), in(4), in(5),
-      in(6), in(7), in(8), in(9), whole(10), reinterpret_cast<const uint8_t*>(a.at(11)), in(12), out(13), out(14),
-      out(15), out(16), out(17), out(18), out(19)};
+template <class Real> Call<Real> make_call(const Sizes& n, bool reverse, const std::vector<Address>& addresses) {
+  Addresses a(addresses);
+  return {
+      .T = n.at(0),
+      .B = n.at(1),
+      .I = n.at(2),
+      .H = n.at(3),
+      .segment = n.at(4),
+      .checkpoint_interval = n.at(5),
+      .reverse = reverse,
+      .x = a.next(),
+      .ids = a.next(),
+      .weight_ih = a.next(),
+      .weight_hh = a.next(),
+      .bias_ih = a.next(),
+      .bias_hh = a.next(),
+      .h0 = a.next(),
+      .c0 = a.next(),
+      .h_initial = a.next(),
+      .c_initial = a.next(),
+      .lengths = a.next(),
+      .reset = a.next(),
+      .mask = a.next(),
+      .gates = a.next(),
+      .q = a.next(),
+      .h = a.next(),
+      .c = a.next(),
+      .h_n = a.next(),
+      .c_n = a.next(),
+      .h_out = a.next(),
+  };
 }
-template <class Real> Gradients<Real> make_gradients(const std::vector<Address>& a) {
-  auto in = [&](int i) { return reinterpret_cast<const Real*>(a.at(i)); };
-  auto out = [&](int i) { return reinterpret_cast<Real*>(a.at(i)); };
-  return {in(0), in(1), in(2), in(3), out(4), out(5), out(6), out(7), out(8), out(9), out(10), out(11), out(12)};
+template <class Real> Gradients<Real> make_gradients(const std::vector<Address>& addresses) {
+  Addresses a(addresses);
+  return {
+      .d_out = a.next(),
+      .d_cs = a.next(),
+      .d_h_n = a.next(),
+      .d_c_n = a.next(),
+      .d_x = a.next(),
+      .d_weight_ih = a.next(),
+      .d_weight_hh = a.next(),
+      .d_bias_ih = a.next(),
+      .d_bias_hh = a.next(),
+      .d_h0 = a.next(),
+      .d_c0 = a.next(),
+      .d_h_initial = a.next(),
+      .d_c_initial = a.next(),
+  };
 }
 
 // Rows need no waiting, so they are split as long as each thread fills its tiles; else units are, if there are enough.
 Plan plan_for(int64_t T, int64_t B, int64_t H, int lanes, int threads) {
   if (threads <= 1 || T * B * H * H < 200000) return {1, true};
   if (B >= 4 * threads) return {threads, true};
-  if (H >= 8 * lanes) return company.keeps_up() ? Plan{threads, false} : Plan{1, true};  // which changes no bit
+  if (H >= 8 * lanes)
+    return contention.allows_waiting() ? Plan{threads, false} : Plan{1, true};  // which changes no bit
   return {static_cast<int>(B >= threads && H >= 4 * lanes ? threads : 1), true};
 }
 
@@ -62,20 +98,34 @@ template <class Real> void backward(int cell, const Sizes& sizes, bool reverse, 
 
 template <class Real> void loss_block(int64_t rows, int64_t size, Address targets, int64_t ignored, Address logits,
     Address nats, double scale, int threads) {
-  const LogitBlock<Real> block{rows, size, reinterpret_cast<const int64_t*>(targets), ignored,
-      reinterpret_cast<Real*>(logits), reinterpret_cast<double*>(nats), static_cast<Real>(scale)};
+  const LogitBlock<Real> block{
+      .rows = rows,
+      .size = size,
+      .targets = reinterpret_cast<const int64_t*>(targets),
+      .ignored = ignored,
+      .logits = reinterpret_cast<Real*>(logits),
+      .nats = reinterpret_cast<double*>(nats),
+      .scale = static_cast<Real>(scale),
+  };
   if constexpr (sizeof(Real) == 4) loss().block_float(block, threads);
   else loss().block_double(block, threads);
 }
 
-// For each leaf its count, four addresses (value, gradient, first, second) and, but for the norm, its rates.
+// For each leaf its count, the addresses of its tensors and, but for the norm, its rates.
 template <class Real> std::vector<Leaf<Real>> make_leaves(
-    const std::vector<int64_t>& counts, const std::vector<Address>& a, const std::vector<double>& rates) {
+    const std::vector<int64_t>& counts, const std::vector<Address>& addresses, const std::vector<double>& rates) {
   std::vector<Leaf<Real>> leaves;
+  Addresses a(addresses);
   const size_t width = rates.size() / std::max<size_t>(counts.size(), 1);
   for (size_t i = 0; i < counts.size(); ++i)
-    leaves.push_back({counts[i], reinterpret_cast<Real*>(a[4 * i]), reinterpret_cast<const Real*>(a[4 * i + 1]),
-        reinterpret_cast<Real*>(a[4 * i + 2]), reinterpret_cast<Real*>(a[4 * i + 3]), rates.data() + i * width});
+    leaves.push_back({
+        .count = counts[i],
+        .value = a.next(),
+        .gradient = a.next(),
+        .first = a.next(),
+        .second = a.next(),
+        .rates = rates.data() + i * width,
+    });
   return leaves;
 }
 template <class Real> double gradient_norm(

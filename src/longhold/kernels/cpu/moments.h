@@ -12,7 +12,7 @@ template <class Real> struct Moments {
 };
 
 // The moments of x(0) ... x(n - 1) where a sum left the range of the type. As torch has it: a variance that is too
-// large normalises to 0, and all is NaN where torch loses it as it merges the moments of its vectors of 32 bytes, the
+// large normalizes to 0, and all is NaN where torch loses it as it merges the moments of its vectors of 32 bytes, the
 // first of which meets a count of 0. Zeros are x * 0, so that what is infinite is NaN.
 template <class Real, class Numbers> Moments<Real> moments_beyond(Numbers x, int64_t n) {
   constexpr int64_t lanes = 32 / sizeof(Real);

@@ -29,7 +29,7 @@ inline vint pairs(vint x, vint y) {
 #endif
 }
 
-// A vector as 16-bit whole numbers times a unit, so small that no sum of K products with int8 leaves 32 bits: 15 bits
+// A vector as 16-bit integers times a unit, so small that no sum of K products with int8 leaves 32 bits: 15 bits
 // and the sign up to K = 516, 12 up to 4,128. In the order that `pairs` takes: k with k + 2, k + 1 with k + 3.
 template <class Real> inline Real quantize(const Real* a, int64_t K, int32_t* words) {
   Real largest = 0, poison = 0;
@@ -55,6 +55,8 @@ template <class Real> struct Source {
   const uint16_t* halves = nullptr;
   const int8_t* bytes = nullptr;
   const Real* scales = nullptr;
+
+  int in_lane() const { return bytes ? 4 : halves ? 2 : 1; }
 };
 
 // Each block of rows is padded to whole vectors, so that gates begin at one. Layout [panel][k][row], or for 16 and 8
@@ -76,10 +78,7 @@ template <class Real> class Panels {
 
   Panels() = default;
   Panels(const Source<Real>& source, int64_t blocks, int64_t size, int64_t K)
-      : in_lane(source.bytes    ? 4
-                : source.halves ? 2
-                                : 1),
-        K(K), vectors(blocks * padded<Real>(size) / W) {
+      : in_lane(source.in_lane()), K(K), vectors(blocks * padded<Real>(size) / W) {
     const int64_t depth = lanes();
     if (in_lane > 1) {
       packed = allocate<int32_t>(rows() * depth);
@@ -139,13 +138,12 @@ template <class Real> class Panels {
     const int64_t depth = lanes();
     for (int64_t v = 0; v < vectors; ++v) {
       const int64_t j = v / N, at = (j * N * depth + k / in_lane * count_at(j) + v % N) * W;
-      Vector<Real> found;
-      if constexpr (sizeof(Real) == 4)
-        found = in_lane == 1 ? load(values.get() + at)
-            : in_lane == 2
-            ? half(load_lanes(at), k)
-            : load(scale.get() + v * W) * __builtin_convertvector((load_lanes(at) << (24 - 8 * (k % 4))) >> 24, vfloat);
-      else found = load(values.get() + at);
+      Vector<Real> found{};
+      if (in_lane == 1) found = load(values.get() + at);
+      else if constexpr (sizeof(Real) == 4) {
+        if (in_lane == 2) found = half(load_lanes(at), k);
+        else found = load(scale.get() + v * W) * byte(load_lanes(at), k);
+      }
       store(out + v * W, bias ? found + load(bias + v * W) : found);
     }
   }
@@ -161,6 +159,11 @@ template <class Real> class Panels {
   }
   // The even or the odd one of two bfloat16 in each lane.
   static vfloat half(vint lanes, int64_t k) { return (vfloat)(k % 2 ? lanes & (vint{} - 65536) : lanes << 16); }
+
+  // The int8 of column k, of the four in each lane.
+  static vfloat byte(vint lanes, int64_t k) {
+    return __builtin_convertvector((lanes << (24 - 8 * (k % 4))) >> 24, vfloat);
+  }
 
   struct Halved {
     const Real* a;

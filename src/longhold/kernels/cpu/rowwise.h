@@ -13,7 +13,7 @@ inline namespace LONGHOLD_ISA {
 namespace options {
 
 // f(at, count) for each vector of a row of n numbers; the count is a constant but for the last.
-template <class Real, class F> inline void over(int64_t n, F f) {
+template <class Real, class F> inline void for_each_vector(int64_t n, F f) {
   constexpr int W = Lanes<Real>::count;
   int64_t at = 0;
   for (; at + W <= n; at += W) f(at, std::integral_constant<int, W>{});
@@ -27,7 +27,7 @@ template <class Real> inline Real total(Vector<Real> v) {
 }
 
 // The first n lanes, the others zero.
-template <class Real> inline Vector<Real> only(Vector<Real> v, int n) {
+template <class Real> inline Vector<Real> mask_tail(Vector<Real> v, int n) {
   for (int i = n; i < Lanes<Real>::count; ++i) v[i] = 0;
   return v;
 }
@@ -40,33 +40,33 @@ template <class Real> inline void fill(Real* to, int64_t n, Real value) { std::f
 
 template <class Real> inline Moments<Real> moments(const Real* x, int64_t n) {
   Vector<Real> sum{}, squares{};
-  over<Real>(n, [&](int64_t at, auto k) { sum += load(x + at, k); });
+  for_each_vector<Real>(n, [&](int64_t at, auto k) { sum += load(x + at, k); });
   const Real mean = total<Real>(sum) / n;
-  over<Real>(n, [&](int64_t at, auto k) {
-    const Vector<Real> v = only<Real>(load(x + at, k) - mean, k);
+  for_each_vector<Real>(n, [&](int64_t at, auto k) {
+    const Vector<Real> v = mask_tail<Real>(load(x + at, k) - mean, k);
     squares += v * v;
   });
   return moments_of(mean, total<Real>(squares) / n, [x](int64_t i) { return x[i]; }, n);
 }
 
 // y = (x - mean x) / std x, in place too; returns 1 / std.
-template <class Real> inline Real normalise(const Real* x, Real* y, int64_t n) {
+template <class Real> inline Real normalize(const Real* x, Real* y, int64_t n) {
   const Moments<Real> m = moments(x, n);
-  over<Real>(n, [&](int64_t at, auto k) { store(y + at, (load(x + at, k) - m.mean) * m.scale, k); });
+  for_each_vector<Real>(n, [&](int64_t at, auto k) { store(y + at, (load(x + at, k) - m.mean) * m.scale, k); });
   return m.scale;
 }
 
 // The gradient of x from that of y * gain; `d_x` may be `d`.
-template <class Real> inline void normalise_backward(
+template <class Real> inline void normalize_backward(
     const Real* d, const Real* gain, const Real* y, Real scale, Real* d_x, int64_t n) {
-  Vector<Real> sum{}, along{};
-  over<Real>(n, [&](int64_t at, auto k) {
+  Vector<Real> sum{}, dot{};
+  for_each_vector<Real>(n, [&](int64_t at, auto k) {
     const Vector<Real> v = load(d + at, k) * load(gain + at, k);
     sum += v;
-    along += v * load(y + at, k);
+    dot += v * load(y + at, k);
   });
-  const Real mean = total<Real>(sum) / n, slope = total<Real>(along) / n;
-  over<Real>(n, [&](int64_t at, auto k) {
+  const Real mean = total<Real>(sum) / n, slope = total<Real>(dot) / n;
+  for_each_vector<Real>(n, [&](int64_t at, auto k) {
     store(d_x + at, (load(d + at, k) * load(gain + at, k) - mean - load(y + at, k) * slope) * scale, k);
   });
 }
@@ -76,12 +76,13 @@ template <class Real> struct Zone {
   const uint8_t* keep;
   Real rate;
 
-  void forward(const Real* old, const Real* fresh, Real* to, int64_t n) const {
-    over<Real>(n, [&](int64_t at, auto k) { store(to + at, mixed(load(old + at, k), load(fresh + at, k), at, k), k); });
+  void forward(const Real* old, const Real* updated, Real* to, int64_t n) const {
+    for_each_vector<Real>(
+        n, [&](int64_t at, auto k) { store(to + at, mixed(load(old + at, k), load(updated + at, k), at, k), k); });
   }
-  // d splits into what the old value gets and, in place, what the fresh one gets.
+  // d splits into what the old value gets and, in place, what the updated one gets.
   void backward(Real* d, Real* d_old, int64_t n) const {
-    over<Real>(n, [&](int64_t at, auto k) {
+    for_each_vector<Real>(n, [&](int64_t at, auto k) {
       const Vector<Real> v = load(d + at, k), none{};
       store(d_old + at, mixed(v, none, at, k), k);
       store(d + at, mixed(none, v, at, k), k);
@@ -89,10 +90,10 @@ template <class Real> struct Zone {
   }
 
  private:
-  template <class N> Vector<Real> mixed(Vector<Real> old, Vector<Real> fresh, int64_t at, N n) const {
-    if (!keep) return rate * old + (1 - rate) * fresh;
-    for (int i = 0; i < n; ++i) fresh[i] = keep[at + i] ? old[i] : fresh[i];
-    return fresh;
+  template <class N> Vector<Real> mixed(Vector<Real> old, Vector<Real> updated, int64_t at, N n) const {
+    if (!keep) return rate * old + (1 - rate) * updated;
+    for (int i = 0; i < n; ++i) updated[i] = keep[at + i] ? old[i] : updated[i];
+    return updated;
   }
 };
 
@@ -103,10 +104,10 @@ template <class Real> class Sums {
   int rows = 0;
   std::vector<Real> some;
   std::vector<double> all;
-  std::vector<Real*> found;
+  std::vector<Real*> destinations;
 
  public:
-  Real *bias, *gain_h, *peephole, *gain_c, *shift_c;  // where to add, or null where it isn't asked for
+  Real *bias, *gain_h, *peephole, *gain_c, *shift_c;  // where to add, or null where it isn't needed
 
   // Each part's length, and where the caller wants its sum, or null.
   void prepare(const int64_t (&lengths)[5], Real* const (&wanted)[5]) {
@@ -117,7 +118,7 @@ template <class Real> class Sums {
     int64_t at = 0;
     for (int i = 0; i < 5; ++i) {
       *parts[i] = wanted[i] ? some.data() + at : nullptr;
-      for (int64_t k = 0; wanted[i] && k < lengths[i]; ++k) found.push_back(wanted[i] + k);
+      for (int64_t k = 0; wanted[i] && k < lengths[i]; ++k) destinations.push_back(wanted[i] + k);
       at += wanted[i] ? lengths[i] : 0;
     }
   }
@@ -132,7 +133,7 @@ template <class Real> class Sums {
     for (int64_t i = 0; i < size; ++i) all[i] += other.all[i];
   }
   void leave() const {
-    for (int64_t i = 0; i < size; ++i) *found[i] = static_cast<Real>(all[i]);
+    for (int64_t i = 0; i < size; ++i) *destinations[i] = static_cast<Real>(all[i]);
   }
 };
 

@@ -1,5 +1,6 @@
 // The next token from a row of logits, by the rules of longhold.sampling.filter_logits.
 #pragma once
+#include <functional>
 #include <limits>
 
 #include "engine.h"
@@ -8,20 +9,12 @@
 namespace longhold {
 inline namespace LONGHOLD_ISA {
 
-inline vfloat raised(vfloat x) { return exponential(x); }
-inline vdouble raised(vdouble x) {
-  return each(x, [](double v) { return std::exp(v); });
-}
-
 template <class Real> class Sampler {
   static constexpr int W = Lanes<Real>::count;
   int64_t V = 0;
   Buffer<Real> weights;
   Buffer<int32_t> order;
 
-  struct Larger {
-    bool operator()(Real a, Real b) const { return a > b; }
-  };
   // A heap's top is the token that comes first: the most probable, of equals the one with the smallest id.
   struct Later {
     const Real* logits;
@@ -34,8 +27,9 @@ template <class Real> class Sampler {
   explicit Sampler(int64_t V) : V(V), weights(allocate<Real>(V + W)), order(allocate<int32_t>(V)) {}
   Sampler alike() const { return V ? Sampler(V) : Sampler(); }
 
-  // The id, or -1 where no finite logit is the largest or no id may come. The logits, room for whole vectors, are
-  // written over. `barred`, as long as they are, is 0 for the ids that may come and -inf for all others; null: any may.
+  // The id, or -1 where no finite logit is the largest or no id is allowed. The logits, padded to whole vectors, are
+  // overwritten. `barred`, as long as they are, is 0 for the allowed ids and -inf for all others; null: all are
+  // allowed.
   int64_t draw(Real* logits, const Rules& rules, const Real* barred, double uniform) const {
     int64_t best = 0;
     for (int64_t v = 0; v < V; ++v) {
@@ -53,7 +47,7 @@ template <class Real> class Sampler {
     const Real temperature = static_cast<Real>(rules.temperature);
     for (int64_t v = 0; v < V; ++v) logits[v] = (logits[v] - largest) / temperature;
     if (rules.top_k > 0 && rules.top_k < V) keep_top_k(logits, rules.top_k);
-    weigh(logits);
+    exponentiate(logits);
     if (rules.top_p < 1) keep_top_p(logits, rules.top_p);
     double total = 0;
     for (int64_t v = 0; v < V; ++v) {
@@ -64,17 +58,17 @@ template <class Real> class Sampler {
   }
 
  private:
-  // Returns the largest that is left, -inf where nothing is. Where all that may come is impossible, it becomes equally
-  // likely.
+  // Returns the largest that is left, -inf where nothing is. Where every allowed id is impossible, all of them become
+  // equally likely.
   Real keep_allowed(Real* logits, const Real* barred) const {
-    Vector<Real> found = splat(out);
+    Vector<Real> lanes = splat(out);
     for (int64_t v = 0; v < V; v += W) {
       const Vector<Real> x = load(logits + v) + load(barred + v);
-      found = larger(found, x);
+      lanes = max(lanes, x);
       store(logits + v, x);
     }
     Real largest = out;
-    for (int i = 0; i < W; ++i) largest = found[i] > largest ? found[i] : largest;
+    for (int i = 0; i < W; ++i) largest = lanes[i] > largest ? lanes[i] : largest;
     if (largest != out) return largest;
     for (int64_t v = 0; v < V; ++v)
       if (barred[v] == 0) logits[v] = largest = 0;
@@ -83,16 +77,16 @@ template <class Real> class Sampler {
 
   void keep_top_k(Real* logits, int64_t k) const {
     std::memcpy(weights.get(), logits, V * sizeof(Real));
-    std::nth_element(weights.get(), weights.get() + k - 1, weights.get() + V, Larger{});
+    std::nth_element(weights.get(), weights.get() + k - 1, weights.get() + V, std::greater<Real>{});
     const Real last = weights[k - 1];
     for (int64_t v = 0; v < V; ++v)
       if (logits[v] < last) logits[v] = out;
   }
 
-  void weigh(const Real* logits) const {
+  void exponentiate(const Real* logits) const {
     for (int64_t v = 0; v < V; v += W) {
       const Vector<Real> x = load(logits + v);
-      const Vector<Real> e = raised(x);
+      const Vector<Real> e = exp(x);
       store(weights.get() + v, x == splat(out) ? Vector<Real>{} : e);
     }
   }

@@ -23,9 +23,25 @@ template <class Real> class Stack final : public Stepper {
     Buffer<Real> h_initial, c_initial, h, c;
 
     Layer copy() const {
-      return {I, ih.copy(), hh.copy(), hn.copy(), hr.copy(), copy_of(bias_x), copy_of(bias_h), copy_of(bias_n),
-          copy_of(peephole), copy_of(norm_ih), copy_of(norm_hh), copy_of(norm_c), copy_of(bias_norm_c),
-          copy_of(h_initial), copy_of(c_initial), copy_of(h), copy_of(c)};
+      return {
+          .I = I,
+          .ih = ih.copy(),
+          .hh = hh.copy(),
+          .hn = hn.copy(),
+          .hr = hr.copy(),
+          .bias_x = copy_of(bias_x),
+          .bias_h = copy_of(bias_h),
+          .bias_n = copy_of(bias_n),
+          .peephole = copy_of(peephole),
+          .norm_ih = copy_of(norm_ih),
+          .norm_hh = copy_of(norm_hh),
+          .norm_c = copy_of(norm_c),
+          .bias_norm_c = copy_of(bias_norm_c),
+          .h_initial = copy_of(h_initial),
+          .c_initial = copy_of(c_initial),
+          .h = copy_of(h),
+          .c = copy_of(c),
+      };
     }
   };
 
@@ -34,7 +50,7 @@ template <class Real> class Stack final : public Stepper {
   const Real zoneout_h, zoneout_c;
   bool norm = false;
   std::unique_ptr<Layer[]> layers;
-  Buffer<Real> gates_x, gates_h, shown, projected, between[2], embedding, embedded, output_bias, logits;
+  Buffer<Real> gates_x, gates_h, operand2, projected, between[2], embedding, embedded, output_bias, logits;
   Panels<Real> output;
   Sampler<Real> sampler;
   Buffer<int8_t> next, places;  // null: any id may follow any other
@@ -46,7 +62,7 @@ template <class Real> class Stack final : public Stepper {
     return cell == stream_lstm ? 4 : cell <= stream_rnn_relu ? 1 : 3;
   }
   bool is_lstm() const { return cell >= stream_lstm; }
-  bool is_gru() const { return cell == stream_gru || cell == stream_gru_before; }
+  bool is_gru() const { return cell == stream_gru || cell == stream_gru_reset_before; }
 
   // (blocks * size) to blocks padded to whole vectors; null stays null.
   Buffer<Real> spread(const void* source, int64_t blocks, int64_t size) const {
@@ -74,7 +90,8 @@ template <class Real> class Stack final : public Stepper {
     return {{.numbers = static_cast<const Real*>(m.values) + at * K}, blocks, size, K};
   }
 
-  // Both biases go in with the input's share, but what stands inside the reset product, and what follows a layer norm.
+  // Both biases are part of the input projection, except what stands inside the reset product, and what follows a layer
+  // norm.
   void take_biases(Layer& layer, const LayerView& view) const {
     layer.bias_x = spread(view.bias_ih, G, H);
     Buffer<Real> bias_h = spread(view.bias_hh, G, H);
@@ -100,8 +117,8 @@ template <class Real> class Stack final : public Stepper {
       Layer& layer = layers[l];
       layer.I = from.I;
       layer.ih = pack(from.ih, 0, G, H, from.I);
-      layer.hh = pack(from.hh, 0, cell == stream_gru_before ? 2 : G, H, P);
-      if (cell == stream_gru_before) layer.hn = pack(from.hh, 2, 1, H, P);
+      layer.hh = pack(from.hh, 0, cell == stream_gru_reset_before ? 2 : G, H, P);
+      if (cell == stream_gru_reset_before) layer.hn = pack(from.hh, 2, 1, H, P);
       layer.hr = pack(from.hr, 0, 1, P, H);
       take_biases(layer, from);
       layer.peephole = spread(from.peephole, G - 1, H);
@@ -118,7 +135,7 @@ template <class Real> class Stack final : public Stepper {
     }
     gates_x = zeros(chunk * B * R);
     gates_h = zeros(B * R);
-    shown = zeros(B * Hp);
+    operand2 = zeros(B * Hp);
     projected = zeros(B * Pp);
     for (auto& buffer : between) buffer = zeros(chunk * B * Pp);
     if (view.embedding) {
@@ -140,7 +157,7 @@ template <class Real> class Stack final : public Stepper {
       : Stepper(from.B, from.I, from.V, from.width), cell(from.cell), H(from.H), P(from.P), Hp(from.Hp), Pp(from.Pp),
         G(from.G), R(from.R), count(from.count), chunk(from.chunk), outputs(from.outputs), zoneout_h(from.zoneout_h),
         zoneout_c(from.zoneout_c), norm(from.norm), layers(new Layer[from.count]), gates_x(copy_of(from.gates_x)),
-        gates_h(copy_of(from.gates_h)), shown(copy_of(from.shown)), projected(copy_of(from.projected)),
+        gates_h(copy_of(from.gates_h)), operand2(copy_of(from.operand2)), projected(copy_of(from.projected)),
         between{copy_of(from.between[0]), copy_of(from.between[1])}, embedding(copy_of(from.embedding)),
         embedded(copy_of(from.embedded)), output_bias(copy_of(from.output_bias)), logits(copy_of(from.logits)),
         output(from.output.copy()), sampler(from.sampler.alike()), next(copy_of(from.next)),
@@ -226,7 +243,7 @@ template <class Real> class Stack final : public Stepper {
   }
 
  private:
-  // A chunk of steps, layer by layer: the input's share of all steps at once, then the recurrence.
+  // A chunk of steps, layer by layer: the input projection of all steps at once, then the recurrence.
   void advance(int64_t steps, const Real* x, const int64_t* ids, Real* out, int me, int team) {
     int64_t stride = I;
     if (ids && embedding) {
@@ -266,16 +283,16 @@ template <class Real> class Stack final : public Stepper {
     if (layer.hn) {
       if (me == 0)
         for (int64_t b = 0; b < B; ++b)
-          gate_reset(layer, gx + b * R, gates_h.get() + b * R, layer.h.get() + b * Pp, shown.get() + b * Hp);
+          gate_reset(layer, gx + b * R, gates_h.get() + b * R, layer.h.get() + b * Pp, operand2.get() + b * Hp);
       barrier.wait(team);
-      layer.hn.multiply(B, shown.get(), Hp, nullptr, gates_h.get() + 2 * Hp, R, me, team);
+      layer.hn.multiply(B, operand2.get(), Hp, nullptr, gates_h.get() + 2 * Hp, R, me, team);
       barrier.wait(team);
     }
     if (me == 0)
       for (int64_t b = 0; b < B; ++b) update(layer, b, gx + b * R, gates_h.get() + b * R);
     if (layer.hr) {
       barrier.wait(team);
-      layer.hr.multiply(B, shown.get(), Hp, nullptr, projected.get(), Pp, me, team);
+      layer.hr.multiply(B, operand2.get(), Hp, nullptr, projected.get(), Pp, me, team);
       barrier.wait(team);
       if (me == 0)
         for (int64_t b = 0; b < B; ++b)
@@ -335,7 +352,7 @@ template <class Real> class Stack final : public Stepper {
     if (is_lstm()) return update_lstm(layer, b, gx, gh);
     for (int64_t u = 0; u < Hp; u += W) {
       const V_ a = load(gx + u) + load(gh + u);
-      if (cell == stream_rnn_tanh) take_h(layer, b, u, tangent(a));
+      if (cell == stream_rnn_tanh) take_h(layer, b, u, tanh(a));
       else if (cell == stream_rnn_relu) take_h(layer, b, u, a > 0 ? a : (a == a ? V_{} : a));
       else take_h(layer, b, u, gru(layer, a, gx, gh, load(layer.h.get() + b * Pp + u), u));
     }
@@ -343,7 +360,7 @@ template <class Real> class Stack final : public Stepper {
 
   V_ gru(const Layer& layer, V_ a, const Real* gx, const Real* gh, V_ h, int64_t u) const {
     const V_ r = layer.hn ? V_{} + 1 : sigmoid(a), z = sigmoid(load(gx + Hp + u) + load(gh + Hp + u));
-    const V_ n = tangent(load(gx + 2 * Hp + u) + r * (load(gh + 2 * Hp + u) + load(layer.bias_n.get() + u)));
+    const V_ n = tanh(load(gx + 2 * Hp + u) + r * (load(gh + 2 * Hp + u) + load(layer.bias_n.get() + u)));
     return n + z * (h - n);
   }
 
@@ -362,11 +379,11 @@ template <class Real> class Stack final : public Stepper {
       }
       i = sigmoid(i);
       f = coupled ? 1 - i : sigmoid(f);
-      const V_ now = f * old + i * tangent(gate(of_g + u));
+      const V_ now = f * old + i * tanh(gate(of_g + u));
       if (peephole) o += load(peephole + of_g + u) * now;
       o = sigmoid(o);
       store(c + u, zoneout_c == 0 ? now : zoneout_c * old + (1 - zoneout_c) * now);
-      if (!layer.norm_c) show(layer, b, u, o * tangent(now));
+      if (!layer.norm_c) show(layer, b, u, o * tanh(now));
       else {
         store(gh + u, now);
         store(gh + of_o + u, o);
@@ -374,11 +391,11 @@ template <class Real> class Stack final : public Stepper {
     }
     if (layer.norm_c) {
       normalize(gh, 1, layer.norm_c.get(), layer.bias_norm_c.get());
-      for (int64_t u = 0; u < Hp; u += W) show(layer, b, u, load(gh + of_o + u) * tangent(load(gh + u)));
+      for (int64_t u = 0; u < Hp; u += W) show(layer, b, u, load(gh + of_o + u) * tanh(load(gh + u)));
     }
   }
   void show(Layer& layer, int64_t b, int64_t u, V_ now) {
-    if (layer.hr) store(shown.get() + b * Hp + u, now);
+    if (layer.hr) store(operand2.get() + b * Hp + u, now);
     else take_h(layer, b, u, now);
   }
 };

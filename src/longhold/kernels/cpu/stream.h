@@ -10,7 +10,14 @@
 
 namespace longhold {
 
-enum StreamCell { stream_rnn_tanh, stream_rnn_relu, stream_gru, stream_gru_before, stream_lstm, stream_lstm_coupled };
+enum StreamCell {
+  stream_rnn_tanh,
+  stream_rnn_relu,
+  stream_gru,
+  stream_gru_reset_before,
+  stream_lstm,
+  stream_lstm_coupled
+};
 
 enum Storage { storage_real, storage_bfloat16, storage_int8 };  // of a matrix; but the first they go with float
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "addresses.h"
 #include "stream.h"
 
 namespace nb = nanobind;
@@ -17,8 +18,6 @@ namespace longhold {
 Stepper::~Stepper() = default;  // here, so that no instruction set's copy of it is the one that is linked
 
 namespace {
-
-using Address = uintptr_t;
 
 template <class T> T* at(Address address) { return reinterpret_cast<T*>(address); }
 
@@ -40,22 +39,53 @@ void check_ids(const Stepper& s, int64_t count, const int64_t* ids) {
       throw nb::index_error(("id " + std::to_string(ids[i]) + " is outside 0.." + std::to_string(s.V - 1)).c_str());
 }
 
-LayerView layer_view(int64_t I, const std::vector<Address>& a, Storage storage) {
-  auto in = [&](int i) { return at<const void>(a[i]); };
-  return {I, {in(0), in(1), storage}, {in(2), in(3), storage}, {in(4), in(5), storage}, in(6), in(7), in(8), in(9),
-      in(10), in(11), in(12), in(13), in(14)};
+MatrixView next_matrix(Addresses& a, Storage storage) {
+  return {.values = a.next(), .scale = a.next(), .storage = storage};
 }
 
+LayerView layer_view(int64_t I, const std::vector<Address>& addresses, Storage storage) {
+  Addresses a(addresses);
+  return {
+      .I = I,
+      .ih = next_matrix(a, storage),
+      .hh = next_matrix(a, storage),
+      .hr = next_matrix(a, storage),
+      .bias_ih = a.next(),
+      .bias_hh = a.next(),
+      .peephole = a.next(),
+      .norm_ih = a.next(),
+      .norm_hh = a.next(),
+      .norm_c = a.next(),
+      .bias_norm_c = a.next(),
+      .h_initial = a.next(),
+      .c_initial = a.next(),
+  };
+}
+
+// `output` holds the addresses of the output layer's weight, its scale and its bias.
 std::unique_ptr<Stepper> make_stepper(int cell, bool is_double, int storage, int64_t B, int64_t H, int64_t P,
     double zoneout_h, double zoneout_c, const std::vector<int64_t>& widths,
     const std::vector<std::vector<Address>>& layers, int64_t V, Address embedding, const std::vector<Address>& output,
     int64_t outputs) {
-  const auto held = static_cast<Storage>(storage);
+  const auto stored_as = static_cast<Storage>(storage);
   std::vector<LayerView> views;
-  for (size_t l = 0; l < layers.size(); ++l) views.push_back(layer_view(widths[l], layers[l], held));
-  const StackView stack{static_cast<StreamCell>(cell), B, H, P, zoneout_h, zoneout_c, views.data(),
-      static_cast<int64_t>(views.size()), at<const void>(embedding), V,
-      {at<const void>(output[0]), at<const void>(output[1]), held}, at<const void>(output[2]), outputs};
+  for (size_t l = 0; l < layers.size(); ++l) views.push_back(layer_view(widths[l], layers[l], stored_as));
+  Addresses a(output);
+  const StackView stack{
+      .cell = static_cast<StreamCell>(cell),
+      .B = B,
+      .H = H,
+      .P = P,
+      .zoneout_h = zoneout_h,
+      .zoneout_c = zoneout_c,
+      .layers = views.data(),
+      .count = static_cast<int64_t>(views.size()),
+      .embedding = at<const void>(embedding),
+      .V = V,
+      .output = next_matrix(a, stored_as),
+      .output_bias = a.next(),
+      .outputs = outputs,
+  };
   return std::unique_ptr<Stepper>(steppers().make[is_double](stack));
 }
 
@@ -146,7 +176,10 @@ void bind_stream(nb::module_& m) {
             return std::unique_ptr<Stepper>(s.copy());
           })
       .def("products", &Stepper::products);
-  m.def("make_stepper", &make_stepper, "layers stepped with carried state");
+  using nb::literals::operator""_a;
+  m.def("make_stepper", &make_stepper, nb::kw_only(), "cell"_a, "is_double"_a, "storage"_a, "B"_a, "H"_a, "P"_a,
+      "zoneout_h"_a, "zoneout_c"_a, "widths"_a, "layers"_a, "V"_a, "embedding"_a, "output"_a, "outputs"_a,
+      "layers stepped with carried state");
 }
 
 }  // namespace longhold

@@ -37,30 +37,30 @@ class Barrier {
   }
 };
 
-// Whether threads that wait for each other at every step have kept up of late. Where another program has one of the
-// cores they are many times slower than one thread alone, so after such a call the next ones are not shared: 8, and
-// twice as many each time that a trial shows the core still taken.
-class Company {
-  static constexpr int least = 8, most = 1024;
-  std::atomic<int> alone{0}, gap{least};
+// Backs off from barriers under contention. Where another program has one of the cores, threads that wait for each
+// other at every step are many times slower than a single thread. So after such a call the next 8 run on one thread,
+// and twice as many each time that a trial shows the core still taken.
+class Contention {
+  static constexpr int shortest = 8, longest = 1024;
+  std::atomic<int> calls_left{0}, back_off{shortest};
 
  public:
-  bool keeps_up() {
-    if (alone.load(std::memory_order_relaxed) <= 0) return true;
-    alone.fetch_sub(1, std::memory_order_relaxed);
+  bool allows_waiting() {
+    if (calls_left.load(std::memory_order_relaxed) <= 0) return true;
+    calls_left.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
   void note(const Barrier& barrier, int64_t waits) {
-    if (barrier.long_waits() <= 2 + waits / 16) return gap.store(least, std::memory_order_relaxed);
-    const int calls = gap.load(std::memory_order_relaxed);
-    alone.store(calls, std::memory_order_relaxed);
-    gap.store(calls < most ? 2 * calls : most, std::memory_order_relaxed);
+    if (barrier.long_waits() <= 2 + waits / 16) return back_off.store(shortest, std::memory_order_relaxed);
+    const int calls = back_off.load(std::memory_order_relaxed);
+    calls_left.store(calls, std::memory_order_relaxed);
+    back_off.store(calls < longest ? 2 * calls : longest, std::memory_order_relaxed);
   }
 };
 
-inline Company company;
+inline Contention contention;
 
-// The team may be smaller than asked for: the body is told its size.
+// The team may be smaller than `threads`: the body gets its size.
 template <class Body> void in_team(int threads, Body body) {
   if (threads <= 1) return body(0, 1);
 #pragma omp parallel num_threads(threads)

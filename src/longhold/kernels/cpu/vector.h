@@ -50,8 +50,8 @@ template <class Real> inline void store(Real* p, Vector<Real> v, int n) {
 }
 #endif
 
-template <class V> inline V smaller(V a, V b) { return a < b ? a : b; }
-template <class V> inline V larger(V a, V b) { return a > b ? a : b; }
+template <class V> inline V min(V a, V b) { return a < b ? a : b; }
+template <class V> inline V max(V a, V b) { return a > b ? a : b; }
 
 typedef Lanes<float>::vector vfloat;
 typedef Lanes<double>::vector vdouble;
@@ -60,8 +60,8 @@ typedef int32_t vint __attribute__((vector_size(LONGHOLD_BYTES)));
 // e^x: x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial of degree 6 in r, and 2^n by its bits, of which half is taken,
 // so that what is too large becomes infinite; what is below 2^-126 becomes 0. A gate far from 0 is then 0 or 1, and its
 // gradient 0, as torch has it: what is almost 0 would show again next to a number of 1e38. NaN stays NaN.
-inline vfloat exponential(vfloat x) {
-  const vfloat bounded = smaller(larger(x, splat(-87.3f)), splat(89.0f));
+inline vfloat exp(vfloat x) {
+  const vfloat bounded = min(max(x, splat(-87.3f)), splat(89.0f));
   const vfloat n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
   const vfloat r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
   vfloat p = splat(1.3981999507e-3f) + r * 1.9875691500e-4f;
@@ -75,10 +75,10 @@ inline vfloat exponential(vfloat x) {
   std::memcpy(&power, &bits, sizeof power);
   return x == x ? (y + y) * power : x;
 }
-inline vfloat sigmoid(vfloat x) { return 1.0f / (1.0f + exponential(-x)); }
-inline vfloat tangent(vfloat x) {
+inline vfloat sigmoid(vfloat x) { return 1.0f / (1.0f + exp(-x)); }
+inline vfloat tanh(vfloat x) {
   const vfloat a = x < 0.0f ? -x : x;
-  const vfloat tail = 1.0f - 2.0f / (exponential(a + a) + 1.0f);
+  const vfloat tail = 1.0f - 2.0f / (exp(a + a) + 1.0f);
   const vfloat s = x * x;
   vfloat p = splat(2.06390887954e-2f) - s * 5.70498872745e-3f;
   p = p * s - 5.37397155531e-2f;
@@ -87,15 +87,18 @@ inline vfloat tangent(vfloat x) {
   return a < 0.625f ? x + x * s * p : (x < 0.0f ? -tail : tail);
 }
 
-template <class F> inline vdouble each(vdouble x, F f) {
+template <class F> inline vdouble map_lanes(vdouble x, F f) {
   for (int i = 0; i < Lanes<double>::count; ++i) x[i] = f(x[i]);
   return x;
 }
-inline vdouble sigmoid(vdouble x) {
-  return each(x, [](double v) { return 1.0 / (1.0 + std::exp(-v)); });
+inline vdouble exp(vdouble x) {
+  return map_lanes(x, [](double v) { return std::exp(v); });
 }
-inline vdouble tangent(vdouble x) {
-  return each(x, [](double v) { return std::tanh(v); });
+inline vdouble sigmoid(vdouble x) {
+  return map_lanes(x, [](double v) { return 1.0 / (1.0 + std::exp(-v)); });
+}
+inline vdouble tanh(vdouble x) {
+  return map_lanes(x, [](double v) { return std::tanh(v); });
 }
 
 }  // namespace LONGHOLD_ISA

@@ -17,6 +17,7 @@ from longhold.files import argument, require_folder
 from longhold.models.budget import parameter_count
 from longhold.models.config import Config
 from longhold.models.network import Architecture, Sizes, network_for
+from longhold.options import Cell
 from longhold.study.compare.fit import Part, fitted
 from longhold.study.execution.cost import Costs, bills, measure
 from longhold.study.execution.executor import StudyProgress, pool_named, run_study
@@ -32,7 +33,7 @@ from longhold.study.text import texts
 from longhold.study.text.task import read_text
 from longhold.training.budget import rough_duration
 from longhold.training.diagnosis import FEW_STEPS
-from longhold.training.presets import Cell, available_cores
+from longhold.training.presets import available_cores
 
 SHORTEST = 1000
 """Characters below which a text is not compared on."""

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from longhold.models.contract import SequenceModel, evaluation_mode
 from longhold.study.rows.results import PairShare, TextReading
 from longhold.study.text.task import TextTask, ngram, pair_nats, read_text
-from longhold.tasks import NOT_ASKED, MinimalPair, paradigm_path, read_pairs
+from longhold.tasks import IGNORE_INDEX, MinimalPair, paradigm_path, read_pairs
 
 if TYPE_CHECKING:
     from longhold.inspection import ContextUse
@@ -98,6 +98,6 @@ def _nats(model: SequenceModel, corpus: str, sentences: list[str]) -> "np.ndarra
         for first in range(0, len(sentences), _SENTENCES):
             inputs, targets = pair_nats(corpus, sentences[first : first + _SENTENCES])
             outputs = model(inputs)[0].double().flatten(0, 1)
-            each = F.cross_entropy(outputs, targets.flatten(), ignore_index=NOT_ASKED, reduction="none")
+            each = F.cross_entropy(outputs, targets.flatten(), ignore_index=IGNORE_INDEX, reduction="none")
             found.append(each.view(targets.shape).sum(0).numpy())
     return np.concatenate(found)

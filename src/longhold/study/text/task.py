@@ -23,7 +23,7 @@ from longhold.files import named_beside
 from longhold.models.ngram import KneserNey
 from longhold.study.text.baselines import MOST_READ, ORDER
 from longhold.study.text.texts import is_own, read_own
-from longhold.tasks import NOT_ASKED, Task, TaskBatch
+from longhold.tasks import IGNORE_INDEX, Task, TaskBatch
 
 _PTB = "ptb"
 _HELD_OUT, _VALIDATED = 0.1, 0.05
@@ -188,7 +188,7 @@ def pair_nats(corpus: str, sentences: list[str]) -> tuple[Tensor, Tensor]:
         text.tokenizer.encode("\n" + (_as_treebank(line) if corpus == _PTB else line) + "\n") for line in sentences
     ]
     longest = max(map(len, lines))
-    rows = np.full((longest, len(lines)), NOT_ASKED, dtype=np.int64)
+    rows = np.full((longest, len(lines)), IGNORE_INDEX, dtype=np.int64)
     for column, line in enumerate(lines):
         rows[: len(line), column] = line
     targets = torch.from_numpy(rows[1:])

@@ -71,7 +71,7 @@ function stoppedWords(course, say) {
 
 function diagnosisWords(course, say) {
   const { diagnosis, lowest } = course;
-  if (diagnosis === "learnt little") return say("diagnosis_little");
+  if (diagnosis === "learned little") return say("diagnosis_little");
   if (diagnosis === "improving") return say("diagnosis_improving");
   if (diagnosis === "annealed") return say("diagnosis_annealed");
   if (diagnosis === "level") return say("diagnosis_level");

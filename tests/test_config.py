@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
+from longhold.config import Config
 from longhold.errors import InputError
-from longhold.models.config import Config
 
 
 class Example(Config):

@@ -1,4 +1,4 @@
-"""What `inspect` measures on a text model, and its tables."""
+"""Tables of what the instruments find in a model of text, for a terminal."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,22 +7,12 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from longhold.cli.output import say
-from longhold.data.corpora import Corpus
-from longhold.errors import InputError
-from longhold.inspection import (
-    ContextUse,
-    GradientByLag,
-    TimeConstants,
-    bias_time_constants,
-    context_use,
-    gates,
-    gradient_by_lag,
-    time_constants,
-)
+from longhold.inspection.context_use import ContextUse, context_use
+from longhold.inspection.gates import gates
+from longhold.inspection.gradient_by_lag import GradientByLag, gradient_by_lag
+from longhold.inspection.time_constants import TimeConstants, bias_time_constants, time_constants
 from longhold.layers import GRU, LSTM
-from longhold.models.contract import device_of
-from longhold.text import TextModel
+from longhold.models.contract import SequenceModel
 
 LEAST_TOKENS = 256
 """The shortest text that can be looked at."""
@@ -30,27 +20,30 @@ LEAST_TOKENS = 256
 _BEFORE, _ROWS, _STEPS, _TARGETS, _SEGMENTS = 256, 4, 512, 512, 32
 
 
-def of_weights(model: TextModel) -> Iterator[Table | str]:
-    """The tables that need no text."""
+def of_weights(model: SequenceModel) -> Iterator[Table | str]:
+    """Yields the tables that need no text."""
     if _gated(model):
-        yield _time_table([("by bias alone", bias_time_constants(model.model))])
+        yield _time_table([("by bias alone", bias_time_constants(model))])
     else:
         yield _NO_GATES
 
 
-def of_text(model: TextModel, corpus: Corpus, max_lag: int) -> Iterator[Table | str]:
-    """All tables, measured on `corpus`, lag and context at most `max_lag` tokens.
+def longest_lag(tokens: int, max_lag: int) -> int:
+    """Returns the longest lag, at most `max_lag`, that a text of so many tokens has room for."""
+    rest = tokens - min(_BEFORE, tokens // 8)
+    return min(max_lag, min(_STEPS + max_lag, (rest - 1) // _ROWS) // 2)
 
-    Raises:
-        InputError: the text is too short, or holds what the vocabulary does not have.
+
+def of_text(model: SequenceModel, tokens: Tensor, max_lag: int) -> Iterator[Table | str]:
+    """Yields all tables, measured on a text of at least `LEAST_TOKENS`.
+
+    Args:
+        model: what reads it.
+        tokens: `(N,)`, the ids of the text, where the model is.
+        max_lag: longest lag and longest context, in tokens; at most `longest_lag`'s where the text is short.
     """
-    tokens = torch.from_numpy(model.tokenizer.encode(corpus.text)).long().to(device_of(model.model))
-    if len(tokens) < LEAST_TOKENS:
-        raise InputError(f"{corpus.name} has {len(tokens)} tokens: looking into a model takes at least {LEAST_TOKENS}")
     plan = _Plan.of(tokens, max_lag)
-    if plan.max_lag < max_lag:
-        say(f"note: {corpus.name} is too short for lag {max_lag}; shown up to {plan.max_lag}")
-    gradient = gradient_by_lag(model.model, plan.inputs, plan.targets, max_lag=plan.max_lag, positions=8)
+    gradient = gradient_by_lag(model, plan.inputs, plan.targets, max_lag=plan.max_lag, positions=8)
     if _gated(model):
         yield from _gate_tables(model, plan.inputs, gradient)
     else:
@@ -58,7 +51,7 @@ def of_text(model: TextModel, corpus: Corpus, max_lag: int) -> Iterator[Table | 
     yield _gradient_table(gradient)
     yield f"Gradient by the state: {gradient.by_state}"
     used = context_use(
-        model.model,
+        model,
         plan.tokens,
         lengths=[length for length in _POWERS if length <= plan.max_lag],
         targets=min(_TARGETS, len(plan.tokens) - plan.max_lag),
@@ -95,19 +88,19 @@ class _Plan:
         steps = min(_STEPS + max_lag, (len(rest) - 1) // _ROWS)
         starts = torch.arange(_ROWS, device=tokens.device) * ((len(rest) - 1) // _ROWS)
         at = starts + torch.arange(steps, device=tokens.device)[:, None]
-        return cls(before, rest, rest[at], rest[at + 1], min(max_lag, steps // 2))
+        return cls(before, rest, rest[at], rest[at + 1], longest_lag(len(tokens), max_lag))
 
 
-def _gated(model: TextModel) -> bool:
-    return any(isinstance(part, LSTM | GRU) for part in model.model.modules())
+def _gated(model: SequenceModel) -> bool:
+    return any(isinstance(part, LSTM | GRU) for part in model.modules())
 
 
-def _gate_tables(model: TextModel, inputs: Tensor, gradient: GradientByLag) -> Iterator[Table | str]:
-    found: TimeConstants = time_constants(model.model, inputs, gradient=gradient)
+def _gate_tables(model: SequenceModel, inputs: Tensor, gradient: GradientByLag) -> Iterator[Table | str]:
+    found: TimeConstants = time_constants(model, inputs, gradient=gradient)
     yield _time_table([("by bias alone", found.by_bias), ("reading the text", found.along_path)])
     yield f"As memory: {found.caution}."
-    table = _table("Gates", "gate", "mean", "shut (share of steps)", "open (share of steps)")
-    for gate in gates(model.model, inputs).saturation():
+    table = _table("Gates", "gate", "mean", "shut (fraction of steps)", "open (fraction of steps)")
+    for gate in gates(model, inputs).saturation():
         table.add_row(gate.gate, f"{gate.mean:.3f}", f"{gate.low:.3f}", f"{gate.high:.3f}")
     yield table
 
