@@ -130,6 +130,19 @@ def test_bad_input_is_one_line_and_exit_code_2(
         assert word in complaints[0]
 
 
+def test_a_text_that_is_too_short_is_one_line_and_exit_code_2(folder: Path) -> None:
+    (folder / "short.txt").write_text("ab" * 10_460, encoding="utf-8")
+    protocol = '{ name = "text", task = { name = "text", corpus = "short.txt", window = 9 } }'
+    text = PLAN.partition("[[family")[0].replace(PLAN.partition("protocol = ")[2].partition("\n")[0], protocol)
+    (folder / "text.toml").write_text(text, encoding="utf-8")
+    result = study("run", "text.toml", "--workers", "1", "--store", "s.sqlite")
+    assert result.exit_code == 2, result.output
+    (complaint,) = result.stderr.splitlines()
+    assert complaint.startswith("error: text.toml: ")
+    assert "short.txt has 2,092 held-out tokens: expected at least 6,400" in complaint
+    assert not (folder / "s.sqlite").exists()
+
+
 def test_a_plan_over_its_budget_is_refused_with_what_to_cut(folder: Path) -> None:
     result = study("run", "tiny.toml", "--workers", "1", "--core-seconds", "1e-6")
     assert result.exit_code == 2

@@ -45,6 +45,7 @@ def compare(
         "budget_seconds": parse_duration(budget),
         "parameters": parameters,
         "recall": recall,
+        "encoding": encoding,
         "seed": seed,
         "workers": workers,
     }

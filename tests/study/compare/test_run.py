@@ -54,6 +54,15 @@ def test_the_command_in_the_page_can_be_run(name: str, word: str) -> None:
     assert comparing._command([made_up(name)], TINY).startswith(f"longhold compare {word} --cells ")
 
 
+def test_the_command_in_the_page_reads_the_texts_as_they_were_read() -> None:
+    latin = TINY.model_copy(update={"encoding": "latin-1"})
+    assert comparing._command([made_up()], latin) == (
+        "longhold compare book.txt --cells rnn,lstm --budget 600s --parameters 12000 --encoding latin-1 --no-recall "
+        "--seed 0"
+    )
+    assert "--encoding" not in comparing._command([made_up()], TINY)
+
+
 def test_files_of_somebody_elses_are_kept_and_no_run_begins(tmp_path: Path, pool: Here) -> None:
     for name in ("index.html", "report.md", "rows.csv", "rows.jsonl", "study.sqlite"):
         (tmp_path / name).write_text("forty years")

@@ -40,7 +40,7 @@ def treebank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The plan `text` reads the Penn Treebank, whose characters it needs to know how large models become."""
     (tmp_path / "ptb").mkdir()
     for part in ("train", "valid"):
-        text = "t h e _ c a t _ s a t \n" * 40
+        text = "t h e _ c a t _ s a t \n" * 600
         (tmp_path / "ptb" / f"ptb.char.{part}.txt").write_text(text, encoding="utf-8")
     monkeypatch.setenv("LONGHOLD_DATA", str(tmp_path))
     read_text.cache_clear()
@@ -148,10 +148,34 @@ def test_a_strangers_plan_leads_to_no_text_elsewhere(
 
 def test_a_plan_may_name_a_file_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("diary.txt").write_text("a day like any other\n" * 99)
+    Path("diary.txt").write_text("a day like any other\n" * 3200)
     Path("mine.toml").write_text(OF_TEXT.format(corpus='"diary.txt"'), encoding="utf-8")
     (one,) = load_plan("mine.toml").experiments
     assert one.protocol.task["corpus"] == "diary.txt"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "has 2,092 held-out tokens: expected at least 6,400 to measure context use, or contexts = false"),
+        ({"contexts": False, "window": 2093}, "has 2,092 tokens in its part 'held_out': expected at least window=2093"),
+        (
+            {"contexts": False, "window": 9415, "part": "fitted"},
+            "has 9,413 tokens in its part 'fitted': expected at least window=9415",
+        ),
+    ],
+)
+def test_a_text_that_is_too_short_is_refused_before_any_run(
+    tmp_path: Path, changes: dict[str, object], line: str
+) -> None:
+    (tmp_path / "short.txt").write_text("ab" * 10_460, encoding="utf-8")
+    values = {"window": 9, "contexts": True, "part": "trained", **changes}
+    contexts = values.pop("contexts")
+    task = {"name": "text", "corpus": str(tmp_path / "short.txt"), **values}
+    with pytest.raises(InputError) as refused:
+        plan(experiment(protocol={"name": "text", "task": task, "contexts": contexts}, arms={"lstm": ["uniform"]}))
+    assert str(refused.value).endswith(f"short.txt {line}")
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ def test_readable_asks_the_state_at_lags_the_sequence_has() -> None:
     assert exam.probed == (1, 7)
     with pytest.raises(InputError, match="8 steps"):
         Readable(task=task, lags=(1, 8))
+    with pytest.raises(InputError, match="'adding', whose inputs are not ids"):
+        Readable(task={"name": "adding", "steps": 9}, lags=(1,))
 
 
 def test_text_tells_what_is_read_and_written() -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from longhold.errors import InputError
 from longhold.models.ngram import KneserNey
 from longhold.study.rows.row import Row
 from longhold.study.rows.spec import TrialSpec
 from longhold.study.text import reading as text_reading
-from longhold.study.text.reading import LENGTHS, read_model_of_text
+from longhold.study.text.reading import LENGTHS, read_model_of_text, require_held_out
 from longhold.study.text.task import TextTask, ngram, read_text
 from longhold.study.trial.trial import run_trial
 from longhold.tasks.blimp import PARADIGMS
@@ -52,6 +53,20 @@ def test_an_n_gram_uses_its_order_and_agrees_by_it(corpus: str) -> None:
     assert np.mean(found.segment_excess, axis=0) == pytest.approx(found.excess)
     (pairs,) = found.pairs
     assert (pairs.right, pairs.ngram_right, pairs.pairs) == (1, 2, 3)  # order 4 sees `s run` but no longer `cat runs`
+
+
+def test_context_use_needs_6400_held_out_tokens(tmp_path: Path) -> None:
+    for held_out in (6400, 6399):
+        path = tmp_path / f"{held_out}.txt"
+        path.write_text("ab\n" * (held_out * 10 // 3), encoding="utf-8")
+    longer, shorter = (str(tmp_path / f"{held_out}.txt") for held_out in (6400, 6399))
+    require_held_out(longer)
+    text = read_text(longer)
+    assert len(text.held_out) == 6400
+    assert read_model_of_text(KneserNey(2, text.tokenizer.vocab_size).fit(text.trained), TextTask(longer, 9), ())
+    with pytest.raises(InputError, match=r"6399.txt has 6,399 held-out tokens: expected at least 6,400 to") as caught:
+        require_held_out(shorter)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_run_carries_the_reading_in_its_row(corpus: str) -> None:

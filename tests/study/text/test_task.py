@@ -86,6 +86,14 @@ def test_a_window_longer_than_the_text_is_refused_in_a_line(fox: str) -> None:
         read_text("no-such-text")
 
 
+def test_every_part_is_as_long_as_a_window(fox: str) -> None:
+    parts = {"trained": 1188, "held_out": 132, "fitted": 1188 // 2, "validated": 1188}
+    for part, longest in parts.items():
+        TextTask(fox, longest, part).require_length()  # type: ignore[arg-type]
+        with pytest.raises(InputError, match=f"tokens in its part '{part}': expected at least window={longest + 1}$"):
+            TextTask(fox, longest + 1, part).require_length()  # type: ignore[arg-type]
+
+
 def test_sentences_stand_between_newlines(fox: str) -> None:
     inputs, targets = pair_nats(fox, ["the fox.", "dogs jump"])
     tokenizer = read_text(fox).tokenizer

@@ -21,6 +21,7 @@ from longhold.options import Cell
 from longhold.study.compare.fit import Part, fitted
 from longhold.study.execution.cost import Costs, bills, measure
 from longhold.study.execution.executor import StudyProgress, pool_named, run_study
+from longhold.study.execution.preflight import require_runnable
 from longhold.study.plan.agenda import agenda
 from longhold.study.plan.file import write_plan
 from longhold.study.plan.plan import Experiment, Plan, load_plan
@@ -72,6 +73,8 @@ class CompareConfig(Config):
     """Windows in each step."""
     lr: Annotated[float, Field(gt=0)] = 3e-3
     """Learning rate of the models of a text; it falls to a twentieth."""
+    encoding: str | None = None
+    """The encoding that the texts were read with, for the command that is printed; None: none was given."""
     seed: Seed = 0
     """Decides weights, windows and writing of the models of a text."""
     written: Annotated[int, Field(ge=1)] = 400
@@ -147,6 +150,7 @@ def compare(
     with Store(folder / STORE) as store, pool_named("local", workers) as pool:
         costs = None
         if not path.exists():
+            require_runnable(agenda(draft, {}).specs(), pool)
             costs = measure(agenda(draft, {}).specs(), pool)
             write_plan(_fitted(draft, costs, _FILLED * left(), workers, config), path)
         plan = load_plan(str(path))
@@ -314,5 +318,6 @@ def _command(corpora: Sequence[Corpus], config: CompareConfig) -> str:
     words = ["longhold", "compare", *names, "--cells", ",".join(config.cells)]
     words += ["--budget", f"{config.budget_seconds:g}s"]
     words += [] if config.parameters is None else ["--parameters", str(config.parameters)]
+    words += [] if config.encoding is None else ["--encoding", argument(config.encoding)]
     words += [] if config.recall else ["--no-recall"]
     return " ".join([*words, "--seed", str(config.seed)])

@@ -7,6 +7,7 @@ from typing import final
 
 from longhold.errors import InputError
 from longhold.study.execution.cost import Bill, Costs, Forecast, bills, measure, refuse_beyond_budget
+from longhold.study.execution.preflight import require_runnable
 from longhold.study.execution.ray_pool import RayPool
 from longhold.study.execution.workers import Job, Pool, Workers
 from longhold.study.plan.agenda import Agenda, Item, Planner, agenda
@@ -69,6 +70,7 @@ class StudyEnd:
 def cost_of(plan: Plan, store: Store, pool: Pool) -> tuple[Bill, ...]:
     """What is left of a plan, in core-seconds, by experiment; times a few steps of each kind of run."""
     left = agenda(plan, _rows(plan, store))
+    require_runnable(left.specs(), pool)
     return bills(plan, left, measure(left.specs(), pool))
 
 
@@ -97,7 +99,8 @@ def run_study(
         on_progress: called when the study begins and after each row.
 
     Raises:
-        InputError: the plan is predicted to take more than its budget, or the store cannot be used.
+        InputError: the plan is predicted to take more than its budget, its runs lack memory or data, or the store
+            cannot be used.
         RuntimeError: a run raised or its process died, with what it said.
     """
     store.require_writable()
@@ -138,6 +141,7 @@ class _Run:
         self._in_hand: dict[int, TrialSpec] = {}
         self._planner = Planner(plan)
         self._left = self._planner.agenda(self._rows)
+        require_runnable(self._left.specs(), pool)
         self._costs = self._affordable(costs or measure(self._left.specs(), self._pool))
 
     def _affordable(self, costs: Costs) -> Costs:

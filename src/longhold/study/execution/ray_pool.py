@@ -50,6 +50,7 @@ class RayPool(Pool):
             log_to_driver=False,
             logging_level="ERROR",
         )
+        self.is_local = cluster is None
         self.count = self._wanted or int(self._ray.cluster_resources().get("CPU", 1))
         self._call = self._ray.remote(num_cpus=1)(_call)
         return self

@@ -42,6 +42,8 @@ class Pool(ABC):
 
     count: int
     """How many jobs run at a time."""
+    is_local: bool = True
+    """Whether they run on this machine, and so share its memory and files."""
 
     @abstractmethod
     def __enter__(self) -> Self:

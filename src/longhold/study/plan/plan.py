@@ -102,6 +102,7 @@ class Experiment(Config):
         for arm in self.every_arm():
             for exam in sizes.values():
                 network(self.spec("check", arm, exam, self.seeds[0], self.some_setting))
+        self.protocol.require_text()
         return self
 
     def _can_be_tuned(self) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.study.rows.spec import TaskValues
+from longhold.study.text.reading import require_held_out
 from longhold.study.text.task import TextTask
 from longhold.tasks import Task, task_from_json
 from longhold.tasks.blimp import PARADIGMS
@@ -58,6 +59,18 @@ class _Base(Config):
     def failures_to_stop(self) -> int | None:
         """After so many exams in a row that an arm and seed did not solve, the rest is left out; None: never."""
         return None
+
+    def require_text(self) -> None:
+        """Refuse a text that is too short for the training or for a test.
+
+        Raises:
+            InputError: it is, or the text cannot be read.
+        """
+        tasks = [task for exam in self.exams() for task in (exam.task, *exam.tests)]
+        for task in tasks:
+            if isinstance(task, TextTask):
+                for part in filter(None, (task, task.validation)):
+                    part.require_length()
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -162,6 +175,10 @@ class Readable(_Base):
 
     def exams(self) -> tuple[Exam, ...]:
         task = task_from_json(self.task)
+        if task.continuous:
+            raise InputError(
+                f"protocol readable has task {task.name!r}, whose inputs are not ids: expected one with ids"
+            )
         if list(self.lags) != sorted(set(self.lags)) or self.lags[-1] >= task.length:
             raise InputError(f"lags={list(self.lags)}: expected rising lags below the {task.length} steps of the task")
         return (Exam(task, (task.examination,), None, probed=self.lags),)
@@ -242,6 +259,11 @@ class OfText(_Base):
             raise InputError(f"pairs={list(self.pairs)} with contexts=false: expected contexts, or no pairs")
         exam = Exam(task, (task.examination,), None, pairs=self.pairs, contexts=self.contexts, written=self.written)
         return (exam,)
+
+    def require_text(self) -> None:
+        super().require_text()
+        if self.contexts:
+            require_held_out(str(self.task["corpus"]))
 
 
 Protocol: TypeAlias = Annotated[

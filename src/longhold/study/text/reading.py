@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, evaluation_mode
 from longhold.study.rows.results import PairShare, TextReading
 from longhold.study.text.task import TextTask, ngram, pair_nats, read_text
@@ -22,8 +23,23 @@ LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
 _TARGETS, _SEGMENTS = 2048, 32
 _PIECES, _PIECE = 16, 256  # of other held-out text, which stands before the context
+_LEAST = _PIECES * _PIECE + LENGTHS[-1] + _TARGETS  # tokens of held-out text
 _MOST = 60_000  # tokens of held-out text that the full context runs over
 _SENTENCES = 200  # read at once
+
+
+def require_held_out(corpus: str) -> None:
+    """Refuse a text whose held-out part is too short to measure how much context a model uses.
+
+    Raises:
+        InputError: it is, or the corpus cannot be read.
+    """
+    found = len(read_text(corpus).held_out)
+    if found < _LEAST:
+        raise InputError(
+            f"text: {corpus} has {found:,} held-out tokens: expected at least {_LEAST:,} to measure context use, or "
+            "contexts = false"
+        )
 
 
 def read_model_of_text(model: SequenceModel, task: TextTask, paradigms: tuple[str, ...]) -> TextReading:
@@ -37,6 +53,7 @@ def read_model_of_text(model: SequenceModel, task: TextTask, paradigms: tuple[st
     Raises:
         InputError: the held-out text is too short, or a set is missing.
     """
+    require_held_out(task.corpus)
     held_out = torch.from_numpy(read_text(task.corpus).held_out)
     before, tokens = held_out[: _PIECES * _PIECE], held_out[_PIECES * _PIECE :][:_MOST]
     used = _context(model, tokens, before.view(_PIECES, _PIECE).T.contiguous())

@@ -106,18 +106,30 @@ class TextTask(Task):
         """The corpus; read once in a process."""
         return read_text(self.corpus)
 
+    def require_length(self) -> None:
+        """Refuse a text whose part is shorter than a window.
+
+        Raises:
+            InputError: it is, or the corpus cannot be read.
+        """
+        found = len(self._ids())
+        if found < self.window:
+            raise InputError(
+                f"text: {self.corpus} has {found:,} tokens in its part {self.part!r}: expected at least "
+                f"window={self.window}"
+            )
+
     def sample_batch(self, generator: torch.Generator, batch_size: int) -> TaskBatch:
         """Windows `(T, B)` of `T + 1 = window` tokens, anywhere in the part."""
+        self.require_length()
         ids = self._ids()
-        if len(ids) < self.window:
-            raise InputError(f"text: {self.corpus} has {len(ids)} tokens here, expected window={self.window} at least")
         starts = torch.randint(len(ids) - self.window + 1, (batch_size,), generator=generator)
         windows = torch.from_numpy(ids)[starts + torch.arange(self.window)[:, None]]
         return TaskBatch(windows[:-1], windows[1:].clone(), torch.ones(self.length, batch_size, dtype=torch.bool))
 
     def _ids(self) -> NDArray[np.int64]:
         trained = self.text.trained
-        cut = len(trained) - max(self.window, round(_VALIDATED * len(trained)))
+        cut = max(0, len(trained) - max(self.window, round(_VALIDATED * len(trained))))
         fitted, validated = np.split(trained, [cut])
         return {"trained": trained, "held_out": self.text.held_out, "fitted": fitted, "validated": validated}[self.part]
 

@@ -83,6 +83,7 @@ def run_trial(spec: TrialSpec) -> Row:
         )
 
 
+_FLOAT32 = 4  # bytes
 _COPIES = {"adam": 4, "sgd": 2}  # of each weight: itself, its gradient, what the optimizer remembers
 
 
@@ -106,6 +107,11 @@ def step_time(spec: TrialSpec, steps: int = 5) -> StepTime:
         for step in range(2, 2 + steps):
             learner.step(step)
         return StepTime((time.perf_counter() - wall) / steps, (time.thread_time() - core) / steps)
+
+
+def training_bytes(spec: TrialSpec) -> int:
+    """Returns the memory that a run's training takes at least: its weights, as often as they are kept."""
+    return _FLOAT32 * _COPIES[spec.optimizer] * parameter_count(network(spec))
 
 
 def network(spec: TrialSpec) -> NetworkConfig:
