@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from longhold.study.rows.results import GradientAt, LagScore, PairShare, TextReading, TimeQuantiles, Writing
+from longhold.study.rows.results import GradientAt, LagScore, PairAccuracy, TextReading, TimeQuantiles, Writing
 from longhold.study.rows.row import REPEATED, Row
 from longhold.study.rows.spec import Arm, TrialSpec
 from tests.study.tiny import row, spec
@@ -47,7 +47,7 @@ def _typed(name: str, value: Any) -> Any:
     if name == "gradient_by_lag":
         return tuple(GradientAt.model_construct(**point) for point in value)
     if name == "text" and value is not None:
-        pairs = tuple(PairShare.model_construct(**pair) for pair in value["pairs"])
+        pairs = tuple(PairAccuracy.model_construct(**pair) for pair in value["pairs"])
         return TextReading.model_construct(**{**_tupled(value), "pairs": pairs})
     kinds = {"time_constants": TimeQuantiles, "writing": Writing}
     return value if value is None or name not in kinds else kinds[name].model_construct(**_tupled(value))

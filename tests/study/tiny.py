@@ -36,7 +36,7 @@ def spec(**changes: Any) -> TrialSpec:
 
 
 def experiment(**changes: Any) -> dict[str, Any]:
-    """The values of an experiment: two arms, three lags, a ladder."""
+    """The values of an experiment: two arms, three lags, a level sequence."""
     values: dict[str, Any] = {
         "name": "hold",
         "protocol": {"name": "trained", "task": RECALL, "lags": [1, 2, 3], "stop_after": 2},
@@ -100,7 +100,7 @@ class Here(Pool):
 
     def __init__(self, stop_after: int = 10**9) -> None:
         self.jobs: dict[int, Job] = {}
-        self.begun: list[dict[str, object]] = []
+        self.submitted: list[dict[str, object]] = []
         self._left = stop_after
 
     def __enter__(self):
@@ -110,8 +110,8 @@ class Here(Pool):
         pass
 
     def submit(self, job: Job) -> int:
-        ticket = len(self.begun)
-        self.begun.append(job.argument)
+        ticket = len(self.submitted)
+        self.submitted.append(job.argument)
         self.jobs[ticket] = job
         assert job.name == "step_time" or len(self.jobs) <= self.count
         return ticket

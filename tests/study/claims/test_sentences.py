@@ -5,7 +5,7 @@ import pytest
 from longhold.errors import InputError
 from longhold.study.claims import Claim, Family, SolvedQuestion, TrainedHorizonQuestion, Tuning, sentence
 from tests.study.claims.rows_made_up import claimed, rows, swapped
-from tests.study.claims.test_judge import ALL, SOLVED, A, B, clear_study
+from tests.study.claims.test_evaluation import ALL, SOLVED, A, B, clear_study
 
 FEW = [one for one in clear_study() if one["seed"] < 4]
 SAME = rows(A, [True] * 30) + rows(B, [True] * 30)

@@ -113,9 +113,9 @@ def test_every_cell_has_equal_size_steps_and_settings_and_the_page_tells(tmp_pat
 
 def test_the_same_call_has_nothing_left_to_do(tmp_path: Path, pool: Here) -> None:
     first = compare([made_up()], tmp_path, TINY)
-    pool.begun.clear()
+    pool.submitted.clear()
     again = compare([made_up()], tmp_path, TINY)
-    assert not pool.begun
+    assert not pool.submitted
     assert (again.plan, again.rows) == (first.plan, first.rows)
 
 
@@ -225,7 +225,7 @@ def test_texts_that_cannot_be_compared_on_are_refused_before_anything_is_run(tmp
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="too small"):
         compare([made_up()], tmp_path, TINY.model_copy(update={"parameters": 100}))
-    assert not pool.begun
+    assert not pool.submitted
 
 
 def test_a_text_by_a_hostile_name_does_no_harm(tmp_path: Path) -> None:

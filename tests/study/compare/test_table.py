@@ -35,10 +35,10 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Plan, list[Ro
 
 def specs(study: Plan) -> list[Any]:
     return [
-        one.spec(study.name, arm, exam, seed, one.some_setting)
+        one.spec(study.name, arm, test_spec, seed, one.some_setting)
         for one in study.experiments
         for arm in one.every_arm()
-        for exam in one.protocol.exams()
+        for test_spec in one.protocol.test_specs()
         for seed in one.seeds
     ]
 

@@ -100,7 +100,7 @@ def test_a_plan_over_its_budget_is_refused_with_what_to_cut() -> None:
     assert "'other'" in str(found.value)
     assert "steps to 33" in str(found.value)  # 40 * (80 - 30) / 60
     with pytest.raises(InputError, match="steps to 20"):
-        refuse_beyond_budget(two.with_core_seconds(80), (Bill("hold", 6, 90, 30), Bill("other", 6, 90, 60)), spent=20)
+        refuse_beyond_budget(two.with_core_seconds(80), (Bill("hold", 6, 90, 30), Bill("other", 6, 90, 60)), used=20)
     with pytest.raises(InputError, match="leave it out"):
         refuse_beyond_budget(two.with_core_seconds(20), (Bill("hold", 6, 90, 30), Bill("other", 6, 90, 60)))
 

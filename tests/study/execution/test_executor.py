@@ -97,14 +97,14 @@ def test_the_longest_begin_first_and_tuning_before_all(tmp_path: Path) -> None:
     pool = Here()
     with Store(tmp_path / "study.sqlite") as store:
         run_study(MIXED, store, pool)
-    begun = [values for values in pool.begun if "stage" in values]
+    begun = [values for values in pool.submitted if "stage" in values]
     trials = begun[-len(results(tmp_path / "study.sqlite")) :]
     assert [values["stage"] for values in trials[:5]] == ["tuning"] * 5
     free = plan(experiment(protocol={**experiment()["protocol"], "lags": [1, 800], "stop_after": None}, steps=3))
     pool = Here()
     with Store(tmp_path / "free.sqlite") as store:
         run_study(free, store, pool)
-    assert [values["level"] for values in pool.begun[-8:]] == [800] * 4 + [1] * 4
+    assert [values["level"] for values in pool.submitted[-8:]] == [800] * 4 + [1] * 4
 
 
 def test_a_study_stops_when_its_time_is_over(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_costs_that_are_known_are_not_measured_again(tmp_path: Path) -> None:
     costs, pool = measure(agenda(plan(), {}).specs(), Here()), Here()
     with Store(tmp_path / "study.sqlite") as store:
         end = run_study(plan(), store, pool, costs=costs)
-    assert len(pool.begun) == end.done
+    assert len(pool.submitted) == end.done
 
 
 def test_status_tells_from_rows_alone(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_study_is_refused_before_it_takes_a_step(tmp_path: Path, monkeypatch: 
         for started in (run_study, cost_of):
             with pytest.raises(InputError, match="2 runs at once"):
                 started(large, store, pool)
-    assert not pool.begun
+    assert not pool.submitted
 
 
 def test_data_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

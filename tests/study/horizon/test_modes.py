@@ -29,7 +29,7 @@ def test_a_mixture_of_solving_and_failing_seeds_is_bimodal_with_its_shares(solvi
     values = [0.99 + 0.002 * seed for seed in range(solving)] + [0.005 * seed for seed in range(10 - solving)]
     found = modes(values)
     assert found.bimodal
-    assert found.high.share == solving / 10
+    assert found.high.fraction == solving / 10
     assert found.low.centre == pytest.approx(np.mean(values[solving:]))
     assert found.high.centre == pytest.approx(np.mean(values[:solving]))
     assert found.values == tuple(sorted(values))  # every seed is there

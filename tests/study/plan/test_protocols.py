@@ -8,48 +8,53 @@ from tests.study.tiny import RECALL
 
 
 def test_trained_is_tested_at_the_lag_it_was_trained_at() -> None:
-    exams = Trained(task=RECALL, lags=(2, 4)).exams()
-    assert [exam.level for exam in exams] == [2, 4]
-    for exam in exams:
-        assert exam.task == task_from_json({**RECALL, "lag": exam.level})
-        assert exam.tests == (exam.task,)
+    test_specs = Trained(task=RECALL, lags=(2, 4)).test_specs()
+    assert [test_spec.level for test_spec in test_specs] == [2, 4]
+    for test_spec in test_specs:
+        assert test_spec.task == task_from_json({**RECALL, "lag": test_spec.level})
+        assert test_spec.tests == (test_spec.task,)
 
 
 def test_extrapolated_is_trained_once_and_tested_at_every_lag() -> None:
     mixed = {"name": "mixed_recall", "longest": 8}
-    (exam,) = Extrapolated(task=mixed, lags=(4, 8, 16)).exams()
-    assert exam.task == task_from_json(mixed)
-    assert [test.lag for test in exam.tests] == [4, 8, 16]
-    assert exam.level is None
+    (test_spec,) = Extrapolated(task=mixed, lags=(4, 8, 16)).test_specs()
+    assert test_spec.task == task_from_json(mixed)
+    assert [test.lag for test in test_spec.tests] == [4, 8, 16]
+    assert test_spec.level is None
 
 
 def test_capacity_grows_what_is_held() -> None:
     protocol = Capacity(task={"name": "span_recall", "lag": 4}, vary="items", values=(1, 3), stop_after=1)
-    assert [(exam.task.items, exam.level) for exam in protocol.exams()] == [(1, 1), (3, 3)]
+    assert [(test_spec.task.items, test_spec.level) for test_spec in protocol.test_specs()] == [(1, 1), (3, 3)]
     assert protocol.varies == "items"
     assert protocol.failures_to_stop == 1
 
 
 def test_plain_is_examined_as_its_task_says() -> None:
-    (exam,) = Plain(task={"name": "parity"}).exams()
-    assert exam.tests == (exam.task.examination,)
-    assert exam.tests != (exam.task,)
-    assert [exam.level for exam in Plain(task={"name": "adding"}, vary="steps", values=(6, 8)).exams()] == [6, 8]
+    (test_spec,) = Plain(task={"name": "parity"}).test_specs()
+    assert test_spec.tests == (test_spec.task.examination,)
+    assert test_spec.tests != (test_spec.task,)
+    assert [
+        test_spec.level for test_spec in Plain(task={"name": "adding"}, vary="steps", values=(6, 8)).test_specs()
+    ] == [6, 8]
     assert Plain(task={"name": "parity"}).varies is None
 
 
 def test_an_examination_may_be_at_several_values_of_a_field() -> None:
     protocol = Plain(task={"name": "agreement"}, examined={"modifiers": 4}, examine="attractors", examine_values=(0, 4))
-    (exam,) = protocol.exams()
-    assert exam.examine == "attractors"
-    assert [(test.split, test.modifiers, test.attractors) for test in exam.tests] == [("test", 4, 0), ("test", 4, 4)]
-    assert exam.task.modifiers is None
+    (test_spec,) = protocol.test_specs()
+    assert test_spec.examine == "attractors"
+    assert [(test.split, test.modifiers, test.attractors) for test in test_spec.tests] == [
+        ("test", 4, 0),
+        ("test", 4, 4),
+    ]
+    assert test_spec.task.modifiers is None
 
 
 def test_readable_asks_the_state_at_lags_the_sequence_has() -> None:
     task = {"name": "stream_recall", "lag": 3, "asked": 5}
-    (exam,) = Readable(task=task, lags=(1, 7)).exams()
-    assert exam.probed == (1, 7)
+    (test_spec,) = Readable(task=task, lags=(1, 7)).test_specs()
+    assert test_spec.probed == (1, 7)
     with pytest.raises(InputError, match="8 steps"):
         Readable(task=task, lags=(1, 8))
     with pytest.raises(InputError, match="'adding', whose inputs are not ids"):
@@ -58,10 +63,10 @@ def test_readable_asks_the_state_at_lags_the_sequence_has() -> None:
 
 def test_text_tells_what_is_read_and_written() -> None:
     task = {"name": "text", "corpus": "pydoc", "window": 9}
-    (exam,) = OfText(task=task).exams()
-    assert (exam.contexts, exam.written, exam.tests) == (True, 0, (exam.task.examination,))
-    (exam,) = OfText(task=task, contexts=False, written=7).exams()
-    assert (exam.contexts, exam.written) == (False, 7)
+    (test_spec,) = OfText(task=task).test_specs()
+    assert (test_spec.contexts, test_spec.written, test_spec.tests) == (True, 0, (test_spec.task.examination,))
+    (test_spec,) = OfText(task=task, contexts=False, written=7).test_specs()
+    assert (test_spec.contexts, test_spec.written) == (False, 7)
     with pytest.raises(InputError, match="contexts=false"):
         OfText(task=task, contexts=False, pairs=PARADIGMS[:1])
 

@@ -158,10 +158,10 @@ def _experiment_rows(plan: str, experiment: Experiment, rng: np.random.Generator
         yield from _tuning_rows(plan, experiment, arm, rng)
         for seed in experiment.seeds:
             failures = 0
-            for exam in experiment.protocol.exams():
+            for test_spec in experiment.protocol.test_specs():
                 if failures == experiment.protocol.failures_to_stop:
                     break
-                row = made(experiment.spec(plan, arm, exam, seed, Setting(experiment.lr or 0.003)), rng)
+                row = made(experiment.spec(plan, arm, test_spec, seed, Setting(experiment.lr or 0.003)), rng)
                 if not lost and not row.solved:
                     lost, row = True, failed(row)
                 failures = failures + 1 if not row.solved else 0
@@ -171,10 +171,10 @@ def _experiment_rows(plan: str, experiment: Experiment, rng: np.random.Generator
 def _tuning_rows(plan: str, experiment: Experiment, arm: Arm, rng: np.random.Generator) -> Iterator[Row]:
     if experiment.tuning is None:
         return
-    exam = experiment.tuning_exam()
+    test_spec = experiment.tuning_test_spec()
     for lr in experiment.tuning.grid:
         for seed in experiment.tuning.seeds:
-            yield made(experiment.spec(plan, arm, exam, seed, Setting(lr), "tuning"), rng)
+            yield made(experiment.spec(plan, arm, test_spec, seed, Setting(lr), "tuning"), rng)
 
 
 def _recall_of(solved: bool, rng: np.random.Generator) -> float:

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import t as student
 
 from longhold.study.report import render_page, study_document
-from longhold.study.report.text import share_of_pairs
+from longhold.study.report.text import pair_accuracy
 from tests.study.columns import row_of
 from tests.study.report.pages import Page
 from tests.study.tiny import row, spec
@@ -60,8 +60,8 @@ def test_agreement_is_claimed_only_beyond_the_coin_and_the_n_gram(seeds, right, 
 
 
 def test_the_interval_of_a_share_counts_seeds_and_pairs():
-    mean, interval = share_of_pairs([600, 700, 800], 1000)
+    mean, interval = pair_accuracy([600, 700, 800], 1000)
     width = student.ppf(0.975, 2) * math.sqrt(0.1**2 / 3 + 0.7 * 0.3 / 1000)
     assert mean == pytest.approx(0.7)
     assert (interval.low, interval.high) == pytest.approx((0.7 - width, 0.7 + width))
-    assert share_of_pairs([1000], 1000)[1].high == 1.0
+    assert pair_accuracy([1000], 1000)[1].high == 1.0

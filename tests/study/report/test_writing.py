@@ -124,7 +124,7 @@ def test_a_strip_has_a_sign_for_each_value_and_a_stem_to_their_mean() -> None:
 def test_an_axis_begins_at_0_and_has_ticks_that_a_person_would_choose(values: list[float], ticks: list[float]) -> None:
     axis = axis_from_zero(values)
     assert list(axis.ticks) == pytest.approx(ticks)
-    assert (axis.share(0.0), axis.share(axis.high)) == (0.0, 1.0)
+    assert (axis.fraction(0.0), axis.fraction(axis.high)) == (0.0, 1.0)
 
 
 def test_a_loss_beyond_the_floats_is_no_error() -> None:

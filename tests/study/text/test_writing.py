@@ -64,7 +64,7 @@ def test_it_writes_after_the_first_whole_words_of_the_held_out_text(corpus: str)
 
 
 def test_only_so_much_is_asked_of_a_long_text(corpus: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_writing, "MOST_ASKED", 100)
+    monkeypatch.setattr(text_writing, "MOST_TESTED", 100)
     text = read_text(corpus)
     model = KneserNey(6, text.tokenizer.vocab_size).fit(text.trained)
     found = write_by_model(model, TextTask(corpus, 9), 1, seed=0, best_step=1)

@@ -9,7 +9,7 @@ from torch.nn import functional
 from longhold.errors import InputError
 from longhold.models.budget import parameter_count
 from longhold.models.cost import flops_per_token
-from longhold.study.trial.examination import TEST_STREAM
+from longhold.study.trial.evaluation import TEST_STREAM
 from longhold.study.trial.trial import _Learner, network, run_trial, sequences, step_time, windows
 from longhold.tasks import StreamRecall, task_from_json
 from longhold.training.stopping import WINDOW

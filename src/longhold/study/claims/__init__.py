@@ -8,8 +8,8 @@ from longhold.study.claims.claim import Family as Family
 from longhold.study.claims.claim import Prediction as Prediction
 from longhold.study.claims.claim import Tuning as Tuning
 from longhold.study.claims.claim import Verdict as Verdict
-from longhold.study.claims.judge import LEAST_SEQUENCES as LEAST_SEQUENCES
-from longhold.study.claims.judge import claims as claims
+from longhold.study.claims.evaluation import LEAST_SEQUENCES as LEAST_SEQUENCES
+from longhold.study.claims.evaluation import claims as claims
 from longhold.study.claims.questions import Question as Question
 from longhold.study.claims.questions import RecallQuestion as RecallQuestion
 from longhold.study.claims.questions import SeedHorizonQuestion as SeedHorizonQuestion

@@ -61,7 +61,7 @@ class Family(Config):
     """Permutations of each test, and the most draws of a bootstrap in one."""
 
     @model_validator(mode="after")
-    def _told_apart(self) -> Self:
+    def _has_unique_names(self) -> Self:
         names = [question.name for question in self.questions]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:

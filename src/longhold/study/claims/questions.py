@@ -14,8 +14,8 @@ from longhold.models.config import Config
 from longhold.study.claims.readings import (
     Reading,
     mean_reading,
+    proportion_reading,
     seed_reading,
-    share_reading,
     steps_reading,
     trained_reading,
 )
@@ -26,8 +26,8 @@ from longhold.study.claims.sides import (
     complete,
     horizon,
     one_per_seed,
-    share,
     side_of,
+    solve_rate,
     solved_by_seed,
     strata,
 )
@@ -36,18 +36,18 @@ from longhold.study.statistics import (
     DRAWS,
     RESAMPLES,
     Estimate,
-    Share,
+    Proportion,
     Times,
     detectable_mean_difference,
-    detectable_share_difference,
+    detectable_proportion_difference,
     equivalent_means,
-    equivalent_shares,
+    equivalent_proportions,
     log_rank_test,
     log_rank_z,
     mean_difference,
     permutation_test,
+    proportion_difference,
     restricted_times,
-    share_difference,
     survival,
     times,
 )
@@ -135,10 +135,10 @@ class Question(Config, ABC):
         Raises:
             InputError: an arm has two rows for one seed, or rows of several sizes or budgets.
         """
-        known = [run for run in runs if self._asks(run)]
+        known = [run for run in runs if self._applies_to(run)]
         return side_of(self.name, self.a, known), side_of(self.name, self.b, known)
 
-    def _asks(self, run: Run) -> bool:
+    def _applies_to(self, run: Run) -> bool:
         return (
             run.fields.get("name") == self.task
             and run.protocol == self.protocol
@@ -187,29 +187,29 @@ class SolvedQuestion(_Difference):
     """Share of seeds that solve."""
 
     def sides(self, runs: Iterable[Run]) -> tuple[Side, Side]:
-        """At one named level also the seeds that were given up below it, which do not solve; see `Run.skipped`."""
+        """At one named level also the seeds that were skipped, which do not solve; see `Run.skipped`."""
         if len(self.levels) != 1:
             return super().sides(runs)
         anywhere = self.model_copy(update={"levels": ()})
-        known = at_level([run for run in runs if anywhere._asks(run)], self.levels[0])
+        known = at_level([run for run in runs if anywhere._applies_to(run)], self.levels[0])
         return side_of(self.name, self.a, known), side_of(self.name, self.b, known)
 
     def read(self, a: Side, b: Side) -> tuple[Reading, Reading]:
-        return share_reading(self._share(a)), share_reading(self._share(b))
+        return proportion_reading(self._solve_rate(a)), proportion_reading(self._solve_rate(b))
 
     def test(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:
-        one, other = self._share(a), self._share(b)
-        found = share_difference(one, other)
+        one, other = self._solve_rate(a), self._solve_rate(b)
+        found = proportion_difference(one, other)
         around = (one.solved + other.solved) / (one.seeds + other.seeds)
         return Finding(
             found.difference,
             found.p_value,
-            equivalent_shares(one, other, self.margin),
-            lambda level: detectable_share_difference(one.seeds, other.seeds, level, around=around),
+            equivalent_proportions(one, other, self.margin),
+            lambda level: detectable_proportion_difference(one.seeds, other.seeds, level, around=around),
         )
 
-    def _share(self, side: Side) -> Share:
-        return share(one_per_seed(self.name, side))
+    def _solve_rate(self, side: Side) -> Proportion:
+        return solve_rate(one_per_seed(self.name, side))
 
 
 @final
@@ -241,7 +241,7 @@ class RecallQuestion(_Difference):
         pairs = strata(a, b)
         equivalence = equivalent_means(pairs, self.margin)
         if len({(run.task, run.level) for run in a.runs + b.runs}) == 1:
-            equivalence = max(equivalence, equivalent_shares(share(a.runs), share(b.runs), self.margin))
+            equivalence = max(equivalence, equivalent_proportions(solve_rate(a.runs), solve_rate(b.runs), self.margin))
         return Finding(
             mean_difference(pairs),
             permutation_test(pairs, resamples=resamples),

@@ -9,7 +9,7 @@ import numpy as np
 from longhold.study.horizon import TrainedHorizon
 from longhold.study.horizon.seeds import describe as describe_seed
 from longhold.study.horizon.trained import describe as describe_trained
-from longhold.study.statistics import Interval, Share, Survival
+from longhold.study.statistics import Interval, Proportion, Survival
 from longhold.study.statistics.estimates import Floats
 
 Language = Literal["en", "zh"]
@@ -26,7 +26,7 @@ def between(low: str, high: str, confidence: float) -> Reading:
     return {"en": f"{percent} interval {low} to {high}", "zh": f"{percent} 区间 {low} 至 {high}"}
 
 
-def share_reading(share: Share) -> Reading:
+def proportion_reading(share: Proportion) -> Reading:
     """`8 of 10 seeds (0.80; 95 % interval 0.49 to 0.94)`"""
     known = share.estimate()
     ends = _two_digits(known.interval)
@@ -71,8 +71,8 @@ def seed_reading(known: Survival, longest: int) -> Reading:
     """`median over seeds 90 steps (95 % interval 70 to >= 512)`"""
     ends = known.median.interval
     value, low, high = (describe_seed(end, longest) for end in (known.median.value, ends.low, ends.high))
-    said = _steps(value, between(low, high, ends.confidence), False)
-    return {"en": f"median over seeds {said['en']}", "zh": f"种子中位数 {said['zh']}"}
+    steps = _steps(value, between(low, high, ends.confidence), False)
+    return {"en": f"median over seeds {steps['en']}", "zh": f"种子中位数 {steps['zh']}"}
 
 
 def _steps(value: str, ends: Reading, nonmonotone: bool) -> Reading:

@@ -16,7 +16,7 @@ from longhold.study.statistics import LEAST_SEEDS
 @final
 @dataclass(frozen=True)
 class _Words:
-    """How a measure is spoken of; `{better}` and `{worse}` are arms, `{a}` and `{b}` the arms as asked."""
+    """How a measure is spoken of; `{better}` and `{worse}` are arms, `{a}` and `{b}` the arms of the question."""
 
     better: str
     same: str
@@ -106,7 +106,7 @@ def sentence(claim: Claim, language: Language) -> str:
 def _english(claim: Claim) -> str:
     one, other = _ordered(claim)
     parts = [
-        f"{_where(claim, 'en')}: {_said(claim, 'en')}.",
+        f"{_where(claim, 'en')}: {_statement(claim, 'en')}.",
         f"{one[0].arm}: {one[1]['en']}; {other[0].arm}: {other[1]['en']}{_numbers(claim, 'en')}.",
         f"{'; '.join(_settings(claim, 'en'))}; {_tuning(claim, 'en')}.",
     ]
@@ -118,7 +118,7 @@ def _english(claim: Claim) -> str:
 def _chinese(claim: Claim) -> str:
     one, other = _ordered(claim)
     parts = [
-        f"{_where(claim, 'zh')}：{_said(claim, 'zh')}。",
+        f"{_where(claim, 'zh')}：{_statement(claim, 'zh')}。",
         f"{one[0].arm}：{one[1]['zh']}；{other[0].arm}：{other[1]['zh']}{_numbers(claim, 'zh')}。",
         f"{'；'.join(_settings(claim, 'zh'))}；{_tuning(claim, 'zh')}。",
     ]
@@ -153,7 +153,7 @@ def place(runs: Sequence[Run], protocol: str, language: Language, budget: str = 
     return f"{', '.join(parts)} (protocol {', '.join(filter(None, (protocol, budget)))})"
 
 
-def _said(claim: Claim, language: Language) -> str:
+def _statement(claim: Claim, language: Language) -> str:
     question = claim.question
     words = _WORDS[question.measure][language]
     horizon = HORIZONS.get(question.protocol, {}).get(language, "")
@@ -163,7 +163,7 @@ def _said(claim: Claim, language: Language) -> str:
     return _BY_VERDICT[language][claim.verdict](claim, words, names)
 
 
-_Say = Callable[[Claim, _Words, Mapping[str, str]], str]
+_Render = Callable[[Claim, _Words, Mapping[str, str]], str]
 
 
 def _better(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
@@ -176,14 +176,14 @@ def _same(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
 
 def _open_english(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
     missed = _amount(claim.question, claim.missed)
-    told = "no difference could be seen here" if missed is None else f"differences below {missed} would be missed"
-    return f"not resolved {words.open.format(**names)}; {told}"
+    detail = "no difference could be seen here" if missed is None else f"differences below {missed} would be missed"
+    return f"not resolved {words.open.format(**names)}; {detail}"
 
 
 def _open_chinese(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
     missed = _amount(claim.question, claim.missed)
-    told = "这里看不出任何差别" if missed is None else f"小于 {missed} 的差别会被漏掉"
-    return f"未能确定 {words.open.format(**names)}；{told}"
+    detail = "这里看不出任何差别" if missed is None else f"小于 {missed} 的差别会被漏掉"
+    return f"未能确定 {words.open.format(**names)}；{detail}"
 
 
 def _few_english(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
@@ -194,7 +194,7 @@ def _few_chinese(claim: Claim, words: _Words, names: Mapping[str, str]) -> str:
     return f"仅供参考，不断言 {words.open.format(**names)}；{_why(claim, 'zh')}"
 
 
-_BY_VERDICT: dict[Language, dict[Verdict, _Say]] = {
+_BY_VERDICT: dict[Language, dict[Verdict, _Render]] = {
     "en": {
         Verdict.FIRST: _better,
         Verdict.SECOND: _better,
@@ -230,19 +230,18 @@ def _numbers(claim: Claim, language: Language) -> str:
     effect = -finding.effect if claim.verdict is Verdict.SECOND else finding.effect
     low, high = (_effect(claim.question, end) for end in (effect.interval.low, effect.interval.high))
     ends = between(low, high, effect.interval.confidence)[language]
-    asked = len(claim.family.questions)
+    questions = len(claim.family.questions)
     value = _effect(claim.question, effect.value)
     equal = claim.verdict is Verdict.NO_DIFFERENCE
     p_value = _p(claim.equivalence if equal else claim.p_value)
     if language == "zh":
         bound = "（跨度超出所测间隔，真值只会离 1 更远）" if finding.bound else ""
         test = "等价检验 " if equal else ""
-        return f"；{words.effect} {value}{bound}（{ends}），{test}{p_value}（Holm 校正，{asked} 个问题）"
+        return f"；{words.effect} {value}{bound}（{ends}），{test}{p_value}（Holm 校正，{questions} 个问题）"
     bound = ", or further from 1 as a horizon lies beyond the lags tested" if finding.bound else ""
     test = "equivalence " if equal else ""
-    return (
-        f"; {words.effect} {value}{bound} ({ends}), {test}{p_value} after Holm over {asked} question{'s' * (asked > 1)}"
-    )
+    over = f"{questions} question{'s' * (questions > 1)}"
+    return f"; {words.effect} {value}{bound} ({ends}), {test}{p_value} after Holm over {over}"
 
 
 def _effect(question: Question, value: float) -> str:
@@ -267,7 +266,7 @@ def _settings(claim: Claim, language: Language) -> list[str]:
     if one == other:
         return [{"en": f"Each arm: {one}", "zh": f"双方：{one}"}[language]]
     mark = {"en": ": ", "zh": "："}[language]
-    return [f"{side.arm}{mark}{said}" for side, said in zip(claim.sides, (one, other), strict=True)]
+    return [f"{side.arm}{mark}{text}" for side, text in zip(claim.sides, (one, other), strict=True)]
 
 
 def setting(side: Side) -> Mapping[Language, str]:
@@ -282,17 +281,17 @@ def setting(side: Side) -> Mapping[Language, str]:
     steps = _budget(runs)
     plans = ", ".join(sorted({run.row.spec.plan for run in runs}))
     skipped = len({run.seed for run in runs if run.skipped})
-    given_up_en = (
-        f", {skipped} of them given up after two failures in a row below, counted as not solving" if skipped else ""
+    skipped_en = (
+        f", {skipped} of them skipped after two failures in a row below, counted as not solving" if skipped else ""
     )
-    given_up_zh = f"（其中 {skipped} 个此前连续两级失败、不再运行，计为未解出）" if skipped else ""
+    skipped_zh = f"（其中 {skipped} 个此前连续两级失败、不再运行，计为未解出）" if skipped else ""
     lost_en = f", {failed} runs failed and count as not solving" if failed else ""
     lost_zh = f"，{failed} 次运行失败、计为未解出" if failed else ""
     return {
         "en": f"{parameters} parameters, hidden size {sizes}, learning rate {rates}, {steps['en']}, "
-        f"{seeds} seeds{given_up_en}{lost_en} (plan {plans})",
+        f"{seeds} seeds{skipped_en}{lost_en} (plan {plans})",
         "zh": f"{parameters} 个参数，隐藏单元 {sizes}，学习率 {rates}，{steps['zh']}，{seeds} 个种子"
-        f"{given_up_zh}{lost_zh}（计划 {plans}）",
+        f"{skipped_zh}{lost_zh}（计划 {plans}）",
     }
 
 
@@ -302,8 +301,11 @@ def _budget(runs: Sequence[Run]) -> Mapping[Language, str]:
     steps = [run.row.spec.steps for run in runs]
     if name == "steps":
         return {"en": f"at most {max(steps):,} steps", "zh": f"至多 {max(steps):,} 步"}
-    told = _range(steps, ",")
-    return {"en": f"at most {told} steps of {value:g} core-seconds", "zh": f"至多 {told} 步（{value:g} 核·秒）"}
+    steps_range = _range(steps, ",")
+    return {
+        "en": f"at most {steps_range} steps of {value:g} core-seconds",
+        "zh": f"至多 {steps_range} 步（{value:g} 核·秒）",
+    }
 
 
 def _range(values: Sequence[float], form: str) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from longhold.errors import InputError
 from longhold.inspection.h50 import h50
 from longhold.study.claims.rows import Run
-from longhold.study.horizon.ladder import skipped
-from longhold.study.statistics import Share
+from longhold.study.horizon.levels import skipped
+from longhold.study.statistics import Proportion
 from longhold.study.statistics.estimates import Floats
 
 
@@ -39,8 +39,8 @@ def side_of(question: str, arm: str, runs: Sequence[Run]) -> Side:
     for values in (set(sizes), set(parameters), set(budgets)):
         if len(values) > len({run.task for run in mine}):
             name = " or ".join(sorted({name for _, name, _ in values}))
-            told = ", ".join(str(value) for value in sorted({value for *_, value in values}))
-            raise InputError(f"{question}: rows of {arm!r} with {name} {told}: expected one, name it in `where`")
+            found = ", ".join(str(value) for value in sorted({value for *_, value in values}))
+            raise InputError(f"{question}: rows of {arm!r} with {name} {found}: expected one, name it in `where`")
     twice = [key for key, count in Counter((run.task, run.level, run.seed) for run in mine).items() if count > 1]
     if twice:
         raise InputError(f"{question}: several rows of {arm!r} for seed {twice[0][2]}: expected one each level")
@@ -48,24 +48,24 @@ def side_of(question: str, arm: str, runs: Sequence[Run]) -> Side:
 
 
 def at_level(runs: Sequence[Run], level: int) -> list[Run]:
-    """The rows at one level, and of the seeds that were given up below it what stands for their rows.
+    """The rows at one level, and of the seeds that skipped it what stands for their rows.
 
-    A study may stop an arm's seed after two failures in a row (`longhold.study.horizon.ladder`). To leave such seeds
+    A study may stop an arm's seed after two failures in a row (`longhold.study.horizon.levels`). To leave such seeds
     out would keep only those that did well.
     """
-    ladders, levels = defaultdict[tuple[str, str, int], list[Run]](list), defaultdict[str, set[int]](lambda: {level})
+    by_seed, levels = defaultdict[tuple[str, str, int], list[Run]](list), defaultdict[str, set[int]](lambda: {level})
     for run in runs:
         if run.level is not None:
-            ladders[run.task, run.arm, run.seed].append(run)
+            by_seed[run.task, run.arm, run.seed].append(run)
             levels[run.task].add(run.level)
     found = []
-    for (task, _, _), ladder in ladders.items():
-        there = [run for run in ladder if run.level == level]
-        solved = {run.level: run.solved for run in ladder if run.level is not None}
+    for (task, _, _), mine in by_seed.items():
+        there = [run for run in mine if run.level == level]
+        solved = {run.level: run.solved for run in mine if run.level is not None}
         if there:
             found += there
         elif level in skipped(solved, sorted(levels[task])):
-            last = max(ladder, key=lambda run: run.level or 0)
+            last = max(mine, key=lambda run: run.level or 0)
             found.append(replace(last, level=level, skipped=True))
     return found
 
@@ -81,9 +81,9 @@ def one_per_seed(question: str, side: Side) -> tuple[Run, ...]:
     return side.runs
 
 
-def share(runs: Sequence[Run]) -> Share:
+def solve_rate(runs: Sequence[Run]) -> Proportion:
     """How many of some rows solved."""
-    return Share(sum(run.solved for run in runs), len(runs))
+    return Proportion(sum(run.solved for run in runs), len(runs))
 
 
 def complete(side: Side, wanted: Set[tuple[str, int | None]]) -> Side:

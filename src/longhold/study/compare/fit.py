@@ -17,7 +17,7 @@ class Part:
 
     names: tuple[str, ...]
     """The experiments."""
-    share: float
+    fraction: float
     """Of all processor time, what they may take at most; what they leave is for the parts after them."""
     most: int
     """Steps beyond which they gain nothing."""
@@ -41,7 +41,7 @@ def fitted(plan: Plan, parts: Sequence[Part], costs: Costs, seconds: float, work
     steps: dict[str, int] = {}
     for part in parts:
         runs = [run for name in part.names for run in _runs(plan.experiment(name), costs, part.aside)]
-        fits = partial(_fits, runs, tuple(taken), part.share, seconds, workers)
+        fits = partial(_fits, runs, tuple(taken), part.fraction, seconds, workers)
         found = _largest(fits, part.most)
         taken += [run.lasts(found) for run in runs]
         steps |= dict.fromkeys(part.names, found)
@@ -71,16 +71,18 @@ class _Run:
         return self.step * steps + self.rest
 
 
-def _fits(runs: Sequence[_Run], taken: Sequence[float], share: float, seconds: float, workers: int, steps: int) -> bool:
+def _fits(
+    runs: Sequence[_Run], taken: Sequence[float], fraction: float, seconds: float, workers: int, steps: int
+) -> bool:
     times = [run.lasts(steps) for run in runs]
-    return sum(times) <= share * seconds * workers and makespan([*taken, *times], workers) <= seconds
+    return sum(times) <= fraction * seconds * workers and makespan([*taken, *times], workers) <= seconds
 
 
 def _runs(experiment: Experiment, costs: Costs, aside: float) -> list[_Run]:
     found = []
     for arm in experiment.every_arm():
-        for exam in experiment.protocol.exams():
-            spec = experiment.spec("", arm, exam, experiment.seeds[0], experiment.some_setting)
+        for test_spec in experiment.protocol.test_specs():
+            spec = experiment.spec("", arm, test_spec, experiment.seeds[0], experiment.some_setting)
             step, tests = (costs.slowdown * part for part in costs.step_and_tests(spec))
             found += [_Run(step, tests + aside)] * len(experiment.seeds)
     return found

@@ -49,7 +49,7 @@ _REPORT_SECONDS = 4.0  # kept back for the page
 _WRITING_SECONDS = 3.0  # of a model of a text: validation, its held-out bits and what it writes
 _LOOKING_SECONDS = 0.15  # of a run of recall: what instruments see inside
 _FILLED = 0.92  # of the processes' time, what runs are fitted to
-_TEXT_SHARE = 0.5  # of it, where recall is tested too
+_TEXT_FRACTION = 0.5  # of it, where recall is tested too
 _MOST_STEPS = 1_000_000
 _MOST_WORKERS = 16  # each holds a few hundred megabytes of torch
 _REFERENCE_HIDDEN = 160
@@ -267,7 +267,7 @@ def _fitted(draft: Plan, costs: Costs, seconds: float, workers: int, config: Com
     recall = _recall(config)
     held = () if recall is None else (recall.name,)
     learnt = tuple(one.name for one in draft.experiments if one.name not in held)
-    parts = [Part(learnt, _TEXT_SHARE if held else 1.0, _MOST_STEPS, _WRITING_SECONDS * costs.slowdown)]
+    parts = [Part(learnt, _TEXT_FRACTION if held else 1.0, _MOST_STEPS, _WRITING_SECONDS * costs.slowdown)]
     parts += [Part(held, 1.0, _given(_quick()), _LOOKING_SECONDS * costs.slowdown)] if held else []
     plan = fitted(draft, parts, costs, seconds, workers)
     predicted = sum(bill.predicted for bill in bills(plan, agenda(plan, {}), costs))

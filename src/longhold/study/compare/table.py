@@ -55,7 +55,7 @@ def _recall_table(rows: Sequence[Row], experiment: Experiment) -> Table:
     title = Text(f"{experiment.name}: each seed, and how many solved it")
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
-    levels = [exam.level for exam in experiment.protocol.exams()]
+    levels = [test_spec.level for test_spec in experiment.protocol.test_specs()]
     for level in levels:
         table.add_column(f"{experiment.protocol.varies} {level}", no_wrap=True)
     for arm in experiment.labels():

@@ -116,15 +116,15 @@ def bills(plan: Plan, agenda: Agenda, costs: Costs) -> tuple[Bill, ...]:
     )
 
 
-def refuse_beyond_budget(plan: Plan, account: tuple[Bill, ...], spent: float = 0.0) -> None:
+def refuse_beyond_budget(plan: Plan, account: tuple[Bill, ...], used: float = 0.0) -> None:
     """Raise InputError, with what to cut, where a plan is predicted to take more than its core-seconds.
 
     Args:
         plan: the plan.
         account: what is left of it.
-        spent: core-seconds of the rows that there are.
+        used: core-seconds of the rows that there are.
     """
-    predicted = spent + sum(bill.predicted for bill in account)
+    predicted = used + sum(bill.predicted for bill in account)
     if predicted <= plan.core_seconds:
         return
     dearest = max(account, key=lambda bill: bill.predicted)

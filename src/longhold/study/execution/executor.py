@@ -145,12 +145,12 @@ class _Run:
         self._costs = self._affordable(costs or measure(self._left.specs(), self._pool))
 
     def _affordable(self, costs: Costs) -> Costs:
-        spent = sum(row.core_seconds for row in self._left.done)
-        refuse_beyond_budget(self._plan, bills(self._plan, self._left, costs), spent)
+        used = sum(row.core_seconds for row in self._left.done)
+        refuse_beyond_budget(self._plan, bills(self._plan, self._left, costs), used)
         return costs
 
     def to_the_end(self) -> StudyEnd:
-        self._tell(None)
+        self._report(None)
         while self._left.runs and self._limits.left() != 0:
             if self._limits.may_begin():
                 self._begin()
@@ -177,9 +177,9 @@ class _Run:
         self._store.write(row)
         self._rows[row.digest] = row
         self._left = self._planner.agenda(self._rows)
-        self._tell(row)
+        self._report(row)
 
-    def _tell(self, row: Row | None) -> None:
+    def _report(self, row: Row | None) -> None:
         left = Forecast(self._plan, self._left.done, self._costs).total(self._left.specs())
         seconds = None if left is None else left / self._pool.count
         running = min(self._pool.count, len(self._left.ready))

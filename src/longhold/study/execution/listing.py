@@ -60,7 +60,7 @@ def show_plan(plan: Plan) -> None:
 
 
 def _experiment(experiment: Experiment) -> tuple[str, ...]:
-    levels = [exam.level for exam in experiment.protocol.exams() if exam.level is not None]
+    levels = [test_spec.level for test_spec in experiment.protocol.test_specs() if test_spec.level is not None]
     rate = f"{experiment.lr:g}" if experiment.lr is not None else "tuned for each arm"
     if experiment.search is not None:
         rate = f"searched for each arm, with {', '.join(experiment.search.dimensions[1:])}"

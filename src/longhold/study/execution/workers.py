@@ -155,7 +155,7 @@ class Workers(Pool):
         while (taken := self._waiting.get()) is not None:
             ticket, job = taken
             for _ in range(_TRIES):
-                answer = _asked(self._processes[place], job)
+                answer = _answer_of(self._processes[place], job)
                 if "killed" not in answer or not self._replace(place):
                     break
             if "killed" in answer:
@@ -204,7 +204,7 @@ def _close(process: "subprocess.Popen[str]") -> None:
             pipe.close()
 
 
-def _asked(process: "subprocess.Popen[str]", job: Job) -> dict[str, Any]:
+def _answer_of(process: "subprocess.Popen[str]", job: Job) -> dict[str, Any]:
     """What a worker answers, or how it ended."""
     assert process.stdin is not None
     assert process.stdout is not None

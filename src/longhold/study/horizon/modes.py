@@ -28,7 +28,7 @@ class Mode:
     """Their mean recall."""
     seeds: int
     """How many they are."""
-    share: float
+    fraction: float
     """Of all seeds."""
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from longhold.errors import InputError
 from longhold.inspection.h50 import rising_p_value
-from longhold.study.horizon.ladder import skipped
-from longhold.study.statistics import CONFIDENCE, DRAWS, Estimate, Interval, Share
+from longhold.study.horizon.levels import skipped
+from longhold.study.statistics import CONFIDENCE, DRAWS, Estimate, Interval, Proportion
 from longhold.study.statistics.estimates import Floats, fraction
 
 HALF = 0.5
@@ -44,7 +44,7 @@ class TrainedHorizon:
     """In steps. An end of the interval, or the value, beyond the grid is 0 (below it) or infinite (above it)."""
     lags: tuple[int, ...]
     """The grid."""
-    shares: tuple[Share, ...]
+    shares: tuple[Proportion, ...]
     """Seeds that solved, lag by lag."""
     rising_p_value: float
     """Of the hypothesis that the share of solving seeds never rises with the lag."""
@@ -120,7 +120,7 @@ def trained_horizon(
     return TrainedHorizon(
         Estimate(crossing(group.lags, group.solved), Interval(float(low), float(high), confidence)),
         group.lags,
-        tuple(Share(int(count), len(group.solved)) for count in group.solved.sum(axis=0)),
+        tuple(Proportion(int(count), len(group.solved)) for count in group.solved.sum(axis=0)),
         rising_p_value(shares, len(group.solved)),
     )
 
@@ -133,8 +133,8 @@ def crossing(lags: tuple[int, ...], solved: Solved) -> float:
 def bootstrapped(group: Outcomes, resamples: int = DRAWS, seed: int = 0) -> Floats:
     """`(resamples,)` horizons of seeds drawn again; see `trained_horizon`."""
     lags, count = group.lags, len(group.solved)
-    weighty = np.repeat(group.solved, 2, axis=0)  # so that a pseudo-seed weighs half
-    more = np.vstack([weighty, np.ones((1, len(lags)), dtype=bool), np.zeros((1, len(lags)), dtype=bool)])
+    doubled = np.repeat(group.solved, 2, axis=0)  # so that a pseudo-seed counts half
+    more = np.vstack([doubled, np.ones((1, len(lags)), dtype=bool), np.zeros((1, len(lags)), dtype=bool)])
     picked = np.random.default_rng(seed).integers(len(more), size=(resamples, count))
     return crossings(lags, more[picked].sum(axis=1), count)
 

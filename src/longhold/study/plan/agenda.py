@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 from longhold.study.plan.plan import Experiment, Plan
-from longhold.study.plan.protocols import Exam
+from longhold.study.plan.protocols import TestSpec
 from longhold.study.plan.search import Search, suggestion
 from longhold.study.plan.tuning import Setting, Tuning, best_rate, best_setting, wider, worth
 from longhold.study.rows.row import Row
@@ -111,7 +111,7 @@ class _Arm:
     def __init__(self, plan: str, experiment: Experiment, arm: Arm) -> None:
         self.name = experiment.name, arm.label
         self._plan, self._experiment, self._arm = plan, experiment, arm
-        self._exams = experiment.protocol.exams()
+        self._test_specs = experiment.protocol.test_specs()
         self._known: dict[tuple[int | None, int, Setting, Stage], TrialSpec] = {}
 
     def stand(self, rows: Rows) -> _Standing:
@@ -125,7 +125,7 @@ class _Arm:
             if setting is None:
                 standing.later += self._specs(seed, self._experiment.some_setting, standing)
             else:
-                self._climb(seed, setting, standing)
+                self._run_levels(seed, setting, standing)
         return standing
 
     def _is_timed(self, standing: _Standing) -> bool:
@@ -134,11 +134,13 @@ class _Arm:
         if experiment.training_seconds is None:
             return True
         measured: dict[int | None, list[float]] = {}
-        for exam in self._exams:
-            specs = [self._spec(exam, seed, experiment.some_setting, "timing") for seed in experiment.timing_of.seeds]
+        for test_spec in self._test_specs:
+            specs = [
+                self._spec(test_spec, seed, experiment.some_setting, "timing") for seed in experiment.timing_of.seeds
+            ]
             rows = [standing.row(spec) for spec in specs]
             standing.ready += [Item(spec) for spec, row in zip(specs, rows, strict=True) if row is None]
-            measured[exam.level] = [row.step_seconds for row in rows if row is not None and row.step_seconds]
+            measured[test_spec.level] = [row.step_seconds for row in rows if row is not None and row.step_seconds]
         if standing.ready:
             return False
         standing.pace = {level: float(f"{min(seconds):.4g}") for level, seconds in measured.items()}
@@ -148,8 +150,8 @@ class _Arm:
         tuning = self._experiment.tuning
         if tuning is None:
             return []
-        exam = self._experiment.tuning_exam()
-        return [self._spec(exam, seed, Setting(lr), "tuning") for lr in tuning.grid for seed in tuning.seeds]
+        test_spec = self._experiment.tuning_test_spec()
+        return [self._spec(test_spec, seed, Setting(lr), "tuning") for lr in tuning.grid for seed in tuning.seeds]
 
     def _setting(self, standing: _Standing) -> Setting | None:
         """What is chosen for the arm; None while that lacks runs, which are then ready."""
@@ -180,8 +182,8 @@ class _Arm:
 
     def _tried(self, setting: Setting, seeds: Iterable[int], standing: _Standing) -> list[Row]:
         """The tuning rows of a setting; those that are not there are ready."""
-        exam = self._experiment.tuning_exam()
-        specs = [self._spec(exam, seed, self._paced(setting, exam, standing), "tuning") for seed in seeds]
+        test_spec = self._experiment.tuning_test_spec()
+        specs = [self._spec(test_spec, seed, self._paced(setting, test_spec, standing), "tuning") for seed in seeds]
         rows = [standing.row(spec) for spec in specs]
         standing.ready += [Item(spec) for spec, row in zip(specs, rows, strict=True) if row is None]
         return [row for row in rows if row is not None]
@@ -193,27 +195,29 @@ class _Arm:
             setting = self._kept(search, number, standing) or self._suggested(search, found)
             found[setting] = self._tried(setting, search.seeds, standing)
             if standing.ready:
-                exam = self._experiment.tuning_exam()
+                test_spec = self._experiment.tuning_test_spec()
                 coming = range(number + 1, search.trials)
                 stand_in = [search.middle._replace(trial=trial) for trial in coming]
-                standing.later += [self._spec(exam, seed, one, "tuning") for one in stand_in for seed in search.seeds]
+                standing.later += [
+                    self._spec(test_spec, seed, one, "tuning") for one in stand_in for seed in search.seeds
+                ]
                 return None
         return best_setting(found)._replace(trial=None)
 
     def _kept(self, search: Search, number: int, standing: _Standing) -> Setting | None:
         """The setting of a trial that has a row."""
-        exam = self._experiment.tuning_exam()
+        test_spec = self._experiment.tuning_test_spec()
         for row in standing.trials().get((*self.name, number), ()):
             values = {name: getattr(row.spec, name) for name in search.dimensions}
             setting = Setting(**values, trial=number)
-            if self._spec(exam, row.spec.seed, setting, "tuning").digest == row.digest:
+            if self._spec(test_spec, row.spec.seed, setting, "tuning").digest == row.digest:
                 return setting
         return None
 
     def _suggested(self, search: Search, found: Mapping[Setting, list[Row]]) -> Setting:
         return suggestion(search, tuple((setting, worth(rows)) for setting, rows in found.items()))
 
-    def _climb(self, seed: int, setting: Setting, standing: _Standing) -> None:
+    def _run_levels(self, seed: int, setting: Setting, standing: _Standing) -> None:
         """The runs of a seed, in order: none after as many failures in a row as end its ladder."""
         failures, left, most = 0, list[TrialSpec](), self._experiment.protocol.failures_to_stop
         for spec in self._specs(seed, setting, standing):
@@ -223,19 +227,22 @@ class _Arm:
             if row is None:
                 left.append(spec)
             failures = failures + 1 if row is not None and not row.solved else 0
-        begun = len(left) if most is None else 1
-        standing.ready += [Item(spec, tuple(left[begun:])) for spec in left[:begun]]
-        standing.later += left[begun:]
+        startable = len(left) if most is None else 1
+        standing.ready += [Item(spec, tuple(left[startable:])) for spec in left[:startable]]
+        standing.later += left[startable:]
 
     def _specs(self, seed: int, setting: Setting, standing: _Standing) -> list[TrialSpec]:
-        return [self._spec(exam, seed, self._paced(setting, exam, standing), "result") for exam in self._exams]
+        return [
+            self._spec(test_spec, seed, self._paced(setting, test_spec, standing), "result")
+            for test_spec in self._test_specs
+        ]
 
-    def _paced(self, setting: Setting, exam: Exam, standing: _Standing) -> Setting:
-        """The setting with the measured time of a step at this exam, where that decides the steps."""
-        return setting if standing.pace is None else setting._replace(step_seconds=standing.pace[exam.level])
+    def _paced(self, setting: Setting, test_spec: TestSpec, standing: _Standing) -> Setting:
+        """The setting with the measured time of a step at this test_spec, where that decides the steps."""
+        return setting if standing.pace is None else setting._replace(step_seconds=standing.pace[test_spec.level])
 
-    def _spec(self, exam: Exam, seed: int, setting: Setting, stage: Stage) -> TrialSpec:
-        key = exam.level, seed, setting, stage
+    def _spec(self, test_spec: TestSpec, seed: int, setting: Setting, stage: Stage) -> TrialSpec:
+        key = test_spec.level, seed, setting, stage
         if key not in self._known:
-            self._known[key] = self._experiment.spec(self._plan, self._arm, exam, seed, setting, stage)
+            self._known[key] = self._experiment.spec(self._plan, self._arm, test_spec, seed, setting, stage)
         return self._known[key]

@@ -12,11 +12,11 @@ from longhold.documents import read_toml
 from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.study.claims import Family, Question
-from longhold.study.claims import Tuning as ToldTuning
-from longhold.study.plan.protocols import Exam, Protocol
+from longhold.study.claims import Tuning as DeclaredTuning
+from longhold.study.plan.protocols import Protocol, TestSpec
 from longhold.study.plan.search import Search
 from longhold.study.plan.tuning import Seeds, Setting, Timing, Tuning
-from longhold.study.rows.spec import Arm, Stage, TrialSpec, is_told
+from longhold.study.rows.spec import Arm, Stage, TrialSpec, takes_lag
 from longhold.study.text.task import require_modest
 from longhold.study.text.texts import FOLDER, look_in
 from longhold.study.trial.trial import network
@@ -98,10 +98,13 @@ class Experiment(Config):
                 f"{self.name}: timing without training_seconds: expected steps to be measured for a reason"
             )
         self._can_be_tuned()
-        sizes = {(exam.task.input_size, exam.task.output_size): exam for exam in self.protocol.exams()}
+        sizes = {
+            (test_spec.task.input_size, test_spec.task.output_size): test_spec
+            for test_spec in self.protocol.test_specs()
+        }
         for arm in self.every_arm():
-            for exam in sizes.values():
-                network(self.spec("check", arm, exam, self.seeds[0], self.some_setting))
+            for test_spec in sizes.values():
+                network(self.spec("check", arm, test_spec, self.seeds[0], self.some_setting))
         self.protocol.require_text()
         return self
 
@@ -111,7 +114,7 @@ class Experiment(Config):
             return
         if both := set(self.seeds) & set(choice.seeds):
             raise ValueError(f"{self.name}: seed {min(both)} tunes and is reported: expected seeds of their own")
-        self.tuning_exam()
+        self.tuning_test_spec()
         if self.search is None:
             return
         if self.training_seconds is not None:
@@ -144,22 +147,24 @@ class Experiment(Config):
         """How steps are measured."""
         return self.timing or Timing()
 
-    def tuning_exam(self) -> Exam:
-        """The exam at which arms are tuned.
+    def tuning_test_spec(self) -> TestSpec:
+        """The test_spec at which arms are tuned.
 
         Raises:
             InputError: the plan names none, or none that there is.
         """
-        exams = {exam.level: exam for exam in self.protocol.exams()}
+        test_specs = {test_spec.level: test_spec for test_spec in self.protocol.test_specs()}
         choice = self.tuning or self.search
         level = choice.level if choice else None
-        if level not in exams:
-            raise InputError(f"{self.name}: tuning at level={level}: expected one of {list(exams)}")
-        return exams[level]
+        if level not in test_specs:
+            raise InputError(f"{self.name}: tuning at level={level}: expected one of {list(test_specs)}")
+        return test_specs[level]
 
-    def spec(self, plan: str, arm: Arm, exam: Exam, seed: int, setting: Setting, stage: Stage = "result") -> TrialSpec:
+    def spec(
+        self, plan: str, arm: Arm, test_spec: TestSpec, seed: int, setting: Setting, stage: Stage = "result"
+    ) -> TrialSpec:
         """One run. Where `training_seconds` decides and no step is measured yet, its `steps` stand for nothing."""
-        embedded = arm.cell in _OWN_EMBEDDING and not exam.task.continuous
+        embedded = arm.cell in _OWN_EMBEDDING and not test_spec.task.continuous
         return TrialSpec(
             plan=plan,
             experiment=self.name,
@@ -168,21 +173,21 @@ class Experiment(Config):
             cell=arm.cell,
             init=arm.init,
             truncation=arm.truncation,
-            told=exam.task.length if is_told(arm.init) else None,
+            told=test_spec.task.length if takes_lag(arm.init) else None,
             num_layers=self.num_layers,
             embedding_size=(setting.embedding_size or self.embedding_size) if embedded else None,
             hidden_size=self.hidden_size,
             parameters=self.parameters,
             flops=self.flops,
-            task=exam.task.to_json(),
-            tests=tuple(test.to_json() for test in exam.tests),
-            examine=exam.examine,
-            probed=exam.probed,
-            pairs=exam.pairs,
-            contexts=exam.contexts,
-            written=exam.written,
+            task=test_spec.task.to_json(),
+            tests=tuple(test.to_json() for test in test_spec.tests),
+            examine=test_spec.examine,
+            probed=test_spec.probed,
+            pairs=test_spec.pairs,
+            contexts=test_spec.contexts,
+            written=test_spec.written,
             vary=self.protocol.varies,
-            level=exam.level,
+            level=test_spec.level,
             optimizer=self.optimizer,
             lr=setting.lr,
             final_fraction=self.final_fraction,
@@ -237,8 +242,8 @@ class Plan(Config):
             return None
         if self.family.tuning is not None:
             raise InputError("family: tuning is told by the experiments, expected none here")
-        asked = [e for e in self.experiments if any(_is_about(q, e) for q in self.family.questions)]
-        tunings = {_told_tuning(e) for e in asked}
+        compared = [e for e in self.experiments if any(_is_about(q, e) for q in self.family.questions)]
+        tunings = {_declared_tuning(e) for e in compared}
         if len(tunings) > 1:
             raise InputError(
                 "family: its experiments are not tuned alike: expected one grid or search and number of seeds for all"
@@ -261,13 +266,13 @@ class Plan(Config):
         return self if core_seconds is None else type(self)(**{**self.model_dump(), "core_seconds": core_seconds})
 
 
-def _told_tuning(experiment: Experiment) -> ToldTuning | None:
+def _declared_tuning(experiment: Experiment) -> DeclaredTuning | None:
     if experiment.tuning is not None:
-        return ToldTuning(learning_rates=experiment.tuning.grid, seeds=len(experiment.tuning.seeds))
+        return DeclaredTuning(learning_rates=experiment.tuning.grid, seeds=len(experiment.tuning.seeds))
     search = experiment.search
     if search is None:
         return None
-    return ToldTuning(
+    return DeclaredTuning(
         learning_rates=search.lr, seeds=len(search.seeds), trials=search.trials, dimensions=search.dimensions
     )
 
@@ -276,16 +281,16 @@ def _is_about(question: Question, experiment: Experiment) -> bool:
     """Whether a question is put to rows of an experiment."""
     protocol = experiment.protocol
     return (
-        (question.task, question.protocol) == (protocol.exams()[0].task.name, protocol.name)
+        (question.task, question.protocol) == (protocol.test_specs()[0].task.name, protocol.name)
         and {question.a, question.b} <= set(experiment.labels())
-        and set(question.levels) <= {exam.level for exam in protocol.exams()}
-        and all(_told(experiment).get(name) == value for name, value in question.where.items())
+        and set(question.levels) <= {test_spec.level for test_spec in protocol.test_specs()}
+        and all(_fields(experiment).get(name) == value for name, value in question.where.items())
     )
 
 
-def _told(experiment: Experiment) -> dict[str, object]:
+def _fields(experiment: Experiment) -> dict[str, object]:
     """What every run of an experiment says of itself."""
-    return {**experiment.model_dump(mode="json"), **experiment.protocol.exams()[0].task.to_json()}
+    return {**experiment.model_dump(mode="json"), **experiment.protocol.test_specs()[0].task.to_json()}
 
 
 def _check(question: Question, experiments: tuple[Experiment, ...]) -> None:

@@ -17,7 +17,7 @@ from longhold.tasks.blimp import PARADIGMS
 
 @final
 @dataclass(frozen=True)
-class Exam:
+class TestSpec:
     """A task to train a model on and the tests that follow."""
 
     task: Task
@@ -43,7 +43,7 @@ class _Base(Config):
     """The task's name and fields, without the field that the protocol varies."""
 
     @abstractmethod
-    def exams(self) -> tuple[Exam, ...]:
+    def test_specs(self) -> tuple[TestSpec, ...]:
         """What is trained and tested, in the order in which an arm and seed go through it.
 
         Raises:
@@ -52,12 +52,12 @@ class _Base(Config):
 
     @property
     def varies(self) -> str | None:
-        """The field of the task in which the exams differ."""
+        """The field of the task in which the test_specs differ."""
         return None
 
     @property
     def failures_to_stop(self) -> int | None:
-        """After so many exams in a row that an arm and seed did not solve, the rest is left out; None: never."""
+        """After so many test_specs in a row that an arm and seed did not solve, the rest is left out; None: never."""
         return None
 
     def require_text(self) -> None:
@@ -66,7 +66,7 @@ class _Base(Config):
         Raises:
             InputError: it is, or the text cannot be read.
         """
-        tasks = [task for exam in self.exams() for task in (exam.task, *exam.tests)]
+        tasks = [task for test_spec in self.test_specs() for task in (test_spec.task, *test_spec.tests)]
         for task in tasks:
             if isinstance(task, TextTask):
                 for part in filter(None, (task, task.validation)):
@@ -76,11 +76,11 @@ class _Base(Config):
     def _is_possible(self) -> Self:
         if self.varies is not None and self.varies in self.task:
             raise ValueError(f"task has {self.varies}={self.task[self.varies]!r}, which the protocol varies")
-        self.exams()
+        self.test_specs()
         return self
 
 
-class _Ladder(_Base):
+class _LevelSequence(_Base):
     stop_after: Annotated[int, Field(ge=1)] | None = None
     """After so many levels in a row that an arm and seed did not solve, the higher ones are left out."""
 
@@ -93,9 +93,9 @@ class _Ladder(_Base):
     def levels(self) -> tuple[int, ...]:
         """The values of the field that varies."""
 
-    def exams(self) -> tuple[Exam, ...]:
+    def test_specs(self) -> tuple[TestSpec, ...]:
         tasks = [task_from_json({**self.task, str(self.varies): level}) for level in self.levels]
-        return tuple(Exam(task, (task.examination,), level) for task, level in zip(tasks, self.levels, strict=True))
+        return tuple(TestSpec(task, (task.examination,), level) for task, level in zip(tasks, self.levels, strict=True))
 
     @model_validator(mode="after")
     def _rises(self) -> Self:
@@ -105,7 +105,7 @@ class _Ladder(_Base):
 
 
 @final
-class Trained(_Ladder):
+class Trained(_LevelSequence):
     """The trained horizon: a fresh model for every lag, tested at the lag that it was trained at."""
 
     name: Literal["trained"] = "trained"
@@ -123,7 +123,7 @@ class Trained(_Ladder):
 
 
 @final
-class Capacity(_Ladder):
+class Capacity(_LevelSequence):
     """Capacity: a fresh model for every amount to be held, tested on the same amount.
 
     `span_recall` with rising `items` at a fixed lag, or `stream_recall` with rising `lag`, which asks for as many
@@ -155,9 +155,9 @@ class Extrapolated(_Base):
     lags: Annotated[tuple[int, ...], Field(min_length=1)]
     """Where it is tested: lags of its training and lags beyond."""
 
-    def exams(self) -> tuple[Exam, ...]:
+    def test_specs(self) -> tuple[TestSpec, ...]:
         task = task_from_json(self.task)
-        return (Exam(task, tuple(task.at_lag(lag) for lag in self.lags), None),)
+        return (TestSpec(task, tuple(task.at_lag(lag) for lag in self.lags), None),)
 
 
 @final
@@ -173,7 +173,7 @@ class Readable(_Base):
     lags: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     """Rising."""
 
-    def exams(self) -> tuple[Exam, ...]:
+    def test_specs(self) -> tuple[TestSpec, ...]:
         task = task_from_json(self.task)
         if task.continuous:
             raise InputError(
@@ -181,11 +181,11 @@ class Readable(_Base):
             )
         if list(self.lags) != sorted(set(self.lags)) or self.lags[-1] >= task.length:
             raise InputError(f"lags={list(self.lags)}: expected rising lags below the {task.length} steps of the task")
-        return (Exam(task, (task.examination,), None, probed=self.lags),)
+        return (TestSpec(task, (task.examination,), None, probed=self.lags),)
 
 
 @final
-class Plain(_Ladder):
+class Plain(_LevelSequence):
     """A task as it is, without a horizon: trained on it, tested by its own examination; at one size or at several."""
 
     name: Literal["plain"] = "plain"
@@ -209,13 +209,15 @@ class Plain(_Ladder):
     def levels(self) -> tuple[int, ...]:
         return self.values
 
-    def exams(self) -> tuple[Exam, ...]:
+    def test_specs(self) -> tuple[TestSpec, ...]:
         if self.vary is None:
             task = task_from_json(self.task)
-            plain: tuple[Exam, ...] = (Exam(task, (task.examination,), None),)
+            plain: tuple[TestSpec, ...] = (TestSpec(task, (task.examination,), None),)
         else:
-            plain = super().exams()
-        return tuple(Exam(exam.task, self._tests(exam.task), exam.level, self.examine) for exam in plain)
+            plain = super().test_specs()
+        return tuple(
+            TestSpec(test_spec.task, self._tests(test_spec.task), test_spec.level, self.examine) for test_spec in plain
+        )
 
     def _tests(self, task: Task) -> tuple[Task, ...]:
         values = {**task.examination.to_json(), **self.examined}
@@ -249,7 +251,7 @@ class OfText(_Base):
     written: Annotated[int, Field(ge=0)] = 0
     """Tokens that the model writes after its training; 0: it writes nothing."""
 
-    def exams(self) -> tuple[Exam, ...]:
+    def test_specs(self) -> tuple[TestSpec, ...]:
         task = task_from_json(self.task)
         if not isinstance(task, TextTask):
             raise InputError(f"protocol text has task {task.name!r}: expected 'text'")
@@ -257,8 +259,10 @@ class OfText(_Base):
             raise InputError(f"pairs {unknown[0]!r:.60}: expected some of {', '.join(PARADIGMS)}")
         if self.pairs and not self.contexts:
             raise InputError(f"pairs={list(self.pairs)} with contexts=false: expected contexts, or no pairs")
-        exam = Exam(task, (task.examination,), None, pairs=self.pairs, contexts=self.contexts, written=self.written)
-        return (exam,)
+        test_spec = TestSpec(
+            task, (task.examination,), None, pairs=self.pairs, contexts=self.contexts, written=self.written
+        )
+        return (test_spec,)
 
     def require_text(self) -> None:
         super().require_text()

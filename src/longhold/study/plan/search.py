@@ -34,7 +34,7 @@ class Search(Config):
     seeds: Seeds
     """Tuning seeds, used for nothing else."""
     level: int | None = None
-    """The exam at which it is tuned, by its level; None where there is only one exam."""
+    """The test_spec at which it is tuned, by its level; None where there is only one test_spec."""
     sampler_seed: Seed = 0
     """Where the sampler begins."""
     lr: tuple[Positive, Positive]
@@ -73,7 +73,7 @@ class Search(Config):
 
 
 @lru_cache(maxsize=4096)
-def suggestion(search: Search, told: tuple[tuple[Setting, float], ...]) -> Setting:
+def suggestion(search: Search, finished: tuple[tuple[Setting, float], ...]) -> Setting:
     """The next trial after those that were told, in their order.
 
     Raises:
@@ -81,13 +81,13 @@ def suggestion(search: Search, told: tuple[tuple[Setting, float], ...]) -> Setti
     """
     optuna = _optuna()
     space = _space(search, optuna)
-    sampler = optuna.samplers.TPESampler(seed=search.sampler_seed + len(told))
+    sampler = optuna.samplers.TPESampler(seed=search.sampler_seed + len(finished))
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    for setting, value in told:
+    for setting, value in finished:
         params = {name: getattr(setting, name) for name in space}
         study.add_trial(optuna.create_trial(params=params, distributions=space, value=value))
     chosen = study.ask(space).params
-    return Setting(**{name: _rounded(space[name], value) for name, value in chosen.items()}, trial=len(told))
+    return Setting(**{name: _rounded(space[name], value) for name, value in chosen.items()}, trial=len(finished))
 
 
 def _optuna() -> Any:

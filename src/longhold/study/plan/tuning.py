@@ -65,7 +65,7 @@ class Tuning(Config):
     seeds: Seeds
     """Tuning seeds."""
     level: int | None = None
-    """The exam at which it is tuned, by its level; None where there is only one exam."""
+    """The test_spec at which it is tuned, by its level; None where there is only one test_spec."""
     widen: Annotated[int, Field(ge=0)] = 2
     """How many rates may be added for an arm."""
 

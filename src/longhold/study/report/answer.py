@@ -51,9 +51,9 @@ def answer(known: Sequence[Group], evaluation: Evaluation | None) -> Section:
         blocks += [Statements(tuple(map(_comparison, compared)))]
     if not claims:
         blocks += [Paragraph(seen(known)), Paragraph(_why_indicative(known))]
-    told = [block for group in known for block in _told(group)]
-    if told:
-        blocks += [Subheading(LocalizedText("What each arm came to", "各对象的结果")), *told]
+    results = [block for group in known for block in _results(group)]
+    if results:
+        blocks += [Subheading(LocalizedText("What each arm came to", "各对象的结果")), *results]
     return Section(LocalizedText("The answer", "答案"), (*blocks, Paragraph(_RULES, quiet=True)))
 
 
@@ -118,10 +118,10 @@ def _statement(claim: Claim, verdict: LocalizedText, kind: str) -> Statement:
     return Statement(LocalizedText(en + stop_en.strip(), zh + stop_zh), LocalizedText(rest_en, rest_zh), verdict, kind)
 
 
-def _told(group: Group) -> list[Block]:
+def _results(group: Group) -> list[Block]:
     """How far the arms of a group go, or how many seeds solve, with what that depends on; no arm before another."""
     if group.is_of_text:
-        return _told_of_text(group)
+        return _text_results(group)
     name, found = name_of(group), arm_horizons(group)
     rows: tuple[tuple[Entry, ...], ...] = tuple((one.arm, one.text) for one in found)
     what = LocalizedText("{}, {}", "{}（{}）").format(name, _unit(group)) if name is not None else _SOLVED
@@ -136,7 +136,7 @@ def _told(group: Group) -> list[Block]:
 _SOLVED = LocalizedText("seeds that solve", "解出的种子")
 
 
-def _told_of_text(group: Group) -> list[Block]:
+def _text_results(group: Group) -> list[Block]:
     """Bits of held-out text, mean over seeds, beside the n-gram's."""
     found = {arm: bits_of(runs) for arm in group.arms if (runs := writers(group, arm))}
     what = LocalizedText("bits per character, held out", "留出文本每字符比特数")
@@ -169,13 +169,13 @@ def _solved(group: Group, arm: str) -> list[LocalizedText]:
     levels: Sequence[int | None] = group.levels or (None,)
     found = []
     for level in levels:
-        share = group.share(arm, level)
-        if share is not None:
-            ends = share.estimate().interval
+        rate = group.solve_rate(arm, level)
+        if rate is not None:
+            ends = rate.estimate().interval
             at = "" if level is None else f"{group.scale} {level}: "
             found.append(
                 LocalizedText("{}{} of {} (95 % interval {} to {})", "{}{} / {}（95 % 区间 {} 至 {}）").format(
-                    at, share.solved, share.seeds, two_digits(ends.low), two_digits(ends.high)
+                    at, rate.solved, rate.seeds, two_digits(ends.low), two_digits(ends.high)
                 )
             )
     return found

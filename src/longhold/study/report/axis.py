@@ -18,7 +18,7 @@ class Axis:
     ticks: tuple[float, ...]
     """Values with a line and a number."""
 
-    def share(self, value: float) -> float:
+    def fraction(self, value: float) -> float:
         """How far along a value lies, from 0 to 1."""
         return (value - self.low) / (self.high - self.low)
 

@@ -50,8 +50,10 @@ def _claims(rows: list[Row], family: Family) -> tuple[list[Claim], dict[str, str
         refused = {question.name: line for question in family.questions if (line := _refusal(question, rows))}
         if not refused:
             raise
-        asked = tuple(_excluded(question) if question.name in refused else question for question in family.questions)
-        return claims(rows, family.model_copy(update={"questions": asked})), refused
+        questions = tuple(
+            _excluded(question) if question.name in refused else question for question in family.questions
+        )
+        return claims(rows, family.model_copy(update={"questions": questions})), refused
 
 
 def _refusal(question: Question, rows: list[Row]) -> str | None:

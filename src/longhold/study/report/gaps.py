@@ -40,11 +40,11 @@ def _failed(known: Sequence[Group]) -> list[Statement]:
             text = LocalizedText("{}: {} failed and count as not solving.", "{}：{}失败，计为未解出。").format(
                 group.name, counted(len(lost), "run", "runs", "次运行")
             )
-            told = [
+            details = [
                 f"{run.arm}{'' if run.level is None else f', {run.vary} {run.level}'}, seed {run.seed}: {run.row.error}"
                 for run in lost
             ]
-            found.append(Statement(text, LocalizedText.same("; ".join(told))))
+            found.append(Statement(text, LocalizedText.same("; ".join(details))))
     return found
 
 
@@ -72,8 +72,8 @@ def _missing(known: Sequence[Group], plan: Plan) -> list[Statement]:
             text = LocalizedText("{}: {} of the plan not there.", "{}：缺少计划中的 {}。").format(
                 experiment.name, counted(total, "run", "runs", "次运行")
             )
-            told = "; ".join(f"{arm} {whole(count)}" for arm, count in lacking.items() if count)
-            found.append(Statement(text, LocalizedText.same(told)))
+            details = "; ".join(f"{arm} {whole(count)}" for arm, count in lacking.items() if count)
+            found.append(Statement(text, LocalizedText.same(details)))
     return found
 
 
@@ -83,10 +83,10 @@ def _lacking(experiment: Experiment, arm: str, group: Group | None) -> int:
     count = 0
     for seed in experiment.seeds:
         failures = 0
-        for exam in experiment.protocol.exams():
+        for test_spec in experiment.protocol.test_specs():
             if failures == experiment.protocol.failures_to_stop:
                 break
-            solved = have.get((seed, exam.level))
+            solved = have.get((seed, test_spec.level))
             count += solved is None
             failures = failures + 1 if solved is False else 0
     return count

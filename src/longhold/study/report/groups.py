@@ -9,13 +9,13 @@ from longhold.errors import InputError
 from longhold.models.config import Config
 from longhold.study.claims.rows import Run, runs
 from longhold.study.horizon import Outcomes, outcomes
-from longhold.study.horizon.ladder import skipped
+from longhold.study.horizon.levels import skipped
 from longhold.study.plan.plan import Plan
 from longhold.study.report.localized import LocalizedText, counted, exact, spread
 from longhold.study.rows.results import LagScore
 from longhold.study.rows.row import Row
 from longhold.study.rows.spec import cut_label
-from longhold.study.statistics import Share
+from longhold.study.statistics import Proportion
 from longhold.training import printable
 
 Value = TypeVar("Value")
@@ -183,11 +183,11 @@ class Group:
                 found.setdefault(level, []).append(seed)
         return {level: tuple(seeds) for level, seeds in found.items()}
 
-    def share(self, arm: str, level: int | None) -> Share | None:
+    def solve_rate(self, arm: str, level: int | None) -> Proportion | None:
         """Seeds that solve; those that were skipped a level count as not solving it."""
         known = self.at(arm, level)
         count = len(known) + len(self.skipped(arm).get(level, ()) if level is not None else ())
-        return Share(sum(run.solved for run in known), count) if count else None
+        return Proportion(sum(run.solved for run in known), count) if count else None
 
     def known(self, read: Callable[[Row], Value | None], arm: str | None = None) -> list[Value]:
         """Returns what is read of every row, of an arm or of all, where it is not None."""

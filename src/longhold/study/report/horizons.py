@@ -212,14 +212,14 @@ def _by_truncation(group: Group, found: Sequence[ArmHorizon], name: LocalizedTex
     cuts = sorted({cut for _, cut in arms.values() if cut is not None})
     if not cuts:
         return []
-    told = {arms[one.arm]: one for one in found}
+    by_arm = {arms[one.arm]: one for one in found}
     head: tuple[Entry, ...] = (
         LocalizedText("gradients go back, steps", "梯度回传（步）"),
         *(Cell(LocalizedText.same(str(cut)), number=True) for cut in cuts),
         Cell(LocalizedText("all", "全部"), number=True),
     )
     rows: tuple[tuple[Entry, ...], ...] = tuple(
-        (arm, *(_horizon_at(told.get((arm, cut))) for cut in (*cuts, None)))
+        (arm, *(_horizon_at(by_arm.get((arm, cut))) for cut in (*cuts, None)))
         for arm in dict.fromkeys(arm for arm, _ in arms.values())
     )
     caption = LocalizedText("{}: {} against truncation", "{}：{}与截断").format(group.name, name)
@@ -257,10 +257,10 @@ def _axis(group: Group, name: LocalizedText) -> LocalizedText:
     """Protocol, K, size, budget and learning rate, as they belong to every horizon."""
     symbols = sorted({str(run.fields["symbols"]) for run in group.runs if "symbols" in run.fields})
     parts = [f"K = {', '.join(symbols)}"] if symbols else []
-    told = LocalizedText(
+    text = LocalizedText(
         "{}{}, {} parameters, at most {} steps, learning rate {}", "{}{}，{} 个参数，至多 {} 步，学习率 {}"
     )
-    return told.format(
+    return text.format(
         name,
         "".join(f", {part}" for part in parts),
         exact(group.known(parameters_of)),

@@ -179,12 +179,12 @@ def _prediction(group: Group, carrying: Sequence[_Place]) -> list[Block]:
         sides = [_longest([run for run in found if run.solved is solved]) for solved in (True, False)]
         if min(map(len, sides)) < _LEAST:
             continue
-        told = superiority([(sides[0], sides[1])]).probability
-        interval = f"{two_digits(told.interval.low)}–{two_digits(told.interval.high)}"
-        cells = (str(len(sides[0])), str(len(sides[1])), f"{two_digits(told.value)} ({interval})")
+        probability = superiority([(sides[0], sides[1])]).probability
+        interval = f"{two_digits(probability.interval.low)}–{two_digits(probability.interval.high)}"
+        cells = (str(len(sides[0])), str(len(sides[1])), f"{two_digits(probability.value)} ({interval})")
         rows.append((arm, *_level(level), *(Cell(LocalizedText.same(text), number=True) for text in cells)))
     if not rows:
-        return [Paragraph(_NOT_ASKED, quiet=True)]
+        return [Paragraph(_TOO_FEW, quiet=True)]
     head: tuple[Entry, ...] = (
         LocalizedText("arm", "对象"),
         *_level_head(group),
@@ -205,7 +205,7 @@ _COIN = LocalizedText(
     "0.50 表示时间常数不能说明谁会解出。数值在训练之后读取，因此不是原因：解出的种子已学会保持。"
     "仅列出至少两个种子解出且至少两个未解出的对象和级别。",
 )
-_NOT_ASKED = LocalizedText(
+_TOO_FEW = LocalizedText(
     "Whether time constants tell which seeds solve cannot be said: at no arm and level do at least two seeds solve and "
     "two not.",
     "无法判断时间常数能否说明哪些种子会解出：没有任何对象和级别同时有至少两个种子解出、两个未解出。",

@@ -44,7 +44,7 @@ class Column:
     """The level."""
     dots: tuple[Dot, ...]
     """Run by run."""
-    share: float | None
+    solve_rate: float | None
     """Of runs that solved; None where there is none."""
     interval: Interval | None
     """Where it may lie."""
@@ -65,7 +65,7 @@ def recall_panel(
         lines: where one model was tested at every level, its recall at each; joined by a thin line.
     """
     count, foot = len(columns), _TOP + _BAND + _GAP + _LOW
-    layers = [_rows((0.0, 0.5, 1.0), _recall_y), _rows((0.0, 1.0), _share_y), _between(count)]
+    layers = [_rows((0.0, 0.5, 1.0), _recall_y), _rows((0.0, 1.0), _rate_y), _between(count)]
     layers.append(_level(_recall_y(0.0), "chance"))
     if threshold is not None:
         layers.append(_level(_recall_y(threshold), "threshold"))
@@ -208,7 +208,7 @@ def _recall_y(value: float) -> float:
     return _TOP + _BAND * (1.05 - _inside(value)) / 1.15
 
 
-def _share_y(value: float) -> float:
+def _rate_y(value: float) -> float:
     return _TOP + _BAND + _GAP + _LOW * (1 - value)
 
 
@@ -217,7 +217,7 @@ def _inside(value: float, low: float = -0.1, high: float = 1.05) -> float:
 
 
 def _along(value: float, axis: Axis) -> str:
-    return f"{3 + 94 * axis.share(value):.2f}%"
+    return f"{3 + 94 * axis.fraction(value):.2f}%"
 
 
 def _across(value: float) -> str:
@@ -236,11 +236,11 @@ def _dot(dot: Dot, share: float, shift: float, style: str) -> Markup:
 
 
 def _whisker(column: Column, share: float) -> Markup:
-    if column.share is None or column.interval is None:
+    if column.solve_rate is None or column.interval is None:
         return _NOTHING
-    x, low, high = f"{100 * share:.2f}%", _share_y(column.interval.low), _share_y(column.interval.high)
+    x, low, high = f"{100 * share:.2f}%", _rate_y(column.interval.low), _rate_y(column.interval.high)
     line = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(x, f"{low:.1f}", f"{high:.1f}")
-    return line + _at(x, f"{_share_y(column.share):.1f}", Markup('<path class="share" d="M-7,0H7"/>'))
+    return line + _at(x, f"{_rate_y(column.solve_rate):.1f}", Markup('<path class="share" d="M-7,0H7"/>'))
 
 
 def _joined(values: Sequence[float], count: int, style: str, kind: Kind) -> Markup:

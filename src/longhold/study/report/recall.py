@@ -21,7 +21,7 @@ from longhold.study.report.groups import Group, Result, hidden_size_of, learning
 from longhold.study.report.localized import LocalizedText, exact, recall, spread, two_digits
 from longhold.study.report.plots import Column, Dot, recall_panel, recall_scale, seed_strip
 from longhold.study.report.series import Kind, Series, key
-from longhold.study.statistics import Share
+from longhold.study.statistics import Proportion
 from longhold.tasks import TASKS, Task
 from longhold.tasks.adding import MarkedSum
 from longhold.tasks.anbn import CountingStrings
@@ -94,14 +94,14 @@ def _lines(group: Group, arm: str) -> list[tuple[Kind, list[float]]]:
 
 def _level_column(group: Group, arm: str, level: int) -> Column:
     skipped = [
-        Dot(-0.1, "spared", _tip(arm, group.scale, level, seed, "not run"))
+        Dot(-0.1, "skipped", _tip(arm, group.scale, level, seed, "not run"))
         for seed in group.skipped(arm).get(level, ())
     ]
     dots = [
         Dot(-0.1 if run.failed else run.recall, _kind(run), _tip(arm, group.scale, level, run.seed, _value(run)))
         for run in group.at(arm, level)
     ]
-    return _column(str(level), [*dots, *skipped], group.share(arm, level))
+    return _column(str(level), [*dots, *skipped], group.solve_rate(arm, level))
 
 
 def _place_column(group: Group, arm: str, place: int) -> Column:
@@ -113,22 +113,22 @@ def _place_column(group: Group, arm: str, place: int) -> Column:
         elif test is not None:
             kind: Kind = "solved" if test.solved else "unsolved"
             dots.append(Dot(test.recall, kind, _tip(arm, group.scale, place, run.seed, two_digits(test.recall))))
-    return _column(str(place), dots, share_at(group, arm, place))
+    return _column(str(place), dots, solve_rate_at(group, arm, place))
 
 
-def share_at(group: Group, arm: str, place: int) -> Share | None:
+def solve_rate_at(group: Group, arm: str, place: int) -> Proportion | None:
     """Of models that were tested at several places: those that solve one of them."""
     known = [(run, _result(run, place)) for run in group.at(arm)]
     known = [(run, test) for run, test in known if run.failed or test is not None]
     solved = sum(test is not None and test.solved and not run.failed for run, test in known)
-    return Share(solved, len(known)) if known else None
+    return Proportion(solved, len(known)) if known else None
 
 
 def _result(run: Run, place: int) -> Result | None:
     return next((test for test in results_of(run.row.by_lag) if test.place == place), None)
 
 
-def _column(label: str, dots: Sequence[Dot], share: Share | None) -> Column:
+def _column(label: str, dots: Sequence[Dot], share: Proportion | None) -> Column:
     if share is None:
         return Column(label, tuple(dots), None, None)
     return Column(label, tuple(dots), share.value, share.estimate().interval)
@@ -172,7 +172,7 @@ _RULES: dict[type, LocalizedText] = {
 def _strips(group: Group, series: Series) -> Table:
     rows = []
     for arm in group.arms:
-        style, share = series.style(group.cell(arm)), group.share(arm, None)
+        style, share = series.style(group.cell(arm)), group.solve_rate(arm, None)
         dots = [
             Dot(-0.1 if run.failed else run.recall, _kind(run), _tip(arm, "", None, run.seed, _value(run)))
             for run in group.at(arm)
@@ -191,7 +191,7 @@ def _strips(group: Group, series: Series) -> Table:
 _SOLVED = LocalizedText("solved", "解出")
 
 
-def _count(share: Share | None) -> Cell:
+def _count(share: Proportion | None) -> Cell:
     text = (
         LocalizedText("none", "无")
         if share is None
@@ -208,7 +208,7 @@ def _legend(group: Group) -> tuple[tuple[Markup, LocalizedText], ...]:
     if any(run.failed for run in group.runs):
         legend.append((key("neutral", "failed"), LocalizedText("a run that failed", "失败的运行")))
     if any(group.skipped(arm) for arm in group.arms):
-        legend.append((key("neutral", "spared"), LocalizedText("not run after two failures", "连续两次失败后未运行")))
+        legend.append((key("neutral", "skipped"), LocalizedText("not run after two failures", "连续两次失败后未运行")))
     if group.levels or group.by_test:
         legend.append(
             (_WHISKER, LocalizedText("share of seeds that solve, 95 % interval", "解出任务的种子比例，95 % 区间"))
@@ -254,7 +254,7 @@ def _numbers(group: Group) -> Table:
 def _arm_rows(group: Group, arm: str) -> list[tuple[Entry, ...]]:
     if group.by_test:
         return [
-            _row(arm, place, share_at(group, arm, place), [(run, _recall(run, place)) for run in group.at(arm)], 0)
+            _row(arm, place, solve_rate_at(group, arm, place), [(run, _recall(run, place)) for run in group.at(arm)], 0)
             for place in group.places
         ]
     levels = group.levels or (None,)
@@ -263,7 +263,7 @@ def _arm_rows(group: Group, arm: str) -> list[tuple[Entry, ...]]:
         _row(
             arm,
             level,
-            group.share(arm, level),
+            group.solve_rate(arm, level),
             [(run, run.recall) for run in group.at(arm, level)],
             len(skipped.get(level, ())) if level is not None else 0,
         )
@@ -277,7 +277,7 @@ def _recall(run: Run, place: int) -> float | None:
 
 
 def _row(
-    arm: str, level: int | None, share: Share | None, found: Sequence[tuple[Run, float | None]], skipped: int
+    arm: str, level: int | None, share: Proportion | None, found: Sequence[tuple[Run, float | None]], skipped: int
 ) -> tuple[Entry, ...]:
     values = [None if run.failed else value for run, value in found]
     at = () if level is None else (Cell(LocalizedText.same(str(level)), number=True),)
@@ -289,7 +289,7 @@ def _row(
     return (arm, *at, _count(share), _interval(share), every if shown or left_out else "–", _lie(values))
 
 
-def _interval(share: Share | None) -> LocalizedText:
+def _interval(share: Proportion | None) -> LocalizedText:
     if share is None:
         return LocalizedText.same("–")
     known = share.estimate()

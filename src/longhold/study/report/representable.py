@@ -15,8 +15,8 @@ def learnable(known: Sequence[Group]) -> Section | None:
 
     The hand-set networks are examined when this is called, on the tests that the rows name.
     """
-    asked = (group for group in known if not group.is_of_text and group.runs[0].fields.get("name") in TASKS)
-    tables: list[Block] = list(map(_table, asked))
+    applicable = (group for group in known if not group.is_of_text and group.runs[0].fields.get("name") in TASKS)
+    tables: list[Block] = list(map(_table, applicable))
     if not tables:
         return None
     title = LocalizedText("Learnable against representable", "可学会与可表示")
@@ -67,7 +67,7 @@ _NOT_TESTED = LocalizedText("not tested", "未测试")
 
 
 def _row(group: Group, arm: str, level: int | None) -> tuple[Entry, ...]:
-    share, found = group.share(arm, level), _set_by_hand(group, arm, level)
+    share, found = group.solve_rate(arm, level), _set_by_hand(group, arm, level)
     solved = (
         LocalizedText.same("–")
         if share is None

@@ -46,10 +46,10 @@ _SAME = LocalizedText(
 
 def _counts(rows: Sequence[Row]) -> LocalizedText:
     tuned, timed = (sum(row.spec.stage == stage for row in rows) for stage in ("tuning", "timing"))
-    told = LocalizedText("{} reported, {} of tuning", "报告 {} 行，调优 {} 行").format(
+    counts = LocalizedText("{} reported, {} of tuning", "报告 {} 行，调优 {} 行").format(
         whole(len(rows) - tuned - timed), whole(tuned)
     )
-    return LocalizedText("{}, {} of timing", "{}，计时 {} 行").format(told, whole(timed)) if timed else told
+    return LocalizedText("{}, {} of timing", "{}，计时 {} 行").format(counts, whole(timed)) if timed else counts
 
 
 def _versions(rows: Iterable[Row]) -> list[str]:

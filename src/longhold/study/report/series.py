@@ -4,7 +4,7 @@ from typing import Final, Literal, TypeAlias
 
 from markupsafe import Markup
 
-Kind: TypeAlias = Literal["solved", "unsolved", "failed", "spared", "control"]
+Kind: TypeAlias = Literal["solved", "unsolved", "failed", "skipped", "control"]
 """What became of a run, by how its sign is drawn."""
 
 _KNOWN: Final = ("rnn", "gru", "lstm")
@@ -23,7 +23,7 @@ _SHAPES: Final = {
     "neutral": "M-5,0a5,5 0 1,0 10,0a5,5 0 1,0 -10,0Z",
     "baseline": "M0,-6L6,0L0,6L-6,0Z",
     "failed": "M-4.5,-4.5L4.5,4.5M-4.5,4.5L4.5,-4.5",
-    "spared": "M0,-3.5V3.5",
+    "skipped": "M0,-3.5V3.5",
 }
 
 
@@ -42,7 +42,7 @@ class Series:
 
 def path(style: str, kind: Kind = "solved") -> Markup:
     """The sign at the origin."""
-    shape = _SHAPES[kind if kind in ("failed", "spared") else style]
+    shape = _SHAPES[kind if kind in ("failed", "skipped") else style]
     return Markup('<path class="mark {0} {1}" d="{2}"/>').format(style, kind, shape)
 
 

@@ -26,19 +26,19 @@ def text(known: Sequence[Group], series: Series) -> Section | None:
     """The section; None where no model of text was asked."""
     blocks: list[Block] = []
     for group in known:
-        told = [*written(group, series), *_context(group, series)]
-        if told:
-            blocks += [Subheading(LocalizedText.same(group.name)), *told]
+        measured = [*written(group, series), *_context(group, series)]
+        if measured:
+            blocks += [Subheading(LocalizedText.same(group.name)), *measured]
     return Section(LocalizedText("Text", "文本"), tuple(blocks)) if blocks else None
 
 
 def _context(group: Group, series: Series) -> list[Block]:
     """How much context its models use and how their verbs agree; nothing where none was asked."""
-    told = [(arm, runs) for arm in group.arms if (runs := _read(group, arm))]
-    if not told:
+    measured = [(arm, runs) for arm in group.arms if (runs := _read(group, arm))]
+    if not measured:
         return []
-    horizon = (_horizons(group, told, series), _curves(group, told))
-    return [Paragraph(_CONTEXT, quiet=True), *horizon, *_agreement(group, told)]
+    horizon = (_horizons(group, measured, series), _curves(group, measured))
+    return [Paragraph(_CONTEXT, quiet=True), *horizon, *_agreement(group, measured)]
 
 
 _CONTEXT = LocalizedText(
@@ -65,17 +65,17 @@ def _horizon(runs: Sequence[Run]) -> TextHorizon:
     return text_horizon(readings[0].lengths, [one.segment_excess for one in readings], readings[0].tolerance)
 
 
-def _horizons(group: Group, told: Sequence[tuple[str, list[Run]]], series: Series) -> Figure:
-    lengths = _readings(told[0][1])[0].lengths
+def _horizons(group: Group, measured: Sequence[tuple[str, list[Run]]], series: Series) -> Figure:
+    lengths = _readings(measured[0][1])[0].lengths
     caption = LocalizedText("{}: text horizon, tokens", "{}：文本跨度（词元）").format(group.name)
     head: tuple[Entry, ...] = (LocalizedText("arm", "对象"), LocalizedText("text horizon", "文本跨度"))
     drawn: list[tuple[Entry, ...]] = []
     numbers: list[tuple[Entry, ...]] = []
-    for arm, runs in told:
+    for arm, runs in measured:
         found, style = _horizon(runs), series.style(group.cell(arm))
         strip = horizon_strip(found.tokens.value, found.tokens.interval, lengths, style)
-        drawn.append((Cell(LocalizedText.same(arm), key(style)), Cell(_told(found), strip)))
-        numbers.append((arm, Cell(_told(found), number=True), *_figures(runs)))
+        drawn.append((Cell(LocalizedText.same(arm), key(style)), Cell(_value(found), strip)))
+        numbers.append((arm, Cell(_value(found), number=True), *_figures(runs)))
     columns: tuple[Entry, ...] = (
         *head[:1],
         Cell(LocalizedText("text horizon", "文本跨度"), number=True),
@@ -107,17 +107,17 @@ def _figures(runs: Sequence[Run]) -> tuple[Cell, ...]:
     return tuple(Cell(LocalizedText.same(value), number=True) for value in values)
 
 
-def _told(found: TextHorizon) -> LocalizedText:
+def _value(found: TextHorizon) -> LocalizedText:
     ends = (found.tokens.value, found.tokens.interval.low, found.tokens.interval.high)
     value, low, high = (f"> {found.lengths[-1]}" if math.isinf(end) else f"{end:.0f}" for end in ends)
     return LocalizedText("{} ({} to {})", "{}（{} 至 {}）").format(value, low, high)
 
 
-def _curves(group: Group, told: Sequence[tuple[str, list[Run]]]) -> Table:
+def _curves(group: Group, measured: Sequence[tuple[str, list[Run]]]) -> Table:
     caption = LocalizedText(
         "{}: bits per token above those with full context, mean over seeds", "{}：超出完整上文的每词元比特数，种子均值"
     ).format(group.name)
-    found = [(arm, _horizon(runs)) for arm, runs in told]
+    found = [(arm, _horizon(runs)) for arm, runs in measured]
     head: tuple[Entry, ...] = (
         LocalizedText("context, tokens", "上文（词元）"),
         *(Cell(LocalizedText.same(a), number=True) for a, _ in found),
@@ -132,8 +132,8 @@ def _curves(group: Group, told: Sequence[tuple[str, list[Run]]]) -> Table:
     return Table(caption, head, rows)
 
 
-def _agreement(group: Group, told: Sequence[tuple[str, list[Run]]]) -> list[Block]:
-    sets = [one.paradigm for one in _readings(told[0][1])[0].pairs]
+def _agreement(group: Group, measured: Sequence[tuple[str, list[Run]]]) -> list[Block]:
+    sets = [one.paradigm for one in _readings(measured[0][1])[0].pairs]
     if not sets:
         return []
     caption = LocalizedText(
@@ -143,13 +143,13 @@ def _agreement(group: Group, told: Sequence[tuple[str, list[Run]]]) -> list[Bloc
     head: tuple[Entry, ...] = (
         LocalizedText("set", "集合"),
         Cell(LocalizedText("n-gram", "n 元"), number=True),
-        *(Cell(LocalizedText.same(arm), number=True) for arm, _ in told),
+        *(Cell(LocalizedText.same(arm), number=True) for arm, _ in measured),
     )
     rows: tuple[tuple[Entry, ...], ...] = tuple(
         (
             name,
-            Cell(LocalizedText.same(two_digits(_ngram(told[0][1], place))), number=True),
-            *(Cell(_share(runs, place), number=True) for _, runs in told),
+            Cell(LocalizedText.same(two_digits(_ngram(measured[0][1], place))), number=True),
+            *(Cell(_accuracy(runs, place), number=True) for _, runs in measured),
         )
         for place, name in enumerate(sets)
     )
@@ -170,9 +170,9 @@ def _ngram(runs: Sequence[Run], place: int) -> float:
     return pairs.ngram_right / pairs.pairs
 
 
-def _share(runs: Sequence[Run], place: int) -> LocalizedText:
+def _accuracy(runs: Sequence[Run], place: int) -> LocalizedText:
     pairs = [one.pairs[place] for one in _readings(runs)]
-    mean, interval = share_of_pairs([one.right for one in pairs], pairs[0].pairs)
+    mean, interval = pair_accuracy([one.right for one in pairs], pairs[0].pairs)
     others = (_COIN, _ngram(runs, place))
     sign = ""
     if len(runs) >= LEAST_SEEDS:
@@ -180,7 +180,7 @@ def _share(runs: Sequence[Run], place: int) -> LocalizedText:
     return LocalizedText.same(f"{sign}{two_digits(mean)} ({two_digits(interval.low)}–{two_digits(interval.high)})")
 
 
-def share_of_pairs(right: Sequence[int], pairs: int) -> tuple[float, Interval]:
+def pair_accuracy(right: Sequence[int], pairs: int) -> tuple[float, Interval]:
     """The mean share of right pairs over seeds and its t interval, with the sampling of the pairs added.
 
         half width = t sqrt(s^2 / n + p (1 - p) / pairs)

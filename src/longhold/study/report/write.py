@@ -98,8 +98,8 @@ def report_of(name: str, store: Path, folder: str | Path, *, overwrite: bool = F
     if not rows:
         there = f"plans there: {', '.join(others)}" if others else "the store is empty or missing"
         raise InputError(f"no rows of plan {wanted!r} in {store}: expected a study that was run ({there})")
-    told = f"{argument(Path(name).name)} --store {argument(store.name)}"  # no folder of this machine
-    command = f"longhold study run {told}\nlonghold study report {told}"
+    arguments = f"{argument(Path(name).name)} --store {argument(store.name)}"  # no folder of this machine
+    command = f"longhold study run {arguments}\nlonghold study report {arguments}"
     return write_study_report(rows, plan, folder, command, inputs=[store, source], overwrite=overwrite)
 
 

@@ -20,7 +20,7 @@ class Automaton:
     step: Callable[[int, int], int]
     """`step(state, id)`, the next state."""
     answer: Callable[[int, int], Iterable[int]]
-    """`answer(state, id)`, what is right once the id is read in the state; nothing where nothing is asked."""
+    """`answer(state, id)`, what is right once the id is read in the state; nothing where no answer is due."""
 
     def circuit(self, task: Task) -> Circuit:
         """One unit for each pair of a state and a kind of ids, besides unit 0: "I was in this state and have read such
@@ -85,7 +85,7 @@ def slots(task: Copy | CopyMarkers) -> Circuit:
         s_jb = s_jb + n_jb         and kept
         q_1 = [marker], q_(j+1) = q_j      of a row of markers the first, see `_first`
         y_jb = s_jb + q_j - 1      given back, one place after another from the marker
-        v = sum_j q_j              a symbol is asked, not a blank
+        v = sum_j q_j              a symbol is the answer, not a blank
 
     all right sides but the input's of the step before.
     """
@@ -94,13 +94,13 @@ def slots(task: Copy | CopyMarkers) -> Circuit:
     rows = isinstance(task, CopyMarkers)
     circuit = Circuit(task, 1 + places * (3 * digits + 2) + rows)
     units = iter(range(1, len(circuit.bias)))
-    asked, loads, gives = next(units), [0, *_chain(circuit, units, places - 1)], _chain(circuit, units, places)
+    answering, loads, gives = next(units), [0, *_chain(circuit, units, places - 1)], _chain(circuit, units, places)
     if places > 1:
         circuit.bias[loads[1]], circuit.units[loads[1], 0] = 1, -1  # at the first step, for the second
     circuit.inputs[gives[0], task.symbols + 1] = 1
     if rows:
         _first(circuit, gives[0], next(units))
-    circuit.units[asked, gives] = 1
+    circuit.units[answering, gives] = 1
     spoken: list[list[int]] = [[] for _ in range(digits)]
     for load, give in zip(loads, gives, strict=True):
         for digit in range(digits):
@@ -111,7 +111,7 @@ def slots(task: Copy | CopyMarkers) -> Circuit:
             circuit.units[given, [kept, give]], circuit.bias[given] = 1, -1
             spoken[digit].append(given)
     spell(circuit, range(1, task.symbols + 1), spoken, _SURE)
-    circuit.weight[0, asked], circuit.offset[0] = -4 * digits * _SURE, 2 * digits * _SURE
+    circuit.weight[0, answering], circuit.offset[0] = -4 * digits * _SURE, 2 * digits * _SURE
     return circuit
 
 

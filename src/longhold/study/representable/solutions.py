@@ -11,7 +11,7 @@ from longhold.study.representable.amounts import anbn, first_value_of_a_key, mar
 from longhold.study.representable.circuit import Cell
 from longhold.study.representable.latches import latch
 from longhold.study.representable.machines import Automaton, chosen_slots, delay_line, slots
-from longhold.study.trial.examination import TEST_STREAM, examined
+from longhold.study.trial.evaluation import TEST_STREAM, mean_score
 from longhold.tasks import (
     MQAR,
     Adding,
@@ -176,7 +176,7 @@ def _measured(task: Task, tests: tuple[Task, ...], cell: str) -> Representable |
     model = hand_set(task, cell)
     if model is None:
         return None
-    scores = [examined(model, test, TEST_STREAM * (i + 1), test.tested_sequences) for i, test in enumerate(tests)]
+    scores = [mean_score(model, test, TEST_STREAM * (i + 1), test.tested_sequences) for i, test in enumerate(tests)]
     results = list(zip(tests, scores, strict=True))
     return Representable(
         cell=cell,

@@ -49,7 +49,7 @@ class TimeQuantiles(Config):
 
 
 @final
-class PairShare(Config):
+class PairAccuracy(Config):
     """How often a text model finds the grammatical sentence of a pair likelier."""
 
     paradigm: str
@@ -90,7 +90,7 @@ class TextReading(Config):
     """The excess is above the tolerance at the longest length tried."""
     ngram_bits: float
     """Bits per token of the n-gram of the same text, on the same held-out text."""
-    pairs: tuple[PairShare, ...]
+    pairs: tuple[PairAccuracy, ...]
     """BLiMP's sets that were asked for."""
 
 

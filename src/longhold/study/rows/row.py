@@ -88,8 +88,8 @@ class Row(Config):
             if name not in values:
                 raise InputError(f"{name}: Field required")
             if values[name] != getattr(row.spec, name):
-                told = f"{name}={values[name]!r:.60} is not that of the row's spec"
-                raise InputError(f"{told}, {getattr(row.spec, name)!r:.60}")
+                problem = f"{name}={values[name]!r:.60} is not that of the row's spec"
+                raise InputError(f"{problem}, {getattr(row.spec, name)!r:.60}")
         return row
 
     def to_json(self) -> dict[str, Any]:

@@ -181,7 +181,7 @@ class Arm(NamedTuple):
     def label(self) -> str:
         """`lstm forget:1`; a prior that is told the longest lag is labelled so: `lstm chrono (told the lag)`; and so is
         truncation: `lstm forget:1, truncated at 32`."""
-        told = " (told the lag)" if is_told(self.init) else ""
+        told = " (told the lag)" if takes_lag(self.init) else ""
         return f"{self.cell} {self.init}{told}{cut_label(self.truncation)}"
 
 
@@ -190,6 +190,6 @@ def cut_label(truncation: int | None) -> str:
     return "" if truncation is None else f", truncated at {truncation}"
 
 
-def is_told(init: str) -> bool:
+def takes_lag(init: str) -> bool:
     """Whether an initialization of this name is given the length of the task: `chrono` without a number of its own."""
     return init == "chrono"

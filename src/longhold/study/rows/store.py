@@ -97,7 +97,7 @@ class Store:
     def write_all(self, rows: Iterable[Row]) -> int:
         """Keep rows, all or none of them; how many were new."""
         values = [(row.digest, row.spec.plan, json.dumps(row.to_json())) for row in rows]
-        with self._told(), self._open() as connection:
+        with self._refusals(), self._open() as connection:
             before = connection.total_changes
             connection.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", values)
             return connection.total_changes - before
@@ -112,7 +112,7 @@ class Store:
         Raises:
             InputError: the file is damaged, newer than this longhold, or no store. A file that is missing has no rows.
         """
-        with self._told():
+        with self._refusals():
             if not self.path.exists():
                 return ()
             found = self._open().execute("SELECT row FROM rows WHERE plan = ? OR ? IS NULL", (plan, plan)).fetchall()
@@ -122,7 +122,7 @@ class Store:
 
     def plans(self) -> tuple[str, ...]:
         """The plans that have rows."""
-        with self._told():
+        with self._refusals():
             if not self.path.exists():
                 return ()
             return tuple(name for (name,) in self._open().execute("SELECT DISTINCT plan FROM rows ORDER BY plan"))
@@ -160,7 +160,7 @@ class Store:
         return bool(application == _APPLICATION and version == FORMAT)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _refusals(self) -> Iterator[None]:
         """What SQLite or the system finds wrong, in one line."""
         try:
             yield

@@ -11,6 +11,11 @@ from longhold.study.statistics.estimates import Interval as Interval
 from longhold.study.statistics.estimates import indicative as indicative
 from longhold.study.statistics.families import Holm as Holm
 from longhold.study.statistics.families import holm as holm
+from longhold.study.statistics.proportions import Proportion as Proportion
+from longhold.study.statistics.proportions import ProportionDifference as ProportionDifference
+from longhold.study.statistics.proportions import detectable_proportion_difference as detectable_proportion_difference
+from longhold.study.statistics.proportions import equivalent_proportions as equivalent_proportions
+from longhold.study.statistics.proportions import proportion_difference as proportion_difference
 from longhold.study.statistics.samples import DRAWS as DRAWS
 from longhold.study.statistics.samples import RESAMPLES as RESAMPLES
 from longhold.study.statistics.samples import Superiority as Superiority
@@ -19,11 +24,6 @@ from longhold.study.statistics.samples import equivalent_means as equivalent_mea
 from longhold.study.statistics.samples import mean_difference as mean_difference
 from longhold.study.statistics.samples import permutation_test as permutation_test
 from longhold.study.statistics.samples import superiority as superiority
-from longhold.study.statistics.shares import Share as Share
-from longhold.study.statistics.shares import ShareDifference as ShareDifference
-from longhold.study.statistics.shares import detectable_share_difference as detectable_share_difference
-from longhold.study.statistics.shares import equivalent_shares as equivalent_shares
-from longhold.study.statistics.shares import share_difference as share_difference
 from longhold.study.statistics.survival import Survival as Survival
 from longhold.study.statistics.survival import Times as Times
 from longhold.study.statistics.survival import log_rank_scores as log_rank_scores

@@ -110,7 +110,7 @@ def equivalent_means(strata: Strata, margin: float, bounds: tuple[float, float] 
 
     The tests are Welch's, on samples with two pseudo-seeds each, here at the lowest and the highest possible figure:
     that no seed in ten failed does not say that none of the next ten will. Where runs solve or fail, ask
-    `equivalent_shares` too, which is exact, and take the larger p-value.
+    `equivalent_proportions` too, which is exact, and take the larger p-value.
 
     Raises:
         InputError: the margin is not positive.

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from longhold.errors import InputError
 from longhold.models.contract import SequenceModel, evaluation_mode
-from longhold.study.rows.results import PairShare, TextReading
+from longhold.study.rows.results import PairAccuracy, TextReading
 from longhold.study.text.task import TextTask, ngram, pair_nats, read_text
 from longhold.tasks import IGNORE_INDEX, MinimalPair, paradigm_path, read_pairs
 
@@ -71,7 +71,7 @@ def read_model_of_text(model: SequenceModel, task: TextTask, paradigms: tuple[st
         horizon=used.horizon,
         censored=used.censored,
         ngram_bits=_ngram_bits(task.corpus),
-        pairs=tuple(_share(model, task.corpus, paradigm) for paradigm in paradigms),
+        pairs=tuple(_pair_accuracy(model, task.corpus, paradigm) for paradigm in paradigms),
     )
 
 
@@ -87,9 +87,9 @@ def _ngram_bits(corpus: str) -> float:
     return float(nats[1:].mean()) / math.log(2)
 
 
-def _share(model: SequenceModel, corpus: str, paradigm: str) -> PairShare:
+def _pair_accuracy(model: SequenceModel, corpus: str, paradigm: str) -> PairAccuracy:
     pairs = read_pairs(paradigm_path(paradigm))
-    return PairShare(
+    return PairAccuracy(
         paradigm=paradigm,
         right=_right(model, corpus, pairs),
         ngram_right=_right_by_counting(corpus, paradigm),

@@ -75,8 +75,8 @@ def read_own(corpus: str) -> str:
 
 
 def _places() -> list[Path]:
-    told = [Path(part) for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
-    return list(dict.fromkeys([*_folders, *told]))
+    named = [Path(part) for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
+    return list(dict.fromkeys([*_folders, *named]))
 
 
 def _held(folder: Path, digest: str) -> bytes | None:

@@ -15,7 +15,7 @@ from longhold.study.text.task import TextTask, ngram, read_text
 from longhold.text import TextModel
 from longhold.training import evaluate
 
-MOST_ASKED = 60_000
+MOST_TESTED = 60_000
 """Characters of the held-out text, the first ones, that bits are measured on."""
 
 TEMPERATURE = 0.8
@@ -35,12 +35,12 @@ def write_by_model(model: SequenceModel, task: TextTask, length: int, seed: int,
         best_step: the step whose weights it has.
     """
     text, floor, prime = read_text(task.corpus), _floor(task.corpus), prime_of(task.corpus)
-    asked = _asked(task.corpus)
-    bits = evaluate(model, asked.ids) * asked.bits_per_nat
+    tested = _held_out(task.corpus)
+    bits = evaluate(model, tested.ids) * tested.bits_per_nat
     pieces = TextModel(model, text.tokenizer).write(prime, length=length, temperature=TEMPERATURE, seed=seed)
     return Writing(
         bits=bits,
-        characters=len(asked.text),
+        characters=len(tested.text),
         **floor._asdict(),
         best_step=best_step,
         prime=prime,
@@ -57,7 +57,7 @@ def prime_of(corpus: str) -> str:
 
 
 @final
-class _Asked(NamedTuple):
+class _HeldOut(NamedTuple):
     text: str
     ids: NDArray[np.int64]
     """The last token of the training text, and those of the text."""
@@ -77,20 +77,20 @@ class _Floor(NamedTuple):
 
 
 @cache
-def _asked(corpus: str) -> _Asked:
+def _held_out(corpus: str) -> _HeldOut:
     text = read_text(corpus)
-    asked = text.after[:MOST_ASKED]
-    return _Asked(asked, np.concatenate([text.trained[-1:], text.tokenizer.encode(asked)]))
+    tested = text.after[:MOST_TESTED]
+    return _HeldOut(tested, np.concatenate([text.trained[-1:], text.tokenizer.encode(tested)]))
 
 
 @cache
 def _floor(corpus: str) -> _Floor:
     """Predictors without a network; they read the last `MOST_READ` characters of the training text."""
-    text, asked = read_text(corpus), _asked(corpus)
-    counted = -log_frequencies(text.trained, text.tokenizer.vocab_size)[asked.ids[1:]].mean()
+    text, tested = read_text(corpus), _held_out(corpus)
+    counted = -log_frequencies(text.trained, text.tokenizer.vocab_size)[tested.ids[1:]].mean()
     return _Floor(
-        frequency_bits=float(counted) * asked.bits_per_nat,
-        ngram_bits=float(ngram(corpus).nats(asked.ids)[1:].mean()) * asked.bits_per_nat,
-        xz_bits=conditional_xz_bits(text.before[-MOST_READ:], asked.text),
-        xz_alone_bits=xz_bits(asked.text),
+        frequency_bits=float(counted) * tested.bits_per_nat,
+        ngram_bits=float(ngram(corpus).nats(tested.ids)[1:].mean()) * tested.bits_per_nat,
+        xz_bits=conditional_xz_bits(text.before[-MOST_READ:], tested.text),
+        xz_alone_bits=xz_bits(tested.text),
     )

@@ -27,7 +27,7 @@ from longhold.study.rows.spec import TrialSpec
 from longhold.study.text.reading import read_model_of_text
 from longhold.study.text.task import TextTask
 from longhold.study.text.writing import write_by_model
-from longhold.study.trial.examination import TEST_STREAM, examined
+from longhold.study.trial.evaluation import TEST_STREAM, mean_score
 from longhold.study.trial.inside import Inside
 from longhold.tasks import Task, TaskBatch, task_from_json
 from longhold.tasks.task import SOLVED
@@ -235,7 +235,7 @@ class _Learner:
         return tuple(self._test(task, self.spec.seed + TEST_STREAM * (i + 1)) for i, task in enumerate(self.tests))
 
     def _test(self, task: Task, stream: int) -> LagScore:
-        score = examined(self.model, task, stream, sequences(self.spec, task))
+        score = mean_score(self.model, task, stream, sequences(self.spec, task))
         level = None if self.spec.examine is None else task.to_json()[self.spec.examine]
         # not checked: a score may be non-finite, and then the row has none
         return LagScore.model_construct(

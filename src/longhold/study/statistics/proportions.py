@@ -29,7 +29,7 @@ _HALVINGS = 16  # of the range of differences; four digits
 
 @final
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """How many seeds solved."""
 
     solved: int
@@ -55,7 +55,7 @@ class Share:
 
 @final
 @dataclass(frozen=True)
-class ShareDifference:
+class ProportionDifference:
     """How two shares differ."""
 
     difference: Estimate
@@ -64,23 +64,23 @@ class ShareDifference:
     """Exact and two-sided, of the hypothesis that they are equal: twice the smaller one-sided one."""
 
 
-def share_difference(a: Share, b: Share, confidence: float = CONFIDENCE) -> ShareDifference:
+def proportion_difference(a: Proportion, b: Proportion, confidence: float = CONFIDENCE) -> ProportionDifference:
     """The difference a - b of two shares, its interval and its test.
 
     The interval excludes 0 just where `p_value < 1 - confidence`, and covers the truth at least as often as it says.
 
     Example:
-        >>> found = share_difference(Share(9, 10), Share(2, 10))
+        >>> found = proportion_difference(Proportion(9, 10), Proportion(2, 10))
         >>> round(found.difference.value, 2), round(found.p_value, 4)
         (0.7, 0.0018)
     """
     tail = (1 - fraction(confidence, "confidence")) / 2
     low, high = _lower_end(a, b, tail), -_lower_end(b, a, tail)
     one_sided = min(_p_above(a, b, 0.0), _p_above(b, a, 0.0))
-    return ShareDifference(Estimate(a.value - b.value, Interval(low, high, confidence)), min(1.0, 2 * one_sided))
+    return ProportionDifference(Estimate(a.value - b.value, Interval(low, high, confidence)), min(1.0, 2 * one_sided))
 
 
-def equivalent_shares(a: Share, b: Share, margin: float) -> float:
+def equivalent_proportions(a: Proportion, b: Proportion, margin: float) -> float:
     """The p-value of two exact one-sided tests; small: the shares differ by less than `margin`.
 
     Raises:
@@ -90,10 +90,10 @@ def equivalent_shares(a: Share, b: Share, margin: float) -> float:
     return max(_p_above(a, b, -margin), _p_above(b, a, -margin))
 
 
-def detectable_share_difference(
+def detectable_proportion_difference(
     seeds_a: int, seeds_b: int, level: float = 1 - CONFIDENCE, power: float = POWER, around: float = 0.5
 ) -> float:
-    """The smallest difference of shares, to 0.01, that `share_difference` would see at this level with this power.
+    """The smallest difference of shares, to 0.01, that `proportion_difference` would see at this level with this power.
 
     Args:
         seeds_a: seeds of the first share.
@@ -118,13 +118,13 @@ def detectable_share_difference(
     return float("inf")
 
 
-def _p_above(a: Share, b: Share, difference: float) -> float:
+def _p_above(a: Proportion, b: Proportion, difference: float) -> float:
     """Of the hypothesis that share a exceeds share b by no more than `difference`."""
     return float(_tails(a.seeds, b.seeds, difference)[a.solved, b.solved])
 
 
 @lru_cache(maxsize=65536)
-def _lower_end(a: Share, b: Share, tail: float) -> float:
+def _lower_end(a: Proportion, b: Proportion, tail: float) -> float:
     if _p_above(a, b, -1.0) > tail:
         return -1.0
     low, high = -1.0, a.value - b.value

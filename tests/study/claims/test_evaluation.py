@@ -223,24 +223,24 @@ def test_a_study_that_stopped_early_for_one_arm_is_compared() -> None:
 
 def test_seeds_given_up_below_a_level_do_not_solve_it() -> None:
     question = SOLVED.model_copy(update={"levels": (256,)})
-    ladder = [one for lag in (64, 128, 256) for one in rows(A, [True] * 10, lag)]
-    ladder += [one for lag in (64, 128) for one in rows(B, [False] * 9, lag)]  # nine seeds were given up
-    ladder += [row(B, 9, 64), row(B, 9, 128, False), row(B, 9, 256, True)]
-    claim = judged(ladder, question)["solved"]
+    known = [one for lag in (64, 128, 256) for one in rows(A, [True] * 10, lag)]
+    known += [one for lag in (64, 128) for one in rows(B, [False] * 9, lag)]  # nine seeds skipped them
+    known += [row(B, 9, 64), row(B, 9, 128, False), row(B, 9, 256, True)]
+    claim = judged(known, question)["solved"]
     assert claim.verdict is Verdict.FIRST
     assert claim.units == (10, 10)
     assert claim.readings[1]["en"].startswith("1 of 10 seeds")
-    assert "10 seeds, 9 of them given up after two failures in a row below, counted as not solving" in sentence(
+    assert "10 seeds, 9 of them skipped after two failures in a row below, counted as not solving" in sentence(
         claim, "en"
     )
     assert "其中 9 个此前连续两级失败" in sentence(claim, "zh")
-    one_failure = [one for one in ladder if not (one["arm"] == B and one["lag"] == 64 and one["seed"] < 9)]
-    assert judged(one_failure, question)["solved"].units == (10, 1)  # one failure does not end a ladder
-    solved_once = [{**one, "solved": True} if one["arm"] == B and one["lag"] == 128 else one for one in ladder]
+    one_failure = [one for one in known if not (one["arm"] == B and one["lag"] == 64 and one["seed"] < 9)]
+    assert judged(one_failure, question)["solved"].units == (10, 1)  # one failure does not end a known
+    solved_once = [{**one, "solved": True} if one["arm"] == B and one["lag"] == 128 else one for one in known]
     assert judged(solved_once, question)["solved"].units == (10, 1)
     whole = judged(rows(A, [True] * 10, 256) + rows(B, [False] * 9 + [True], 256), question)["solved"]
     assert whole.p_value == claim.p_value
-    assert "given up" not in sentence(whole, "en")
+    assert "skipped after" not in sentence(whole, "en")
 
 
 def test_runs_that_failed_count_as_not_solved_and_are_told() -> None:

@@ -14,7 +14,7 @@ _BATCH = 256
 
 
 @torch.no_grad()
-def examined(model: SequenceModel, task: Task, stream: int, sequences: int) -> float:
+def mean_score(model: SequenceModel, task: Task, stream: int, sequences: int) -> float:
     """The mean score of a model in the task's unit over the first `sequences` sequences of a stream."""
     batches = task.batches(stream, min(_BATCH, sequences))
     parts = (batches.at(i) for i in range(math.ceil(sequences / batches.batch_size)))

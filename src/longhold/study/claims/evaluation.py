@@ -33,12 +33,12 @@ def claims(rows: Iterable[Row], family: Family) -> list[Claim]:
     """
     known = runs(rows)
     sides = {question.name: question.sides(known) for question in family.questions}
-    asked = [question for question in family.questions if all(side.runs for side in sides[question.name])]
-    units = {question.name: question.units(*sides[question.name]) for question in asked}
-    asked = [question for question in asked if min(units[question.name]) > 0]
+    answerable = [question for question in family.questions if all(side.runs for side in sides[question.name])]
+    units = {question.name: question.units(*sides[question.name]) for question in answerable}
+    answerable = [question for question in answerable if min(units[question.name]) > 0]
     findings = {
         question.name: question.test(*sides[question.name], family.resamples)
-        for question in asked
+        for question in answerable
         if min(units[question.name]) >= LEAST_SEEDS and _well_tested(sides[question.name])
     }
     names = [question.name for question in family.questions]
@@ -61,7 +61,7 @@ def claims(rows: Iterable[Row], family: Family) -> list[Claim]:
             equal.p_values[question.name],
             different.level,
         )
-        for question in asked
+        for question in answerable
     ]
 
 
