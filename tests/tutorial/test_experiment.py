@@ -218,7 +218,7 @@ def test_a_report_sums_up_its_runs() -> None:
     ("cell", "seeds", "epochs", "message"),
     [
         ("transformer", [0], 1, "rnn, gru, lstm, got 'transformer'"),
-        ("rnn", [], 1, "one or more whole numbers"),
+        ("rnn", [], 1, "one or more integers"),
         ("rnn", [0, -1], 1, r"got \[0, -1\]"),
         ("rnn", [0], 0, "epochs must be at least 1, got 0"),
     ],

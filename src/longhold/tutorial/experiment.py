@@ -170,7 +170,7 @@ def run_tutorial(
     if cell not in PUBLISHED:
         raise InputError(f"cell must be one of {', '.join(PUBLISHED)}, got {cell!r}")
     if not seeds or min(seeds) < 0:
-        raise InputError(f"seeds must be one or more whole numbers from 0 on, got {list(seeds)}")
+        raise InputError(f"seeds must be one or more integers from 0 on, got {list(seeds)}")
     if hidden_size is not None and hidden_size < 1:
         raise InputError(f"hidden_size must be at least 1, got {hidden_size}")
     if epochs < 1:

@@ -58,6 +58,6 @@ def explanation(report: TutorialReport) -> str:
     else:
         place = f"The median lies OUTSIDE the published runs ({low:.1f} to {high:.1f})."
     return (
-        f"{place} Training perplexity is measured on the 10,000 characters that were learnt by heart. On the rest of "
+        f"{place} Training perplexity is measured on the 10,000 characters that were memorized. On the rest of "
         f"the same book the median is {report.held_out_median:.1f}; an even guess among its 28 characters has 28."
     )

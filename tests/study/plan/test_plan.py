@@ -260,7 +260,7 @@ def test_the_family_tells_how_rates_were_chosen() -> None:
     assert plan().questions() is None
     asked = plan(tuned, family={"questions": [QUESTION]}).questions()
     assert (asked.tuning.learning_rates, asked.tuning.seeds) == (tuple(TUNING["grid"]), 1)
-    with pytest.raises(InputError, match="told by the experiments"):
+    with pytest.raises(InputError, match="follows from the experiments"):
         plan(family={"questions": [QUESTION], "tuning": {"learning_rates": [0.1], "seeds": 3}})
     parity = experiment(
         name="parity", protocol={"name": "plain", "task": {"name": "parity", "longest": 4, "tested": 6}}

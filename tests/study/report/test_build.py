@@ -43,7 +43,7 @@ def test_predictions_have_a_verdict_each(page):
 def test_without_its_rows_a_claim_is_gone(values, plan):
     words = shown([row for row in values if row["arm"] != "lstm forget:1"], plan).words()
     assert LONGER not in words
-    assert "Not judged: longer. It lacks rows of one arm or of both." in words
+    assert "Not tested: longer. It lacks rows of one arm or of both." in words
     assert "hold: 60 runs of the plan not there. lstm forget:1 60" in words
 
 
@@ -149,7 +149,7 @@ def test_without_rows_the_page_says_so(plan):
     assert "There are no rows yet" in words
     assert "No run has ended yet." in words
     assert "runs of the plan not there" in words
-    assert "What each seed came to" not in words
+    assert "Results of each seed" not in words
     assert "There are no rows yet" in markdown_page(render_markdown(study_document([], None, ""))).words()
 
 
@@ -171,7 +171,7 @@ def test_a_study_that_is_under_way_makes_a_page(few, few_rows):
     """No seed has a row at every lag, so that the horizon cannot be judged yet."""
     begun = [row.to_json() for row in few_rows if (row.spec.seed, row.spec.level) in {(0, 16), (1, 64), (2, 256)}]
     words = shown(begun, few).words()
-    assert "Not judged: chrono." in words
+    assert "Not tested: chrono." in words
     assert "is longer than" not in words
 
 

@@ -62,7 +62,7 @@ def test_a_rate_that_falls_is_told() -> None:
 
 def test_a_text_is_learnt_and_not_solved() -> None:
     words = page(rows()).words()
-    for absent in ("What each seed came to", "Time to solve", "seeds that solve", "text horizon"):
+    for absent in ("Results of each seed", "Time to solve", "seeds that solve", "text horizon"):
         assert absent not in words
     assert "2.250 (1 seed)" in words
     assert "Learning curves" in words

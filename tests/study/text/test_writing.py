@@ -105,7 +105,7 @@ def test_a_run_writes_where_it_is_told_to_and_reads_no_context(corpus: str) -> N
 
 
 def test_the_weights_that_are_kept_are_those_of_the_best_step_on_the_text_set_aside(tmp_path: Path) -> None:
-    """Windows of 17 of a text of so few signs are soon learnt by heart, and then the rest gets worse."""
+    """Windows of 17 of a text of so few signs are soon memorized, and then the rest gets worse."""
     path = tmp_path / "short.txt"
     draw = np.random.default_rng(5)
     path.write_text("".join(draw.choice(list("abcdefgh"), 900)), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a claim is: a question, the family it was judged in, the rows of both sides and what follows from them."""
+"""What a claim is: a question, the family it was tested in, the rows of both sides and what follows from them."""
 
 import math
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Prediction(StrEnum):
 
 @final
 class Family(Config):
-    """Questions that are judged together, declared in the plan."""
+    """Questions that are tested together, declared in the plan."""
 
     questions: Annotated[tuple[AnyQuestion, ...], Field(min_length=1)]
     """All of them. Questions without rows count too: the family is what was asked, not what was answered."""
@@ -77,7 +77,7 @@ class Claim:
     question: Question
     """The question."""
     family: Family
-    """The family that it was judged in."""
+    """The family that it was tested in."""
     sides: tuple[Side, Side]
     """The rows of each arm."""
     units: tuple[int, int]
@@ -95,7 +95,7 @@ class Claim:
 
     @cached_property
     def readings(self) -> tuple[Reading, Reading]:
-        """What each side came to."""
+        """The result of each side, in words."""
         return self.question.read(*self.sides)
 
     @cached_property

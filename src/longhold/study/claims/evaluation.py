@@ -1,4 +1,4 @@
-"""From rows to claims: one family of questions, judged together."""
+"""From rows to claims: one family of questions, tested together."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ LEAST_SEQUENCES = 1000
 
 
 def claims(rows: Iterable[Row], family: Family) -> list[Claim]:
-    """Judge every question of a family that has rows of both of its arms, in the family's order.
+    """Test every question of a family that has rows of both of its arms, in the family's order.
 
     - "a better than b" needs an adjusted p-value below alpha and at least the question's minimum effect;
     - "no difference" needs both one-sided tests against the question's margin, adjusted in a family of their own;

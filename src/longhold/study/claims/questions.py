@@ -113,7 +113,7 @@ class Question(Config, ABC):
 
     @abstractmethod
     def read(self, a: Side, b: Side) -> tuple[Reading, Reading]:
-        """What each side came to."""
+        """Returns the result of each side, in words."""
 
     @abstractmethod
     def test(self, a: Side, b: Side, resamples: int = RESAMPLES) -> Finding:

@@ -1,4 +1,4 @@
-"""What one side of a comparison came to, in words of either language."""
+"""The result of one side of a comparison, in words of either language."""
 
 import math
 from collections.abc import Mapping, Sequence

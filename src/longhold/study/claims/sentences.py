@@ -16,7 +16,7 @@ from longhold.study.statistics import LEAST_SEEDS
 @final
 @dataclass(frozen=True)
 class _Words:
-    """How a measure is spoken of; `{better}` and `{worse}` are arms, `{a}` and `{b}` the arms of the question."""
+    """The phrases for a measure; `{better}` and `{worse}` are arms, `{a}` and `{b}` the arms of the question."""
 
     better: str
     same: str

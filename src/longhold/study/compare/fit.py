@@ -28,7 +28,7 @@ class Part:
 def fitted(plan: Plan, parts: Sequence[Part], costs: Costs, seconds: float, workers: int) -> Plan:
     """The plan with as many steps for each part as fit the time, even if no run ends early; at least 1.
 
-    Runs are dealt as the executor deals them, the longest first, each to the process that is free first.
+    Runs are distributed as the executor distributes them, the longest first, each to the process that is free first.
 
     Args:
         plan: each of its experiments in one of the parts.

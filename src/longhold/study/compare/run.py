@@ -94,7 +94,7 @@ class CompareConfig(Config):
 @final
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison came to."""
+    """The result of a comparison."""
 
     plan: Plan
     """What was run; it lies beside the page under its name."""
@@ -130,7 +130,7 @@ def compare(
         name: what the plan's name begins with.
         command: what a person types to get this again, for the page; None writes it from the configuration.
         overwrite: whether files of the report's names that longhold did not write are replaced; the store never is.
-        on_plan: told in a sentence what was chosen, before the runs begin.
+        on_plan: called with a sentence on what was chosen, before the runs begin.
         on_progress: called when the runs begin and after each.
 
     Raises:

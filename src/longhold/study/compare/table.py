@@ -1,4 +1,4 @@
-"""What a comparison came to, as tables in the terminal."""
+"""The result of a comparison, as tables in the terminal."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from longhold.training import printable
 
 
 def show_comparison(rows: Sequence[Row], plan: Plan) -> None:
-    """Print what the runs of a comparison came to, in 80 columns: a table for each experiment that has rows."""
+    """Print the results of a comparison, in 80 columns: a table for each experiment that has rows."""
     console = Console()
     for experiment in plan.experiments:
         known = [row for row in rows if row.spec.experiment == experiment.name and row.spec.stage == "result"]

@@ -32,7 +32,7 @@ def kind_of(spec: TrialSpec) -> str:
 
 
 def _rough_kind_of(spec: TrialSpec) -> str:
-    """Names those that take about as long: widths of embeddings that a search may yet come to are not told apart."""
+    """Names those that take about as long: widths of embeddings that a search may yet choose are not distinguished."""
     return "about " + digest_of(spec.model_dump(mode="json", exclude={*_OWN, "embedding_size"}))
 
 
@@ -100,7 +100,7 @@ class Bill:
     runs: int
     """Runs at most."""
     at_most: float
-    """Core-seconds if no run stops early and no ladder ends; tuning grids are not widened."""
+    """Core-seconds if no run stops early and no level is skipped; tuning grids are not widened."""
     predicted: float
     """Core-seconds expected: `at_most` times the experiment's `expected_share`."""
 

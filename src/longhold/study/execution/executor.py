@@ -45,7 +45,7 @@ class StudyProgress:
     done: int
     """Rows of the plan that there are."""
     left: int
-    """Runs that are left at most; fewer where they stop a ladder."""
+    """Runs that are left at most; fewer where levels are skipped."""
     running: int
     """Runs in hand."""
     seconds_left: float | None

@@ -22,7 +22,7 @@ def duration(seconds: float) -> str:
 
 
 def outcome(row: Row) -> str:
-    """What a run came to, in a few words."""
+    """Returns the result of a run, in a few words."""
     at = "" if row.spec.vary is None else f", {row.spec.vary} {row.spec.level}"
     found = row.error or (f"solved in {row.solved_step} steps" if row.solved else _unsolved(row))
     kind = {"timing": ", timed", "tuning": f", tuning lr {row.spec.lr:g}"}.get(row.spec.stage, "")

@@ -13,7 +13,7 @@ def skipped(solved: Mapping[int, bool], levels: Sequence[int]) -> tuple[int, ...
 
     Args:
         solved: whether the seed solved, by level, as far as it was run.
-        levels: every level of the ladder, rising.
+        levels: every level of the sequence, rising.
 
     Example:
         >>> skipped({16: True, 32: False, 64: False}, [16, 32, 64, 128, 256])

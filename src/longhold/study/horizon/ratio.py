@@ -55,10 +55,10 @@ def horizon_ratio(
 
     The permutation test exchanges whole seeds, with all their lags, between the groups. Its statistic is the difference
     in octaves held: the area under p(L) over log2 L, which is the mean over seeds of a figure of each seed. `octaves`
-    itself would not do: of ten seeds that solve every lag and ten that solve none, dealt out at random, one group has
-    the larger half but for a tie, so that two of three deals are as extreme as the truth. The interval is by bootstrap
-    over the seeds of each group. Where one group stopped earlier than the other, having fallen
-    below one half, its seeds count as not solving the lags that it was skipped.
+    itself would not do: of ten seeds that solve every lag and ten that solve none, distributed at random, one group has
+    the larger half unless there is a tie, so two of three assignments are as extreme as the truth. The interval is by
+    bootstrap over the seeds of each group. Where one group stopped earlier than the other, having fallen below one
+    half, its seeds count as not solving the lags that they skipped.
 
     Raises:
         InputError: a group has no row at lags of the other, though at its own longest lag half of its seeds solve.

@@ -14,7 +14,7 @@ from longhold.study.statistics import CONFIDENCE, Estimate, Survival, Times, sur
 @final
 @dataclass(frozen=True)
 class SeedHorizons:
-    """Every seed's horizon, and what they come to together."""
+    """Every seed's horizon, and their common curve."""
 
     seeds: Mapping[int, Horizon]
     """Each seed with its horizon by the H50 rule, censored where recall never falls below one half."""

@@ -218,7 +218,7 @@ class _Arm:
         return suggestion(search, tuple((setting, worth(rows)) for setting, rows in found.items()))
 
     def _run_levels(self, seed: int, setting: Setting, standing: _Standing) -> None:
-        """The runs of a seed, in order: none after as many failures in a row as end its ladder."""
+        """The runs of a seed, in order: none after as many failures in a row as skip the rest."""
         failures, left, most = 0, list[TrialSpec](), self._experiment.protocol.failures_to_stop
         for spec in self._specs(seed, setting, standing):
             if failures == most:

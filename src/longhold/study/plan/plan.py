@@ -35,7 +35,7 @@ class Experiment(Config):
     protocol: Protocol
     """What is trained and tested."""
     arms: Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], Field(min_length=1)]
-    """Cells, each with its initializations. `chrono` alone is told the longest sequence in training."""
+    """Cells, each with its initializations. `chrono` alone is given the length of the longest training sequence."""
     seeds: Seeds
     """Seeds of the runs that are reported."""
     truncations: Annotated[tuple[Annotated[int, Field(ge=1)] | Literal["full"], ...], Field(min_length=1)] = ("full",)
@@ -75,7 +75,7 @@ class Experiment(Config):
     test_sequences: Annotated[int, Field(ge=1000)] = 1024
     """Fresh sequences in each test."""
     shuffled_labels: bool = False
-    """The control: in training, the answers of a batch are dealt out among its sequences."""
+    """The control: in training, the answers of a batch are permuted among its sequences."""
     expected_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The share of the steps allowed, over all runs, that is expected to be used; from earlier runs. It only enters the
     predicted cost."""
@@ -241,7 +241,7 @@ class Plan(Config):
         if self.family is None:
             return None
         if self.family.tuning is not None:
-            raise InputError("family: tuning is told by the experiments, expected none here")
+            raise InputError("family: tuning follows from the experiments, expected none here")
         compared = [e for e in self.experiments if any(_is_about(q, e) for q in self.family.questions)]
         tunings = {_declared_tuning(e) for e in compared}
         if len(tunings) > 1:

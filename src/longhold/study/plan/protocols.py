@@ -1,4 +1,4 @@
-"""Protocols: what a model is trained on and what it is then tested on. A horizon is never told without its protocol."""
+"""Protocols: what a model is trained on and what it is then tested on. No horizon without its protocol."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class TestSpec:
     task: Task
     """What is trained."""
     tests: tuple[Task, ...]
-    """What is asked."""
+    """What it is tested on."""
     level: int | None
     """The value of the field that the protocol varies; None where it varies none."""
     examine: str | None = None
@@ -165,7 +165,7 @@ class Readable(_Base):
     """The readable horizon: one trained model, whose frozen state a linear probe reads at each of these lags.
 
     What is read is the input that many steps before the last, so the task's inputs should be drawn evenly at every
-    step, as those of `stream_recall` are. Probes taught shuffled labels are the control.
+    step, as those of `stream_recall` are. Probes trained on shuffled labels are the control.
     """
 
     name: Literal["readable"] = "readable"

@@ -53,7 +53,7 @@ def answer(known: Sequence[Group], evaluation: Evaluation | None) -> Section:
         blocks += [Paragraph(seen(known)), Paragraph(_why_indicative(known))]
     results = [block for group in known for block in _results(group)]
     if results:
-        blocks += [Subheading(LocalizedText("What each arm came to", "各对象的结果")), *results]
+        blocks += [Subheading(LocalizedText("Results of each arm", "各对象的结果")), *results]
     return Section(LocalizedText("The answer", "答案"), (*blocks, Paragraph(_RULES, quiet=True)))
 
 

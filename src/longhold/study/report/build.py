@@ -102,7 +102,7 @@ def _facts(known: tuple[Group, ...], evaluation: Evaluation | None) -> tuple[tup
     if evaluation is not None and (evaluation.claims or evaluation.unanswered):
         facts.append(
             (
-                LocalizedText("comparisons judged", "已判断的比较"),
+                LocalizedText("comparisons tested", "已判断的比较"),
                 LocalizedText("{} of {}", "{} / {}").format(
                     len(evaluation.claims), len(evaluation.claims) + len(evaluation.unanswered)
                 ),

@@ -1,4 +1,4 @@
-"""A plan's questions judged by rows that may not all be there yet."""
+"""A plan's questions evaluated by rows that may not all be there yet."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ class Evaluation:
     claims: tuple[Claim, ...]
     """One for each question that has rows of both its arms, in the plan's order."""
     unanswered: Mapping[str, str]
-    """The others by name, each with the line that says why it cannot be judged; empty where it only lacks rows."""
+    """The others by name, each with the line that says why it cannot be tested; empty where it only lacks rows."""
 
 
 def evaluate(plan: Plan, rows: Iterable[Row]) -> Evaluation:
-    """Judge all questions of a plan as one family.
+    """Test all questions of a plan as one family.
 
-    A question that its rows do not allow to be judged yet, as when a study is not through, stays in the family: it
+    A question that its rows do not allow to be tested yet, as when a study is not complete, stays in the family: it
     counts for Holm's correction with a p-value of 1.
 
     Raises:

@@ -26,8 +26,7 @@ def gaps(known: Sequence[Group], plan: Plan | None, evaluation: Evaluation | Non
 
 
 _NO_PLAN = LocalizedText(
-    "The plan's file was not given, so this page cannot tell which of its runs are missing, nor judge what it "
-    "predicts.",
+    "The plan's file was not given, so this page cannot tell which of its runs are missing, nor test what it predicts.",
     "没有给出计划文件，因此本页无法得知缺少哪些运行，也无法判断其预测。",
 )
 
@@ -95,7 +94,7 @@ def _lacking(experiment: Experiment, arm: str, group: Group | None) -> int:
 def _unanswered(names: Mapping[str, str]) -> list[Statement]:
     return [
         Statement(
-            LocalizedText("Not judged: {}.", "未判断：{}。").format(name),
+            LocalizedText("Not tested: {}.", "未判断：{}。").format(name),
             LocalizedText.same(line)
             if line
             else LocalizedText("It lacks rows of one arm or of both.", "缺少一方或双方的行。"),

@@ -32,7 +32,7 @@ class Dot:
     kind: Kind
     """What became of the run."""
     tip: str
-    """What a pointer resting on it is told, in names of columns."""
+    """The tooltip, in names of columns."""
 
 
 @final

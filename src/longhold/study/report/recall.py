@@ -1,4 +1,4 @@
-"""What every seed came to, lag by lag."""
+"""Results of every seed, lag by lag."""
 
 from collections.abc import Sequence
 
@@ -42,7 +42,7 @@ def recall_by_lag(known: Sequence[Group], series: Series) -> Section | None:
     if not blocks:
         return None
     return Section(
-        LocalizedText("What each seed came to", "每个种子的结果"), (Paragraph(_EXPLAINED, quiet=True), *blocks)
+        LocalizedText("Results of each seed", "每个种子的结果"), (Paragraph(_EXPLAINED, quiet=True), *blocks)
     )
 
 
@@ -217,7 +217,7 @@ def _legend(group: Group) -> tuple[tuple[Markup, LocalizedText], ...]:
         legend.append(
             (
                 _LINE.format("control"),
-                LocalizedText("control: probes taught shuffled labels", "对照：用打乱的标签训练的探针"),
+                LocalizedText("control: probes trained on shuffled labels", "对照：用打乱的标签训练的探针"),
             )
         )
     if _threshold(group) is not None:

@@ -13,7 +13,7 @@ from longhold.tasks import TASKS, task_from_json
 def learnable(known: Sequence[Group]) -> Section | None:
     """A table for each experiment on a task of this package; None without one.
 
-    The hand-set networks are examined when this is called, on the tests that the rows name.
+    The hand-set networks are tested when this is called, on the tests that the rows name.
     """
     applicable = (group for group in known if not group.is_of_text and group.runs[0].fields.get("name") in TASKS)
     tables: list[Block] = list(map(_table, applicable))
@@ -25,7 +25,7 @@ def learnable(known: Sequence[Group]) -> Section | None:
 
 _EXPLAINED = LocalizedText(
     "Weights set by hand (longhold.study.representable), in networks like those that were trained but for the number "
-    "of units, and reading ids as they are. They were examined when this page was made, as trained ones are: on fresh "
+    "of units, and reading ids as they are. They were tested when this page was made, as trained ones are: on fresh "
     "sequences of each test that the rows name. Where they solve a task and trained networks do not, the cell can do "
     "it, and training did not find how within this budget. Not tested: no such weights are at hand, which does not "
     "mean that there are none.",

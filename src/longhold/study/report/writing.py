@@ -1,4 +1,4 @@
-"""What models of text came to: bits of held-out text beside counting and `xz`, and what they write."""
+"""Results of models of text: bits of held-out text beside counting and `xz`, and what they write."""
 
 import math
 import statistics

@@ -1,6 +1,6 @@
 """What is representable, apart from what is learnt: networks whose weights are set by hand and solve a task exactly.
 
-`hand_set(task, cell)` makes one, `representable(task, tests, cell)` examines it as trained networks are examined.
+`hand_set(task, cell)` makes one, `representable(task, tests, cell)` tests it as trained networks are tested.
 """
 
 from longhold.study.representable.circuit import Cell as Cell

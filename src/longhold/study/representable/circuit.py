@@ -46,14 +46,14 @@ class Circuit:
 
         u_t = max(0, inputs[x_t] + units u_(t-1) + bias),      u_0 = 0
 
-    with whole-number weights chosen such that no sum is ever above 1. Unit 0 is 0 before the first step and 1 after it;
+    with integer weights chosen such that no sum is ever above 1. Unit 0 is 0 before the first step and 1 after it;
     by it a circuit knows where a sequence begins. The logits are `weight u_t + offset`.
 
-    Such a circuit is what McCulloch and Pitts (1943) call a nervous net: a unit fires where a sum of whole numbers
+    Such a circuit is what McCulloch and Pitts (1943) call a nervous net: a unit fires where a sum of integers
     reaches a threshold. `on` makes it a network of any cell, with as many units:
 
     - `irnn` computes the equation above as it stands.
-    - `rnn` holds `a = 2u - 1` as `tanh(OPEN (z - 1/2))`, `z` the sum above: whole numbers lie at least 1/2 from the
+    - `rnn` holds `a = 2u - 1` as `tanh(OPEN (z - 1/2))`, `z` the sum above: integers lie at least 1/2 from the
       threshold, and float32's tanh of 15 is 1, so nothing is lost over any number of steps. In the state before the
       first step every `a` is 0, unit 0's too, and `u_j = (a_j + a_0) / 2` is right there as well.
     - `gru` with its update gate at 0 and its reset gate at 1 is that RNN.

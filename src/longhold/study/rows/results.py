@@ -96,7 +96,7 @@ class TextReading(Config):
 
 @final
 class Writing(Config):
-    """What a model of text came to: bits per character of the held-out text, beside predictors without a network on the
+    """Results of a model of text: bits per character of the held-out text, beside predictors without a network on the
     same text, and what it writes."""
 
     bits: float

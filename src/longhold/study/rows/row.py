@@ -43,7 +43,7 @@ class Row(Config):
     by_lag: tuple[LagScore, ...]
     """Test by test, where there are several; what a probe reads of the state, lag by lag, where one was asked for."""
     control: tuple[LagScore, ...]
-    """The same for probes that were taught shuffled labels; empty where there is no probe."""
+    """The same for probes that were trained on shuffled labels; empty where there is no probe."""
     gradient_by_lag: tuple[GradientAt, ...] = ()
     """What of the loss reaches the state at each lag, up to the task's own; empty where the task has no lag."""
     time_constants: TimeQuantiles | None = None

@@ -61,9 +61,9 @@ class TrialSpec(Config):
     cell: str
     """The architecture, as `longhold.models.network` names it."""
     init: str
-    """Its initialization as the plan names it; `chrono` alone is told the longest sequence in training."""
+    """Its initialization as the plan names it; `chrono` alone is given the length of the longest training sequence."""
     told: Annotated[int, Field(ge=1)] | None = None
-    """The number of steps that the initialization was told, where it was."""
+    """The number of steps that the initialization was given, if any."""
     num_layers: Annotated[int, Field(ge=1)] | None = None
     """Layers on top of each other; None: what the architecture has by itself."""
     embedding_size: Annotated[int, Field(ge=1)] | None = None
@@ -128,7 +128,7 @@ class TrialSpec(Config):
     test_sequences: Annotated[int, Field(ge=1000)] = 1024
     """Fresh sequences of each test; more where the task asks for more."""
     shuffled_labels: bool = False
-    """The control: in training, the answers of a batch are dealt out among its sequences."""
+    """The control: in training, the answers of a batch are permuted among its sequences."""
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:
@@ -143,7 +143,7 @@ class TrialSpec(Config):
 
     @property
     def initialization(self) -> str:
-        """The initialization with the number that it was told, such as `chrono:66`."""
+        """The initialization with the number that it was given, such as `chrono:66`."""
         return self.init if self.told is None else f"{self.init}:{self.told}"
 
     @cached_property
@@ -179,8 +179,8 @@ class Arm(NamedTuple):
 
     @property
     def label(self) -> str:
-        """`lstm forget:1`; a prior that is told the longest lag is labelled so: `lstm chrono (told the lag)`; and so is
-        truncation: `lstm forget:1, truncated at 32`."""
+        """`lstm forget:1`; `lstm chrono (told the lag)`, where the initialization is given the longest lag; `lstm
+        forget:1, truncated at 32`."""
         told = " (told the lag)" if takes_lag(self.init) else ""
         return f"{self.cell} {self.init}{told}{cut_label(self.truncation)}"
 

@@ -1,4 +1,4 @@
-"""What a model of text comes to: bits per held-out character beside counting and `xz`, and what it writes."""
+"""Results of a model of text: bits per held-out character beside counting and `xz`, and what it writes."""
 
 import math
 from functools import cache

@@ -25,7 +25,7 @@ class Inside:
     """The instruments of one run, which keep the model as it was before training.
 
     They look at one fixed set of sequences, `stream` names them. A task without a lag, and a model that an instrument
-    does not apply to, come to nothing: an RNN has no gate that keeps its state.
+    does not apply to, give nothing: an RNN has no gate that keeps its state.
     """
 
     def __init__(self, model: "SequenceModel", task: Task, stream: int) -> None:
