@@ -11,7 +11,7 @@ import pytest
 
 from longhold.errors import InputError
 from longhold.study.execution.worker import serve
-from longhold.study.execution.workers import Job, Workers, _asked
+from longhold.study.execution.workers import Job, Workers, _answer_of
 from longhold.training.presets import available_cores
 from tests.study.tiny import spec
 
@@ -107,12 +107,12 @@ def test_a_run_whose_workers_are_killed_twice_is_given_up_in_one_line():
 def test_how_a_worker_ended_is_told_apart(program: str, told: str):
     command = [sys.executable, "-c", f"import os, signal, sys; sys.stdin.readline(); {program}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert list(_asked(process, Job("trial", {}))) == [told]
+        assert list(_answer_of(process, Job("trial", {}))) == [told]
 
 
 PROGRAM = """
 import faulthandler, json, sys
-from longhold.study.execution.workers import Job, Workers, _asked
+from longhold.study.execution.workers import Job, Workers, _answer_of
 faulthandler.dump_traceback_later(40)
 with Workers(2) as workers:
     print(*(process.pid for process in workers._processes), flush=True)
