@@ -17,7 +17,7 @@ from longhold.study.text.task import TextTask, ngram, read_text
 from longhold.study.text.writing import prime_of, write_by_model
 from longhold.study.trial.trial import run_trial
 
-CACHED = (read_text, ngram, text_writing._asked, text_writing._floor)
+CACHED = (read_text, ngram, text_writing._held_out, text_writing._floor)
 
 
 @pytest.fixture
