@@ -127,7 +127,7 @@ def test_no_run_begins_after_its_time_and_those_in_hand_are_finished(tmp_path: P
         late = Here()
         late.collect = _slowly(late.collect)  # type: ignore[method-assign]
         some = run_study(plan(), store, late, begin_within=0.3, costs=measure(agenda(plan(), {}).specs(), Here()))
-        assert some.done == len(late.begun) == 2
+        assert some.done == len(late.submitted) == 2
         assert not late.jobs
         assert run_study(plan(), store, Here(), begin_within=60.0).left == 0
 
