@@ -61,7 +61,7 @@ def _flag(name: str) -> inspect.Parameter:
     text = text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
     kind, default = _as_typed(_FIELDS[name].annotation), _FIELDS[name].default
     flags = ("--" + name.replace("_", "-"),) if kind is bool else ()
-    annotation = Annotated[kind, typer.Option(*flags, help=text)]
+    annotation = Annotated[kind, typer.Option(*flags, help=text)]  # type: ignore[valid-type]  # known at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
