@@ -33,8 +33,11 @@ with warnings.catch_warnings():
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell's background job ignores Ctrl-C and its children inherit that; a handler here gives them the default again.
+# A shell's background job ignores Ctrl-C, what runs under nohup a closed terminal, and their children inherit that; a
+# handler here gives the children the default again. Closing the terminal still does not end these tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 # The same examples on every run: a red suite can be repeated, and nothing is written beside the code.
 settings.register_profile("suite", deadline=None, derandomize=True, database=None)

@@ -30,8 +30,8 @@ from longhold.integer import IntegerModel, unpacked
 from longhold.models import LanguageModel
 from longhold.web.app import application
 from longhold.web.guard import Keys
+from longhold.web.model_session import ModelSession
 from longhold.web.serve import bind, hosts, uvicorn_config
-from longhold.web.studio import Studio
 from longhold.web.trainer import Trainer
 from tests.browsing import by_python, dial, opened, until
 
@@ -257,11 +257,11 @@ def longest_tokens(tokenizer: Tokenizer, text: str) -> list[int]:
 @pytest.fixture(scope="module")
 def served(all_trained: dict[str, Trained]) -> Iterator[str]:
     """The local page with every model; an address that opens it once."""
-    studio = Studio([(name, each.model) for name, each in all_trained.items()])
+    session = ModelSession([(name, each.model) for name, each in all_trained.items()])
     with bind("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
         keys, names = Keys(port), hosts("127.0.0.1", port)
-        server = uvicorn.Server(uvicorn_config(application(studio, Trainer(studio), names, keys)))
+        server = uvicorn.Server(uvicorn_config(application(session, Trainer(session), names, keys)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         yield f"http://{names[0]}/?token={keys.token}"

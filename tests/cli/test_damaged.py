@@ -7,15 +7,16 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Self, get_type_hints
 
 import pytest
-import typer
 from tests.study.tiny import plan
 from tests.web.small import text_model
 from typer.testing import CliRunner
 
+from longhold.cli.main import COMMANDS as ALL_COMMANDS
 from longhold.cli.main import app
 from longhold.errors import InputError
 from longhold.study.execution.workers import Job, Pool
@@ -127,18 +128,16 @@ WRITTEN = {"output", "folder"}
 """Parameters that name what is written, which other tests are about."""
 
 
-def commands(typer_app: typer.Typer, before: str = "") -> Iterator[tuple[str, Callable[..., None]]]:
+def commands() -> Iterator[tuple[str, Callable[..., None]]]:
     """All there are, by what a person types, and their functions."""
-    for command in typer_app.registered_commands:
-        assert command.callback is not None
-        yield f"{before}{command.name}", command.callback
-    for group in typer_app.registered_groups:
-        assert group.typer_instance is not None
-        yield from commands(group.typer_instance, f"{before}{group.typer_instance.info.name} ")
+    for name in ALL_COMMANDS:
+        module = import_module(f"longhold.cli.{name}")
+        for part, function in getattr(module, "COMMANDS", {"": getattr(module, name, None)}).items():
+            yield f"{name} {part}".rstrip(), function
 
 
 def test_no_command_and_no_path_escapes() -> None:
-    found, paths = dict(commands(app)), 0
+    found, paths = dict(commands()), 0
     assert set(found) == set(COMMANDS)
     for name, function in found.items():
         for parameter, kind in get_type_hints(function).items():
@@ -179,7 +178,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "here.run").mkdir()
     text_model("gru", num_layers=1).save(tmp_path / "model.safetensors")
     write_plan(plan(), tmp_path / "small.toml")
-    monkeypatch.setattr("longhold.export.recitation.SAMPLED", 5)
+    monkeypatch.setattr(import_module("longhold.export.recitation"), "SAMPLED", 5)
     monkeypatch.setattr("longhold.study.execution.executor.Workers", NoWorkers)
     return tmp_path
 

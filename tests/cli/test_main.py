@@ -71,7 +71,8 @@ def ended(command: Callable[[], object]) -> int:
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_what_is_open(number: int, capfd: pytest.CaptureFixture[str]) -> None:
-    before, closed = signal.getsignal(number), []
+    default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before, closed = signal.signal(number, default), []
 
     def command() -> None:
         try:

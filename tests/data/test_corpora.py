@@ -216,6 +216,15 @@ def test_a_file_that_may_not_be_read_is_refused() -> None:
             load_corpus(folder / "a")
 
 
+def test_a_file_in_a_folder_that_may_not_be_read_is_not_called_missing() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "a").write_text("text")
+        folder.chmod(0)
+        with as_nobody(), pytest.raises(InputError, match=r"^cannot read .*/a: Permission denied$"):
+            load_corpus(folder / "a")
+
+
 def test_ten_characters_are_too_few() -> None:
     corpus = Corpus("a.txt", "ten chars.", "utf-8", 1, ())
     require_length(corpus, 10)

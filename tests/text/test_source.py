@@ -1,6 +1,7 @@
 """What `train` reads, and what it continues."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import torch
 from longhold.data.tokenizers import ByteTokenizer
 from longhold.errors import InputError
 from longhold.models.file import read_model, write_model
+from longhold.options import TextOptions
 from longhold.text import TextModel, load, train
-from longhold.text.source import corpus_of
+from longhold.text.source import corpus_of, starting_model
+from tests.helpers import as_nobody
 from tests.text.small import Parrot, text_model
 from tests.text.stories import QUICK, STORY
 
@@ -132,6 +135,15 @@ def test_a_known_text_that_a_model_names_is_that_text(tmp_path: Path, monkeypatc
 def test_more_that_cannot_be(diary: Path, values: dict[str, Any], line: str) -> None:
     with pytest.raises(InputError, match=line):
         train(diary, **values)
+
+
+def test_a_model_in_a_folder_that_may_not_be_read_is_not_called_missing() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        (folder / "m.safetensors").touch()
+        folder.chmod(0)
+        with as_nobody(), pytest.raises(InputError, match=r"cannot read .*m\.safetensors': permission denied$"):
+            starting_model("diary.txt", folder / "m.safetensors", None, TextOptions())
 
 
 def test_a_model_that_goes_on_takes_no_shape(diary: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from longhold.models.language_model import LanguageModelConfig
 from longhold.text import TextModel
 from longhold.web.app import application
 from longhold.web.guard import Bucket, Keys
-from longhold.web.studio import Studio
+from longhold.web.model_session import ModelSession
 from longhold.web.trainer import Trainer
 
 HOST = "127.0.0.1:8765"
@@ -37,10 +37,10 @@ def client_of(
     uploads: Bucket | None = None,
 ) -> TestClient:
     keys = Keys(port)
-    studio = Studio([(f"model {index}", model) for index, model in enumerate(models or (text_model(),))])
-    trainer = Trainer(studio, folder)
+    session = ModelSession([(f"model {index}", model) for index, model in enumerate(models or (text_model(),))])
+    trainer = Trainer(session, folder)
     often = Bucket(rate=1e6, burst=1e6)
-    app = application(studio, trainer, (HOST, "localhost:8765"), keys, often, uploads or often)
+    app = application(session, trainer, (HOST, "localhost:8765"), keys, often, uploads or often)
     client = TestClient(app, base_url=f"http://{HOST}", raise_server_exceptions=True)
     client.keys = keys  # type: ignore[attr-defined]
     client.trainer = trainer  # type: ignore[attr-defined]

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from longhold.web.answers import Asked
+from longhold.web.answers import RequestBody
 from longhold.web.app import Place, Text, Trace, Unit, UnitAtPlace, Writing
-from longhold.web.teaching import Ordered, Planned
+from longhold.web.training import ForecastBody, TrainBody
 from tests.web.small import OWN, client_of, refused
 
-REQUESTS: dict[str, tuple[type[Asked], dict[str, Any]]] = {
+REQUESTS: dict[str, tuple[type[RequestBody], dict[str, Any]]] = {
     "trace": (Text, {"model": 0, "text": "a"}),
     "units": (Text, {"model": 0, "text": "a"}),
     "step": (Place, {"trace": "x", "place": 0}),
@@ -21,8 +21,8 @@ REQUESTS: dict[str, tuple[type[Asked], dict[str, Any]]] = {
     "constants": (Trace, {"trace": "x"}),
     "equations": (UnitAtPlace, {"trace": "x", "place": 0, "layer": 0, "unit": 0}),
     "write": (Writing, {"model": 0, "text": "a", "length": 3, "temperature": 0.5}),
-    "forecast": (Planned, {"text": "x", "cell": "gru", "seconds": 5}),
-    "train": (Ordered, {"text": "x", "cell": "gru", "seconds": 5, "title": "t"}),
+    "forecast": (ForecastBody, {"text": "x", "cell": "gru", "seconds": 5}),
+    "train": (TrainBody, {"text": "x", "cell": "gru", "seconds": 5, "title": "t"}),
 }
 WRONG: dict[type, tuple[Any, ...]] = {
     int: ("0", "true", True, False, 0.0, 1.5, None, [], [0], {}, -1, 2**31 + 1, 1e308),
@@ -61,7 +61,7 @@ def test_nothing_is_read_out_of_another_type(client: TestClient) -> None:
 
 def test_whole_numbers_stand_for_themselves_where_any_number_may_stand() -> None:
     assert Writing(model=0, temperature=1).temperature == 1.0
-    assert Planned(text="x", seconds=None).seconds is None
+    assert ForecastBody(text="x", seconds=None).seconds is None
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_whole_numbers_stand_for_themselves_where_any_number_may_stand() -> None
         (b'{"model": NaN, "text": "a"}', "model=nan"),
         (b'{"model": 0, "text": "a", "temperature": Infinity}', "temperature=inf"),
         (b'{"model": 0, "temperature": 1e999}', "temperature=inf"),
-        (b'{"model": 0, "model": 1}', "says 'model' twice"),
+        (b'{"model": 0, "model": 1}', "has 'model' twice"),
         (b'{"model": 0, "text": "a", "more": 1}', "unknown option 'more'"),
         (b'{"text": "a"}', "model is missing"),
         (b"[0]", "not a JSON object"),

@@ -214,10 +214,10 @@ def test_every_diagnosis_has_its_own_words(language: str) -> None:
             {**DONE, "words_unit": "words", "early": True, "diagnosis": "learned little"},
             "en",
             "Done in 61 s: 3.25 bits per character on text it never saw. 50 % of the words it writes occur in the "
-            "text. It ended early, since held-out bits no longer fell. It has learnt little",
+            "text. It ended early, since held-out bits no longer fell. It has learned little",
         ),
         ({**DONE, "words_unit": "pairs of characters"}, "en", "50 % of the pairs of characters it writes occur"),
-        ({**DONE, "words_unit": "pairs of characters"}, "zh-Hans", "它写出的相邻两字有 50 % 在文本中出现过。"),
+        ({**DONE, "words_unit": "pairs of characters"}, "zh-Hans", "它生成的相邻两字有 50 % 在文本中出现过。"),
     ],
 )
 def test_the_end_is_said_in_words(last: dict[str, Any], language: str, expected: str) -> None:

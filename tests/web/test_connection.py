@@ -22,10 +22,10 @@ from longhold.data import Corpus
 from longhold.web.app import application
 from longhold.web.connection import BACKLOG, Limits
 from longhold.web.guard import Guard, Keys
+from longhold.web.model_session import ModelSession
 from longhold.web.serve import Server, bind, uvicorn_config
-from longhold.web.studio import Studio
-from longhold.web.teaching import MOST_WATCHERS
 from longhold.web.trainer import Trainer
+from longhold.web.training import MOST_WATCHERS
 from tests.web.small import text_model
 
 PATIENT = Limits(head_seconds=600, idle_seconds=600)
@@ -65,10 +65,10 @@ class Place(NamedTuple):
 @contextlib.contextmanager
 def running(limits: Limits, app: Callable[..., Awaitable[None]] | None = None) -> Iterator[Place]:
     """A page, or `app` behind the same guard, on a free port."""
-    trainer, keys = Trainer(Studio([("small", text_model())])), Keys(1)
+    trainer, keys = Trainer(ModelSession([("small", text_model())])), Keys(1)
     with bind("127.0.0.1", 0) as bound:
         place = Place(bound.getsockname()[1], keys, trainer)
-        inside = application(trainer._studio, trainer, [place.host], keys)
+        inside = application(trainer._session, trainer, [place.host], keys)
         guarded = inside if app is None else Guard(app, [place.host], keys)
         server = Server(uvicorn_config(guarded, limits), trainer)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})

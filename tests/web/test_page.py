@@ -321,12 +321,12 @@ def test_chinese_is_offered_and_remembered_without_the_text(opened: Any) -> None
     type_text(page, "said no")
     page.click("#languages button[lang='zh-Hans']")
     assert page.evaluate("document.documentElement.lang") == "zh-Hans"
-    assert page.locator("#reading-heading").inner_text() == "模型读到的样子"
+    assert page.locator("#reading-heading").inner_text() == "模型眼中的文本"
     assert page.evaluate("Object.entries(localStorage)") == [["longhold-language", "zh-Hans"]]
     assert page.evaluate("sessionStorage.length") == 0
     page.reload()
     page.wait_for_selector(".strip")
-    assert page.locator("#reading-heading").inner_text() == "模型读到的样子"
+    assert page.locator("#reading-heading").inner_text() == "模型眼中的文本"
     assert page.input_value("#text") != "said no"
     assert opened(locale="zh-CN").locator("#text-heading").inner_text() == "文本"
 

@@ -17,6 +17,7 @@ from longhold.data import Corpus
 from longhold.errors import InputError
 from longhold.web.app import application
 from longhold.web.guard import Keys
+from longhold.web.model_session import ModelSession
 from longhold.web.serve import (
     ServeConfig,
     Server,
@@ -27,7 +28,6 @@ from longhold.web.serve import (
     serve,
     uvicorn_config,
 )
-from longhold.web.studio import Studio
 from longhold.web.trainer import Trainer
 from tests.web.small import text_model
 
@@ -127,10 +127,10 @@ def test_a_server_that_ends_ends_its_training_and_its_streams(
 ) -> None:
     monkeypatch.setattr("longhold.web.trainer._COMMAND", (sys.executable, "-c", "import time; time.sleep(600)"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    trainer, keys = Trainer(Studio([])), Keys(1)
+    trainer, keys = Trainer(ModelSession([])), Keys(1)
     with bind("127.0.0.1", 0) as bound:
         host = f"127.0.0.1:{bound.getsockname()[1]}"
-        server = Server(uvicorn_config(application(trainer._studio, trainer, [host], keys)), trainer)
+        server = Server(uvicorn_config(application(trainer._session, trainer, [host], keys)), trainer)
         running = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         running.start()
         training = trainer.start(Corpus("t", "text", "utf-8", 1, ()), "t", "lstm", None)
@@ -152,7 +152,7 @@ def test_a_server_that_ends_ends_its_training_and_its_streams(
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP here")
 def test_a_closed_terminal_ends_the_server_in_order() -> None:
-    server = Server(uvicorn_config(None), Trainer(Studio([])))
+    server = Server(uvicorn_config(None), Trainer(ModelSession([])))
     before, passed_on = signal.getsignal(signal.SIGHUP), []
     signal.signal(signal.SIGHUP, lambda number, frame: passed_on.append(number))
     try:
@@ -162,7 +162,7 @@ def test_a_closed_terminal_ends_the_server_in_order() -> None:
             assert passed_on == []
         assert passed_on == [signal.SIGHUP]
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with _ended_with_the_terminal(unasked := Server(uvicorn_config(None), Trainer(Studio([])))):
+        with _ended_with_the_terminal(unasked := Server(uvicorn_config(None), Trainer(ModelSession([])))):
             os.kill(os.getpid(), signal.SIGHUP)
         assert not unasked.should_exit
     finally:

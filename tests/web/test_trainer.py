@@ -12,7 +12,7 @@ import pytest
 import longhold
 from longhold.data import Corpus
 from longhold.errors import InputError
-from longhold.web.studio import Studio
+from longhold.web.model_session import ModelSession
 from longhold.web.trainer import MOST_MODELS, Trainer, Training
 from tests.web.small import text_model
 
@@ -46,8 +46,8 @@ def make(monkeypatch: pytest.MonkeyPatch, model_file: Path) -> Iterator[Callable
         keep = f"def keep(): Path(order['output']).write_bytes(Path({str(model_file)!r}).read_bytes())\n"
         code = PREAMBLE + keep + textwrap.dedent(program)
         monkeypatch.setattr("longhold.web.trainer._COMMAND", (sys.executable, "-X", "utf8", "-c", code))
-        studio = Studio([("m", text_model())] * models)
-        made.append(Trainer(studio, folder))
+        session = ModelSession([("m", text_model())] * models)
+        made.append(Trainer(session, folder))
         return made[-1]
 
     yield trainer
@@ -87,7 +87,7 @@ def test_the_order_is_what_was_asked_and_reports_add_up(make: Callable[..., Trai
     assert training.now == {"step": 10, "steps": 10, "seconds": 1, "left": 0, "rate": 5, "diagnosis": "level",
                             "best": 3.5, "words": 0.5, "early": False}  # fmt: skip
     assert training.model == 0
-    assert trainer._studio.names == ("diary.txt",)
+    assert trainer._session.names == ("diary.txt",)
     assert longhold.load(trainer.file(0)).model.config.cell == "gru"
     scratch = trainer.file(0).parent
     trainer.close()
@@ -119,7 +119,7 @@ def test_one_training_at_a_time_and_one_after_the_other(make: Callable[..., Trai
     trainer.stop()  # before it has its order
     until(second, "stopped")
     assert [first.model, second.model] == [0, 1]
-    assert trainer._studio.names == ("diary.txt", "diary.txt 2")
+    assert trainer._session.names == ("diary.txt", "diary.txt 2")
     assert trainer.file(0) != trainer.file(1)
 
 
@@ -129,7 +129,7 @@ def test_a_stop_with_nothing_to_keep(make: Callable[..., Trainer]) -> None:
     trainer.stop()
     until(training, "stopped")
     assert training.model is None
-    assert trainer._studio.names == ()
+    assert trainer._session.names == ()
 
 
 @pytest.mark.parametrize("program", ["sys.exit(3)", "step(1); sys.exit()", "print('no JSON', flush=True)", "step('x')"])

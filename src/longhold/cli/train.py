@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
@@ -50,7 +50,7 @@ _WANT_TIME = ("improving", "annealed", "short")
 
 def _as_typed(annotation: Any) -> Any:
     """Returns the type of an option on the command line: a choice is checked with the rest, a time is a text."""
-    kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     plain = [str if get_origin(kind) is Literal else kind for kind in kinds]
     kind = str if str in plain else plain[0]
     return kind | None if type(None) in plain else kind
@@ -61,7 +61,7 @@ def _flag(name: str) -> inspect.Parameter:
     text = text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
     kind, default = _as_typed(_FIELDS[name].annotation), _FIELDS[name].default
     flags = ("--" + name.replace("_", "-"),) if kind is bool else ()
-    annotation = Annotated[kind, typer.Option(*flags, help=text)]
+    annotation = Annotated[kind, typer.Option(*flags, help=text)]  # type: ignore[valid-type]  # known at run time
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 

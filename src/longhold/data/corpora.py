@@ -269,6 +269,8 @@ def _pydoc() -> Corpus:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
+    except PermissionError as error:  # of a folder on the way
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
     except (OSError, ValueError):  # a name too long or with NUL is no path
         return False
 

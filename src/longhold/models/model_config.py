@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from pydantic import Field
 
-from longhold.models.config import Config
+from longhold.config import Config
 from longhold.models.contract import SequenceModel
 
 LARGEST = 2**24

@@ -6,9 +6,9 @@ from typing import Any, Literal, Self, TypeAlias, final, get_args
 
 from pydantic import Field, model_validator
 
+from longhold.config import Config
 from longhold.errors import InputError
 from longhold.models.classifier import ClassifierConfig
-from longhold.models.config import Config
 from longhold.models.deltanet import DeltaNetConfig
 from longhold.models.echo import EchoConfig
 from longhold.models.lru import LRUConfig

@@ -6,8 +6,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from longhold.config import Config
 from longhold.errors import InputError
-from longhold.models.config import Config
 
 
 @final

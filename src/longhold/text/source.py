@@ -47,13 +47,23 @@ def starting_model(
         begin = source if is_model(source) else output
     if begin is None:
         raise InputError("more: expected begin= or output=, the model to continue")
-    if not isinstance(begin, TextModel) and not os.path.exists(begin):
+    if not isinstance(begin, TextModel) and _is_missing(begin):
         raise InputError(f"more: there is no model {quoted(begin)} to continue; train one first, without it")
     start = begin if isinstance(begin, TextModel) else load(begin)
     fixed = options.of_a_new_model()
     if fixed:
         raise InputError(f"more: the model is there already, so {', '.join(fixed)} cannot be chosen")
     return start
+
+
+def _is_missing(path: StrPath) -> bool:
+    try:
+        os.stat(path)
+    except PermissionError:  # reading it reports which
+        return False
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def warm_start(start: TextModel) -> WarmStart:

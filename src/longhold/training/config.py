@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
+from longhold.config import Config
 from longhold.documents import read_toml
 from longhold.errors import InputError
-from longhold.models.config import Config
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 

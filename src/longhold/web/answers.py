@@ -1,4 +1,4 @@
-"""What is read from a request and how it is answered: JSON in, JSON out, one line where something cannot be used."""
+"""How a request is read and answered: JSON in, JSON out, one line where something cannot be used."""
 
 import json
 import logging
@@ -10,40 +10,40 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from longhold.config import Config
 from longhold.documents import DEEPEST, deeper_than
 from longhold.errors import InputError
-from longhold.models.config import Config
-from longhold.web.desk import Busy, Stopped
+from longhold.web.task_queue import Busy, Stopped
 
 Answer = dict[str, Any]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Asked(Config):
-    """What a request says. A number is a number and a text is a text: nothing is read out of the one for the other."""
+class RequestBody(Config):
+    """The JSON object in a request. A number is a number and a text is a text: neither is converted into the other."""
 
     model_config = ConfigDict(strict=True)
 
 
-AskedT = TypeVar("AskedT", bound=Asked)
+BodyT = TypeVar("BodyT", bound=RequestBody)
 
 
 @final
-class Nothing(Asked):
-    """A request that says nothing."""
+class Nothing(RequestBody):
+    """An empty object."""
 
 
-def posted(name: str, asked: type[AskedT], answer: Callable[[AskedT], Awaitable[Answer]]) -> Route:
+def posted(name: str, body: type[BodyT], answer: Callable[[BodyT], Awaitable[Answer]]) -> Route:
     """A route that takes a JSON object and answers with one."""
 
     async def handler(request: Request) -> Response:
-        return as_json(await answer(asked(**_object(await request.body()))))
+        return as_json(await answer(body(**_object(await request.body()))))
 
     return Route(f"/api/{name}", guarded(name, handler), methods=["POST"])
 
 
 def guarded(name: str, handler: Handler) -> Handler:
-    """The same handler, which says in one line what cannot be used, what was stopped, and that it failed."""
+    """Returns the handler with answers of one line for what cannot be used, what was stopped, and a failure."""
 
     async def answered(request: Request) -> Response:
         try:
@@ -53,7 +53,7 @@ def guarded(name: str, handler: Handler) -> Handler:
         except Stopped:
             return as_json({"error": "stopped", "stopped": True}, status=409)
         except Exception:
-            logging.getLogger("longhold.web").exception("a question of the page failed: /api/%s", name)
+            logging.getLogger("longhold.web").exception("a request of the page failed: /api/%s", name)
             return as_json({"error": "the server failed; its terminal says why"}, status=500)
 
     return answered
@@ -78,7 +78,7 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         name = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
-        raise InputError(f"the request says {name!r:.60} twice")
+        raise InputError(f"the request has {name!r:.60} twice")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The application: addresses, what is read from a request, what is answered."""
+"""The application: its addresses, the bodies of requests, and their answers."""
 
 from collections.abc import Iterable
 from importlib.resources import files
@@ -11,13 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from longhold.web.answers import Answer, Asked, Handler, Nothing, as_json, posted
-from longhold.web.desk import Desk, Job
+from longhold.web.answers import Answer, Handler, Nothing, RequestBody, as_json, posted
 from longhold.web.guard import Bucket, Guard, Keys
-from longhold.web.studio import Studio
-from longhold.web.teaching import limits, teaching
+from longhold.web.model_session import ModelSession
+from longhold.web.task_queue import Job, TaskQueue
 from longhold.web.texts import Texts
 from longhold.web.trainer import Trainer
+from longhold.web.training import limits, training_routes
 
 _SCRIPTS = (
     "app.js",
@@ -53,7 +53,7 @@ _Index = Field(ge=0, le=2**31)
 
 
 @final
-class Text(Asked):
+class Text(RequestBody):
     """A model and a text."""
 
     model: int = _Index
@@ -63,7 +63,7 @@ class Text(Asked):
 
 
 @final
-class Place(Asked):
+class Place(RequestBody):
     """A token of a trace."""
 
     trace: str
@@ -73,7 +73,7 @@ class Place(Asked):
 
 
 @final
-class Unit(Asked):
+class Unit(RequestBody):
     """A unit of a trace, and which of its numbers."""
 
     trace: str
@@ -87,7 +87,7 @@ class Unit(Asked):
 
 
 @final
-class UnitAtPlace(Asked):
+class UnitAtPlace(RequestBody):
     """A unit at a token of a trace."""
 
     trace: str
@@ -101,7 +101,7 @@ class UnitAtPlace(Asked):
 
 
 @final
-class Trace(Asked):
+class Trace(RequestBody):
     """A trace."""
 
     trace: str
@@ -109,8 +109,8 @@ class Trace(Asked):
 
 
 @final
-class Writing(Asked):
-    """A text to go on from."""
+class Writing(RequestBody):
+    """A text to continue."""
 
     model: int = _Index
     """which model"""
@@ -123,81 +123,94 @@ class Writing(Asked):
 
 
 def application(
-    studio: Studio,
+    session: ModelSession,
     trainer: Trainer,
     hosts: Iterable[str],
     keys: Keys,
     bucket: Bucket | None = None,
     uploads: Bucket | None = None,
 ) -> ASGIApp:
-    """The page and its questions, behind the guard.
+    """Returns the page and its requests, behind the guard.
 
     Args:
-        studio: the models.
+        session: the models.
         trainer: what trains more of them.
         hosts: the Host headers that are answered, with their ports.
         keys: token and cookie.
-        bucket: how often it may be asked; None: the guard's own limit.
+        bucket: how often requests may come; None: the guard's own limit.
         uploads: how often a text may be sent; None: the guard's own limit.
     """
-    desk = Desk()
-
-    async def writing(asked: Writing) -> Answer:
-        studio.checked_model(asked.model)
-
-        def work(job: Job) -> None:
-            studio.write(job, asked.model, asked.text, asked.length, asked.temperature)
-
-        return _told(desk.start("write", work))
-
-    async def stop(asked: Nothing) -> Answer:
-        desk.stop()
-        return {}
-
-    async def trace(asked: Text) -> Answer:
-        return await desk.ask(lambda stop: studio.trace(stop, asked.model, asked.text))
-
-    async def units(asked: Text) -> Answer:
-        return await desk.ask(lambda stop: studio.units(stop, asked.model, asked.text))
-
-    async def constants(asked: Trace) -> Answer:
-        return await desk.ask(lambda stop: studio.constants(asked.trace))
-
-    async def lag(asked: Place) -> Answer:
-        return await desk.ask(lambda stop: studio.lag(asked.trace, asked.place))
-
-    async def equations(asked: UnitAtPlace) -> Answer:
-        return await desk.ask(lambda stop: studio.equations(asked.trace, asked.place, asked.layer, asked.unit))
-
-    async def step(asked: Place) -> Answer:
-        return studio.step(asked.trace, asked.place)
-
-    async def unit(asked: Unit) -> Answer:
-        return studio.unit(asked.trace, asked.layer, asked.unit, asked.quantity)
 
     async def about(request: Request) -> Response:
         training = None if trainer.training is None else trainer.training.state
-        return as_json({**studio.about(), **limits(), "training": training})
+        return as_json({**session.about(), **limits(), "training": training})
 
-    async def job(request: Request) -> Response:
-        return as_json(_told(desk.job))
-
+    queue = TaskQueue()
     routes = [Route(f"/{name}", _asset(*asset)) for name, asset in ASSETS.items()]
-    routes += [Route("/api/about", about), Route("/api/job", job)]
-    routes += [
+    routes += [Route("/api/about", about), *_tracing(session, queue), *_choosing(session), *_writing(session, queue)]
+    app = Starlette(routes=[*routes, *training_routes(Texts(trainer.device), trainer)])
+    app.router.redirect_slashes = False
+    return Guard(app, hosts, keys, bucket, uploads)
+
+
+def _tracing(session: ModelSession, queue: TaskQueue) -> list[Route]:
+    """The routes that compute, one after the other."""
+
+    async def trace(body: Text) -> Answer:
+        return await queue.run(lambda stop: session.trace(stop, body.model, body.text))
+
+    async def units(body: Text) -> Answer:
+        return await queue.run(lambda stop: session.units(stop, body.model, body.text))
+
+    async def constants(body: Trace) -> Answer:
+        return await queue.run(lambda stop: session.constants(body.trace))
+
+    async def lag(body: Place) -> Answer:
+        return await queue.run(lambda stop: session.lag(body.trace, body.place))
+
+    async def equations(body: UnitAtPlace) -> Answer:
+        return await queue.run(lambda stop: session.equations(body.trace, body.place, body.layer, body.unit))
+
+    return [
         posted("trace", Text, trace),
-        posted("step", Place, step),
-        posted("unit", Unit, unit),
         posted("units", Text, units),
         posted("constants", Trace, constants),
         posted("lag", Place, lag),
         posted("equations", UnitAtPlace, equations),
-        posted("write", Writing, writing),
-        posted("stop", Nothing, stop),
     ]
-    app = Starlette(routes=[*routes, *teaching(Texts(trainer.device), trainer)])
-    app.router.redirect_slashes = False
-    return Guard(app, hosts, keys, bucket, uploads)
+
+
+def _choosing(session: ModelSession) -> list[Route]:
+    """The routes that only look something up."""
+
+    async def step(body: Place) -> Answer:
+        return session.step(body.trace, body.place)
+
+    async def unit(body: Unit) -> Answer:
+        return session.unit(body.trace, body.layer, body.unit, body.quantity)
+
+    return [posted("step", Place, step), posted("unit", Unit, unit)]
+
+
+def _writing(session: ModelSession, queue: TaskQueue) -> list[Route]:
+    """The routes of the job that writes, and of stopping."""
+
+    async def write(body: Writing) -> Answer:
+        session.checked_model(body.model)
+
+        def work(job: Job) -> None:
+            session.write(job, body.model, body.text, body.length, body.temperature)
+
+        return _as_answer(queue.start("write", work))
+
+    async def job(request: Request) -> Response:
+        return as_json(_as_answer(queue.job))
+
+    async def stop(body: Nothing) -> Answer:
+        queue.stop()
+        return {}
+
+    return [Route("/api/job", job), posted("write", Writing, write), posted("stop", Nothing, stop)]
 
 
 def _asset(name: str, kind: str) -> Handler:
@@ -209,7 +222,7 @@ def _asset(name: str, kind: str) -> Handler:
     return asset
 
 
-def _told(job: Job | None) -> Answer:
+def _as_answer(job: Job | None) -> Answer:
     if job is None:
         return {"state": "none"}
     return {"kind": job.kind, "state": job.state, "text": job.text, "error": job.error}

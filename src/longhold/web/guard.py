@@ -1,7 +1,7 @@
-"""Who may ask: the guard before the application.
+"""Which requests are answered: the guard before the application.
 
-A page on this machine can be asked by every other page in the same browser, and by every program of every user. So the
-server answers only requests for its own name (against DNS rebinding) that carry the cookie which the address printed in
+A server on this machine can be reached by every other page in the same browser, and by every program of every user. So
+it answers only requests for its own name (against DNS rebinding) that carry the cookie which the address printed in
 the terminal was exchanged for, and acts only on requests that its own page sent.
 """
 
@@ -25,7 +25,7 @@ LARGEST_BODY = 256 * 1024
 """Bytes of a request's body."""
 
 UPLOAD = "/api/text"
-"""Where the bytes of a text are sent to; everything else is asked in JSON."""
+"""Where the bytes of a text are sent to; everything else is sent as JSON."""
 
 LARGEST_UPLOAD = 16 * 1024 * 1024
 """Bytes of a text."""
@@ -50,7 +50,7 @@ class Keys:
     """The secrets of one server: a token that opens the door once, and the cookie it is exchanged for."""
 
     def __init__(self, port: int, on_new_token: Callable[[str], None] = lambda token: None) -> None:
-        """`on_new_token` is told the next token whenever one has been used up."""
+        """`on_new_token` gets the next token whenever one has been used up."""
         self.cookie_name = f"longhold_{port}"  # cookies know no ports: two servers must not take each other's
         self.cookie = secrets.token_urlsafe(32)
         self.token = secrets.token_urlsafe(32)
@@ -212,7 +212,7 @@ class Guard:
         if origins not in ([], [own]) or (streams and origins != [own] and site != "same-origin"):
             raise Refused(403, f"Origin {', '.join(origins)!r:.80}: expected {own}")
         if scope["path"] != "/" and site not in (None, "same-origin", "none"):
-            raise Refused(403, "asked for by another page")
+            raise Refused(403, "sent by another page")
 
     async def _body(self, path: str, headers: Headers, receive: Receive) -> Receive:
         """The same request with its body read; what comes after the body is still what the server says."""

@@ -19,15 +19,15 @@ from typing import final
 import uvicorn
 from pydantic import Field
 
+from longhold.config import Config
 from longhold.errors import InputError
 from longhold.files import make_folder, require_folder
 from longhold.hangup import HANGUP, is_unwanted, leave_terminal
-from longhold.models.config import Config
 from longhold.text import TextModel
 from longhold.web.app import application
 from longhold.web.connection import BACKLOG, Connection, Door, Limits
 from longhold.web.guard import Keys
-from longhold.web.studio import Studio
+from longhold.web.model_session import ModelSession
 from longhold.web.trainer import Trainer
 
 
@@ -58,10 +58,10 @@ def serve(models: Sequence[tuple[str, TextModel]], config: ServeConfig, say: Cal
         say: takes the lines for the person.
 
     Raises:
-        InputError: the address is not one of this machine or is taken, or is not loopback and was not asked for; or
+        InputError: the address is not one of this machine or is taken, or is not loopback and `expose` was not set; or
             the folder for models cannot be used.
     """
-    studio = Studio(models)
+    session = ModelSession(models)
     folder = None if config.folder is None else _writable(config.folder)
     address = _address(config)
     with bind(address, config.port) as bound:
@@ -73,8 +73,8 @@ def serve(models: Sequence[tuple[str, TextModel]], config: ServeConfig, say: Cal
             say(line)
         if config.browser and not os.environ.get("SSH_CONNECTION"):
             webbrowser.open(url)
-        trainer = Trainer(studio, folder, config.device)
-        server = Server(uvicorn_config(application(studio, trainer, names, keys)), trainer)
+        trainer = Trainer(session, folder, config.device)
+        server = Server(uvicorn_config(application(session, trainer, names, keys)), trainer)
         try:
             with _ended_with_the_terminal(server):
                 server.run(sockets=[bound])
@@ -86,7 +86,7 @@ def serve(models: Sequence[tuple[str, TextModel]], config: ServeConfig, say: Cal
 class Server(uvicorn.Server):
     """A server whose training and temporary files end with it.
 
-    Its event streams end when it is told to, so that it need not wait for them. The rest is done before uvicorn passes
+    Its event streams end at the signal, so that it need not wait for them. The rest is done before uvicorn passes
     the signal on, which is the end of the process for SIGTERM.
     """
 
@@ -162,7 +162,7 @@ def _affordable(limits: Limits) -> Limits:
 
 
 def hosts(address: str, port: int) -> tuple[str, ...]:
-    """The Host headers by which the server may be asked, the one to print first."""
+    """The Host headers by which the server may be addressed, the one to print first."""
     if not ipaddress.ip_address(address).is_loopback:
         return (_with_port(address, port),)
     return tuple(dict.fromkeys(_with_port(name, port) for name in (address, "127.0.0.1", "localhost")))

@@ -30,7 +30,7 @@ Encoding = Literal[
 ]
 """Encodings that a person may name where the guess is wrong."""
 
-_KEPT: Final = 2  # texts
+_MOST: Final = 2  # texts
 _PREVIEW: Final = 240
 
 
@@ -41,7 +41,7 @@ class Texts:
     def __init__(self, device: str) -> None:
         """`device` is where a training would run."""
         self._device = device
-        self._kept: OrderedDict[str, Corpus] = OrderedDict()
+        self._texts: OrderedDict[str, Corpus] = OrderedDict()
 
     def take(self, raw: bytes, encoding: Encoding | None) -> Answer:
         """Read the bytes of a text and keep it.
@@ -54,9 +54,9 @@ class Texts:
         if held.is_blank():
             raise InputError("it is empty, expected text")
         name = secrets.token_urlsafe(9)
-        self._kept[name] = Corpus("text", held, decoded.encoding, 1, ())
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        self._texts[name] = Corpus("text", held, decoded.encoding, 1, ())
+        while len(self._texts) > _MOST:
+            self._texts.popitem(last=False)
         # A guess shows where it is not ASCII.
         start = max(0, held.first_beyond_ascii() - _PREVIEW // 3) if decoded.note else 0
         repeated, shared = repetition(*split(held)) if len(held) > 1 else (None, None)
@@ -76,17 +76,17 @@ class Texts:
         """What training on a text would be: the settings that would be chosen, and how long it takes here."""
         options = TextOptions(cell=cell, budget_seconds=seconds)
         found = forecast(self.named(text), options, device=self._device)
-        return _told(found) | {"device": self._device, "cores": available_cores()}
+        return _as_answer(found) | {"device": self._device, "cores": available_cores()}
 
     def named(self, text: str) -> Corpus:
-        """The text that is kept by this name; InputError where it isn't any more."""
-        found = self._kept.get(text)
+        """Returns the text of this name; InputError where it is no longer here."""
+        found = self._texts.get(text)
         if found is None:
             raise InputError("this text is no longer here: send it again")
         return found
 
 
-def _told(found: Forecast) -> Answer:
+def _as_answer(found: Forecast) -> Answer:
     model, training = found.model, found.training
     return {
         "characters": found.characters,

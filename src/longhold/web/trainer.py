@@ -18,14 +18,14 @@ from longhold.data import Corpus
 from longhold.errors import InputError
 from longhold.options import Cell
 from longhold.text import load
-from longhold.web.studio import Studio, numeral
-from longhold.web.trainee import Order
+from longhold.web.model_session import ModelSession, numeral
+from longhold.web.training_worker import TrainingRequest
 
 MOST_MODELS = 12
 """Models that are open at a time, those trained here included."""
 
 _POINTS = 400  # of the curve of the training loss: more would not show
-_COMMAND = (sys.executable, "-P", "-m", "longhold.web.trainee")
+_COMMAND = (sys.executable, "-P", "-m", "longhold.web.training_worker")
 _STOP = b"stop\n"
 _PATIENCE = 10.0  # seconds for a training to keep its best when the server ends
 
@@ -65,23 +65,23 @@ class Training:
         """Whether nothing more will change."""
         return self.state in ("done", "stopped", "failed")
 
-    def report(self, told: Answer) -> None:
+    def report(self, event: Answer) -> None:
         """Take what the process reports."""
-        step, steps = told["step"], told["steps"]
+        step, steps = event["step"], event["steps"]
         if self.state == "starting":
             self.state = "running"
         if not self.training or step - self.training[-1][0] >= steps / _POINTS or step == steps:
-            self.training.append((step, numeral(told["training"])))
-        held_out = told["held_out"]
+            self.training.append((step, numeral(event["training"])))
+        held_out = event["held_out"]
         if held_out is not None and (not self.held_out or self.held_out[-1][1] != numeral(held_out)):
             self.held_out.append((step, numeral(held_out)))
-        if told["sample"]:
-            self.samples.append((step, told["sample"]))
-        self.now = {name: told[name] for name in ("step", "steps", "seconds", "left", "rate", "diagnosis")}
+        if event["sample"]:
+            self.samples.append((step, event["sample"]))
+        self.now = {name: event[name] for name in ("step", "steps", "seconds", "left", "rate", "diagnosis")}
         self.version += 1
 
-    def told(self, after: tuple[int, int, int] = (0, 0, 0)) -> Answer:
-        """All of it, of the three lists what comes after so many entries."""
+    def as_answer(self, after: tuple[int, int, int] = (0, 0, 0)) -> Answer:
+        """Returns all of it, of the three lists what comes after so many entries."""
         return {
             "name": self.name,
             "cell": self.cell,
@@ -94,12 +94,12 @@ class Training:
             "samples": self.samples[after[2] :],
         }
 
-    def end(self, told: Answer) -> None:
-        """Take what the process said last."""
-        if told.get("sample"):
-            self.samples.append((None, told["sample"]))
-        self.now |= {name: told[name] for name in _ENDING if name in told}
-        self.error, self.state = told.get("error", ""), told["state"]
+    def end(self, event: Answer) -> None:
+        """Take the last event of the process."""
+        if event.get("sample"):
+            self.samples.append((None, event["sample"]))
+        self.now |= {name: event[name] for name in _ENDING if name in event}
+        self.error, self.state = event.get("error", ""), event["state"]
         self.version += 1
 
     @property
@@ -110,22 +110,22 @@ class Training:
 
 @final
 class Trainer:
-    """Starts trainings, listens to them, and gives what they made to the studio.
+    """Starts trainings, follows them, and adds the trained models to the session.
 
     Attributes:
         device: where they run.
         training: the newest of them; None where there was none.
     """
 
-    def __init__(self, studio: Studio, folder: Path | None = None, device: str = "cpu") -> None:
+    def __init__(self, session: ModelSession, folder: Path | None = None, device: str = "cpu") -> None:
         """Train on `device`.
 
         Args:
-            studio: what the models join.
+            session: what the models join.
             folder: where the model files are kept; None: with the server's temporary files.
             device: where to train, and where the models live then.
         """
-        self._studio, self._folder, self.device = studio, folder, device
+        self._session, self._folder, self.device = session, folder, device
         self._scratch: Path | None = None
         self._process: _Process | None = None
         self._listener: threading.Thread | None = None
@@ -149,7 +149,7 @@ class Trainer:
             raise InputError("the server is about to end")
         if self.training is not None and not self.training.over:
             raise InputError("one training at a time: cancel the one that is running first")
-        if len(self._studio.names) >= MOST_MODELS:
+        if len(self._session.names) >= MOST_MODELS:
             raise InputError(f"{MOST_MODELS} models are open: end the server and start it again to train another")
         self._count += 1
         text = bytes(corpus.held.utf8)
@@ -157,7 +157,7 @@ class Trainer:
             self._scratch = Path(tempfile.mkdtemp(prefix="longhold-ui-"))
         scratch = self._scratch / str(self._count)
         scratch.mkdir()
-        order = Order(
+        request = TrainingRequest(
             bytes=len(text),
             name=name,
             cell=cell,
@@ -169,7 +169,7 @@ class Trainer:
         self._process = process = _Process()
         self.training = training = Training(self._new_name(name), cell)
         self._listener = threading.Thread(
-            target=self._follow, args=(training, process, order, text), daemon=True, name="longhold training"
+            target=self._follow, args=(training, process, request, text), daemon=True, name="longhold training"
         )
         self._listener.start()
         return training
@@ -213,13 +213,13 @@ class Trainer:
 
     def _new_name(self, name: str) -> str:
         names = (name, *(f"{name} {n}" for n in range(2, MOST_MODELS + 2)))
-        return next(each for each in names if each not in self._studio.names)
+        return next(each for each in names if each not in self._session.names)
 
-    def _follow(self, training: Training, process: "_Process", order: Order, text: bytes) -> None:
-        """Hand the order over and take in what comes back; runs in a thread of its own."""
+    def _follow(self, training: Training, process: "_Process", request: TrainingRequest, text: bytes) -> None:
+        """Send the request and take in what comes back; runs in a thread of its own."""
         ended: Answer = {"state": "failed", "kept": False, "error": "the training broke off; the terminal says why"}
         try:
-            process.order(order.model_dump_json().encode() + b"\n" + text)
+            process.request(request.model_dump_json().encode() + b"\n" + text)
             for event in process.events():
                 if "progress" in event:
                     training.report(event["progress"])
@@ -227,13 +227,13 @@ class Trainer:
                     ended = event["end"]
                     break
             if ended["kept"]:
-                training.model = self._studio.add(training.name, load(order.output, device=self.device))
-                self._files[training.model] = Path(order.output)
+                training.model = self._session.add(training.name, load(request.output, device=self.device))
+                self._files[training.model] = Path(request.output)
         except InputError as error:
             ended = {"state": "failed", "error": str(error)}
         finally:
             process.end()
-            shutil.rmtree(order.scratch, ignore_errors=True)
+            shutil.rmtree(request.scratch, ignore_errors=True)
             training.end(ended)
 
 
@@ -254,20 +254,20 @@ class _Process:
             start_new_session=True,  # Ctrl-C in the terminal is for the server, which then says what is to be done
         )
         self._writing = threading.Lock()
-        self._ordered = self._stopped = False
+        self._requested = self._stopped = False
 
-    def order(self, order: bytes) -> None:
-        self._send(order)
+    def request(self, request: bytes) -> None:
+        self._send(request)
         with self._writing:
-            self._ordered = True
+            self._requested = True
             if self._stopped:
                 self._send(_STOP)
 
     def stop(self) -> None:
-        """Tell it to stop, at once or after its order."""
+        """Tell it to stop, at once or after its request."""
         with self._writing:
             self._stopped = True
-            if self._ordered:
+            if self._requested:
                 self._send(_STOP)
 
     def events(self) -> Iterator[Answer]:
@@ -289,6 +289,6 @@ class _Process:
 
     def _send(self, data: bytes) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # it is gone, which its events tell
+        with contextlib.suppress(OSError):  # it is gone, which its events show
             self._process.stdin.write(data)
             self._process.stdin.flush()

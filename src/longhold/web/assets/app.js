@@ -8,7 +8,7 @@ import { Pane } from "./pane.js";
 import { read, showReadings, textChanged } from "./reading.js";
 import { later, loadLags, observeSections } from "./sections.js";
 import { ask } from "./server.js";
-import { $, attempt, ready, setStatus, state, told } from "./state.js";
+import { $, attempt, errorLine, ready, setStatus, state } from "./state.js";
 import { beginTraining, redrawTraining, speakTraining } from "./training.js";
 import { findUnits, speakUnits } from "./units.js";
 import { element } from "./views.js";
@@ -188,4 +188,4 @@ async function start() {
   begin();
 }
 
-start().catch((error) => setStatus(told(error)));
+start().catch((error) => setStatus(errorLine(error)));

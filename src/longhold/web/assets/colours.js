@@ -67,7 +67,7 @@ function gradientTitle() {
 /** Fetch the chosen unit's values along the text. */
 export async function loadUnit(pane) {
   pane.quantity = pane.info.cell === "LSTM" ? "c" : "h";
-  const asked = { trace: pane.trace.trace, layer: pane.layer, unit: pane.unit, quantity: pane.quantity };
-  const found = await attempt(() => ask("unit", asked));
+  const body = { trace: pane.trace.trace, layer: pane.layer, unit: pane.unit, quantity: pane.quantity };
+  const found = await attempt(() => ask("unit", body));
   pane.values = found?.values ?? null;
 }

@@ -1,4 +1,4 @@
-/** One model beside the text: what it read, what is chosen in it, and what the server is asked about it. */
+/** One model beside the text: what it read, what is chosen in it, and what the server knows of it. */
 
 import { ask } from "./server.js";
 import { graphemes } from "./views.js";
@@ -58,13 +58,13 @@ export class Pane {
     return shares;
   }
 
-  /** States, gates and odds at a mark; asked for once. */
+  /** States, gates and odds at a mark; requested once. */
   async step(index) {
     const { last } = this.marks[index];
     if (!this.steps.has(last)) {
-      const asked = ask("step", { trace: this.trace.trace, place: last });
-      this.steps.set(last, asked);
-      asked.catch(() => this.steps.delete(last));
+      const answer = ask("step", { trace: this.trace.trace, place: last });
+      this.steps.set(last, answer);
+      answer.catch(() => this.steps.delete(last));
     }
     const { first, bits, text: shown } = this.marks[index];
     const found = await this.steps.get(last);

@@ -5,7 +5,7 @@ import { choose, chosenChanged, peek } from "./inspecting.js";
 import { everyCharacter } from "./panels.js";
 import { later } from "./sections.js";
 import { ask } from "./server.js";
-import { $, paneName, ready, setStatus, state, told } from "./state.js";
+import { $, errorLine, paneName, ready, setStatus, state } from "./state.js";
 import { Marks, element, quoted } from "./views.js";
 
 const PAUSE = 250; // milliseconds without typing before the text is read
@@ -46,7 +46,7 @@ async function readNow(mine) {
   for (const pane of state.panes) {
     pane.problem = null;
     const answer = await ask("trace", { model: pane.model, text }).catch((error) => {
-      pane.problem = told(error);
+      pane.problem = errorLine(error);
       return null;
     });
     if (mine !== state.reading) return;

@@ -2,7 +2,7 @@
 
 // As the server writes them, with {names} where it puts values; what a person cannot bring about by hand is not here.
 const CHINESE = [
-  ["{n} questions are waiting: try again in a moment", "还有 {n} 个问题在排队：请稍后再试"],
+  ["{n} requests are waiting: try again in a moment", "还有 {n} 个请求在排队：请稍后再试"],
   ["one job at a time: stop the one that is running first", "一次只做一件事：请先停止正在进行的那一件"],
   ["too many requests: wait a second", "请求太多：请等一秒"],
   ["another text is on its way: one at a time", "另一个文本正在发送：一次只能发一个"],
@@ -24,7 +24,7 @@ const CHINESE = [
   ["{n} models are open: end the server and start it again to train another", "已打开 {n} 个模型：要再训练，请结束服务器后重新启动"],
   ["it is not {encoding}: byte 0x{byte} at position {n}", "不是 {encoding}：第 {n} 个字节 0x{byte} 不合"],
   ["it is binary data, expected text; if it is text, give --encoding", "是二进制数据，不是文本；如果是文本，请在“编码”中指明"],
-  ["it is neither UTF-8 nor in an encoding that can be told from its bytes; give --encoding", "既不是 UTF-8，也无法从字节判断编码；请在“编码”中指明"],
+  ["it is neither UTF-8 nor in an encoding that can be recognized from its bytes; give --encoding", "既不是 UTF-8，也无法从字节判断编码；请在“编码”中指明"],
 ].map(([english, chinese]) => ({ pattern: matching(english), chinese }));
 
 /** The line in Chinese where that is spoken; a line that is not known is left as it came. */

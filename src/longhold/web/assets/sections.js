@@ -2,7 +2,7 @@
 
 import { constants, equations, lags } from "./panels.js";
 import { ask } from "./server.js";
-import { $, attempt, paneName, ready, state, told } from "./state.js";
+import { $, attempt, errorLine, paneName, ready, state } from "./state.js";
 import { element } from "./views.js";
 
 const dirty = new Set();
@@ -51,7 +51,7 @@ export async function fill(id, now, load, draw) {
   }
   const all = loaded.filter(({ found }) => found).map(({ found }) => found);
   const parts = loaded.map(({ pane, found, error }) =>
-    element("div", {}, paneName(pane), error ? element("p", { class: "note", text: told(error) }) : draw(pane, found, all)),
+    element("div", {}, paneName(pane), error ? element("p", { class: "note", text: errorLine(error) }) : draw(pane, found, all)),
   );
   $(id).replaceChildren(...parts);
 }

@@ -1,8 +1,8 @@
-/** What is asked of the server, and how its answers come. */
+/** Requests to the server, and how its answers come. */
 
 /** What the server answers; an Error with its line where it refuses, and with `gone` where there is none. */
-export async function ask(name, asked) {
-  return read(await reached(name, asked === undefined ? {} : sent(asked)));
+export async function ask(name, body) {
+  return read(await reached(name, body === undefined ? {} : sent(body)));
 }
 
 /** Send the bytes of a text, read as `encoding` where one is named; the answer is as that of `ask`. */
@@ -14,8 +14,8 @@ export async function send(bytes, encoding) {
 
 /** Events as they come, until the server ends the stream; an EventSource would not tell the server its Origin. */
 export async function* events(name) {
-  const { headers, ...asked } = sent({});
-  const answer = await reached(name, { ...asked, headers: { ...headers, accept: "text/event-stream" } });
+  const { headers, ...options } = sent({});
+  const answer = await reached(name, { ...options, headers: { ...headers, accept: "text/event-stream" } });
   if (!answer.ok) return void (await read(answer));
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let waiting = "";
@@ -30,8 +30,8 @@ export async function* events(name) {
   }
 }
 
-function sent(asked) {
-  return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(asked) };
+function sent(body) {
+  return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
 }
 
 async function reached(address, options) {

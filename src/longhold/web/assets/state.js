@@ -27,16 +27,16 @@ export function setStatus(line) {
 }
 
 /** The line for a person about an error. */
-export function told(error) {
+export function errorLine(error) {
   return error.gone ? state.say("gone") : spoken(error.message, state.say.language);
 }
 
-/** What `work` gives; null where it fails, which is said. */
+/** What `work` gives; null where it fails, which the status line shows. */
 export async function attempt(work) {
   try {
     return await work();
   } catch (error) {
-    setStatus(told(error));
+    setStatus(errorLine(error));
     return null;
   }
 }

@@ -2,7 +2,7 @@
 
 import { Course, curves, evaluations, lineWords, samples, stateWords } from "./course.js";
 import { ask, events, send } from "./server.js";
-import { $, state, told } from "./state.js";
+import { $, errorLine, state } from "./state.js";
 import { element, visible } from "./views.js";
 
 const PAUSE = 1200; // milliseconds without typing before the text is sent
@@ -44,7 +44,7 @@ async function check() {
   if (!problem && corpus().blob.size) {
     status(() => state.say("train_sending"));
     const found = await send(await corpus().blob.arrayBuffer(), $("file").files.length ? $("encoding").value : "utf-8").catch((error) => {
-      problem = () => (error.gone ? told(error) : state.say("train_unreadable", { line: told(error) }));
+      problem = () => (error.gone ? errorLine(error) : state.say("train_unreadable", { line: errorLine(error) }));
       return null;
     });
     if (mine !== checking) return;
@@ -73,17 +73,17 @@ function tooShort(count) {
 /** Ask what a training would be with what is chosen. */
 async function plan() {
   const mine = ++planning;
-  const asked = text;
+  const planned = text;
   const budget = seconds();
   forecast = null;
   status(() => state.say("train_planning"));
   showPlan();
   let failed = null;
-  const found = await ask("forecast", { text: asked.text, cell: cell(), seconds: budget }).catch((error) => {
-    failed = () => told(error);
+  const found = await ask("forecast", { text: planned.text, cell: cell(), seconds: budget }).catch((error) => {
+    failed = () => errorLine(error);
     return null;
   });
-  if (mine !== planning || text !== asked) return;
+  if (mine !== planning || text !== planned) return;
   forecast = found;
   if (found && budget === null) suits = found.seconds;
   status(failed ?? (() => ""));
@@ -104,12 +104,12 @@ function seconds() {
   return Number($("budget").value) || null;
 }
 
-let said = () => "";
+let statusLine = () => "";
 
 /** `words` gives the line that is shown, in whatever language is spoken when it is. */
 function status(words) {
-  said = words;
-  $("train-status").textContent = said();
+  statusLine = words;
+  $("train-status").textContent = statusLine();
 }
 
 /* What is shown of it */
@@ -124,14 +124,14 @@ function showPlan() {
 
 function facts() {
   const { say } = state;
-  const share = (value) => ({ share: say.percent(value) });
+  const percent = (value) => ({ percent: say.percent(value) });
   const lines = [
     say("train_facts", { count: say.count(text.characters), encoding: text.encoding }),
     text.guessed ? say("train_guessed") : null,
     text.others.length ? say("train_others", { others: text.others.join(", ") }) : null,
     text.small && !problem ? say("train_small") : null,
-    text.repeated === null ? null : say("train_repeated", share(text.repeated)),
-    text.shared === null ? null : say("train_shared", share(text.shared)),
+    text.repeated === null ? null : say("train_repeated", percent(text.repeated)),
+    text.shared === null ? null : say("train_shared", percent(text.shared)),
   ];
   const begins = element("p", { class: "sample", dir: "auto", text: text.preview.replace(/\n{2,}/g, "\n").split("\n").map(visible).join("\n") });
   return [
@@ -168,13 +168,13 @@ function running() {
 }
 
 async function train() {
-  const asked = { text: text.text, title: corpus().title, cell: cell(), seconds: seconds() };
+  const body = { text: text.text, title: corpus().title, cell: cell(), seconds: seconds() };
   $("train-begin").disabled = true;
-  const begun = await ask("train", asked).catch((error) => void status(() => told(error)));
-  if (!begun) return showPlan();
+  const started = await ask("train", body).catch((error) => void status(() => errorLine(error)));
+  if (!started) return showPlan();
   status(() => "");
   course = new Course();
-  course.take(begun);
+  course.take(started);
   showCourse();
   $("cancel").focus();
   await watch();
@@ -185,7 +185,7 @@ async function watch() {
   for (;;) {
     const lost = await follow();
     if (!lost || course?.over) return;
-    $("course-line").textContent = lost.gone ? state.say("course_lost") : told(lost);
+    $("course-line").textContent = lost.gone ? state.say("course_lost") : errorLine(lost);
     if (!lost.gone) return;
     await new Promise((resolve) => setTimeout(resolve, AGAIN));
   }
@@ -250,7 +250,7 @@ export function speakTraining() {
   for (const option of [...$("budget").options].slice(1)) option.textContent = say.time(Number(option.value));
   $("progress").setAttribute("aria-label", say("course_progress"));
   $("evaluation-rows").setAttribute("aria-label", say("course_table"));
-  $("train-status").textContent = said();
+  $("train-status").textContent = statusLine();
   showPlan();
   showCourse();
 }
@@ -258,9 +258,18 @@ export function speakTraining() {
 /** The pane is seen: what depends on its width is drawn. */
 export const redrawTraining = showCourse;
 
-/** Begin; `joined(model)` is told when a trained model has joined the others, `look(model)` to look inside it. */
+/** The button of one cell, and its label. */
+function cellChoice(name) {
+  const id = `cell-${name}`;
+  const button = element("input", { type: "radio", name: "cell", id, value: name });
+  button.checked = name === state.about.cell;
+  return [button, element("label", { for: id, text: name.toUpperCase() })];
+}
+
+/** Begin; `joined(model)` is called when a trained model has joined the others, `look(model)` to look inside it. */
 export function beginTraining({ joined, look }) {
   onModel = joined;
+  $("cells").append(...state.about.cells.flatMap(cellChoice));
   $("encoding").append(element("option", { value: "" }), ...state.about.encodings.map((name) => element("option", { value: name, text: name })));
   $("corpus").addEventListener("input", () => {
     $("file").value = "";
@@ -277,7 +286,7 @@ export function beginTraining({ joined, look }) {
   });
   $("budget").addEventListener("change", planAgain);
   $("train-begin").addEventListener("click", train);
-  $("cancel").addEventListener("click", () => ask("cancel", {}).catch((error) => status(() => told(error))));
+  $("cancel").addEventListener("click", () => ask("cancel", {}).catch((error) => status(() => errorLine(error))));
   $("look-inside").addEventListener("click", () => look(course.model));
   $("evaluations").addEventListener("toggle", () => $("evaluations").open && showTable());
   speakTraining();

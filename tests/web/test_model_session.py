@@ -17,7 +17,7 @@ from longhold.errors import InputError
 from longhold.inspection import text_properties, time_constants, unit_scores
 from longhold.models import LanguageModelConfig
 from longhold.text import TextModel
-from longhold.web.studio import KEPT, LONGEST_TEXT, OWN_SAMPLE, SAMPLES, Studio, numeral
+from longhold.web.model_session import CACHED, LONGEST_TEXT, OWN_SAMPLE, SAMPLES, ModelSession, numeral
 from tests.inspection.calibration import DelayLine
 from tests.web.small import OWN, TEXT, ask, client_of, refused, text_model
 
@@ -59,7 +59,7 @@ def model_of(text: str) -> TextModel:
 
 def test_the_text_to_open_with_is_one_that_the_model_can_spell() -> None:
     def samples(model: TextModel) -> dict[str, str]:
-        found = Studio([("it", model)]).about()["models"][0]["samples"]
+        found = ModelSession([("it", model)]).about()["models"][0]["samples"]
         assert found.keys() == SAMPLES.keys()
         return dict(found)
 
@@ -246,8 +246,8 @@ def test_a_job_that_cannot_be_done_says_why(client: TestClient) -> None:
 
 
 def test_traces_that_are_too_old_are_forgotten(client: TestClient) -> None:
-    names = [ask(client, "trace", model=0, text="abc")["trace"] for _ in range(KEPT + 1)]
-    assert len(set(names)) == KEPT + 1
+    names = [ask(client, "trace", model=0, text="abc")["trace"] for _ in range(CACHED + 1)]
+    assert len(set(names)) == CACHED + 1
     assert "read the text again" in refused(client, "step", trace=names[0], place=0)
     assert ask(client, "step", trace=names[1], place=0)["token"] == "a"
 
@@ -350,7 +350,7 @@ def test_a_failure_of_ours_is_told_to_the_terminal_and_not_to_the_page(
     def fail(*arguments: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(Studio, "trace", fail)
+    monkeypatch.setattr(ModelSession, "trace", fail)
     answer = client_of().post("/api/trace", json={"model": 0, "text": "a"}, headers=OWN)
     assert answer.status_code == 500
     assert "secret" not in answer.text
@@ -358,7 +358,7 @@ def test_a_failure_of_ours_is_told_to_the_terminal_and_not_to_the_page(
 
 
 def test_a_model_that_is_too_large_for_a_text_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("longhold.web.studio.LARGEST_TRACE", 6 * 2 * 8 * 10)
+    monkeypatch.setattr("longhold.web.model_session.LARGEST_TRACE", 6 * 2 * 8 * 10)
     client = client_of()
     ask(client, "trace", model=0, text="a" * 10)
     assert "11 tokens: of this model at most 10" in refused(client, "trace", model=0, text="a" * 11)
@@ -366,9 +366,9 @@ def test_a_model_that_is_too_large_for_a_text_is_said(monkeypatch: pytest.Monkey
 
 def test_no_model_and_one_without_a_recurrent_layer_are_refused() -> None:
     with pytest.raises(InputError, match="model 0: there is none yet"):
-        Studio([]).checked_model(0)
+        ModelSession([]).checked_model(0)
     with pytest.raises(InputError, match="DelayLine holds 0 layers"):
-        Studio([("d", TextModel(DelayLine(2, 3), text_model().tokenizer))])
+        ModelSession([("d", TextModel(DelayLine(2, 3), text_model().tokenizer))])
 
 
 def test_numbers_are_short_and_finite() -> None:

@@ -1,4 +1,4 @@
-"""What the page asks about training: a text that arrives, what training on it would be, the one training, its file."""
+"""The routes of training: a text that arrives, a forecast of training on it, the one training, its file."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,11 +11,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from longhold.errors import InputError
-from longhold.options import Cell
+from longhold.options import Cell, TextOptions, help_of
 from longhold.training.recipe import SHORTEST_TEXT
-from longhold.web.answers import Answer, Asked, Nothing, as_json, compact, guarded, posted
-from longhold.web.desk import Desk
+from longhold.web.answers import Answer, Nothing, RequestBody, as_json, compact, guarded, posted
 from longhold.web.guard import LARGEST_UPLOAD, UPLOAD
+from longhold.web.task_queue import TaskQueue
 from longhold.web.texts import Encoding, Texts
 from longhold.web.trainer import Trainer
 
@@ -25,25 +25,25 @@ LONGEST_BUDGET: Final = 86_400
 MOST_WATCHERS: Final = 8
 """Event streams that are open at a time."""
 
+_CELL: Final = TextOptions.model_fields["cell"]
 _LONGEST_NAME: Final = 60
 _EVERY: Final = 0.25  # seconds between two looks for news
 _STILL_HERE: Final = 40  # looks without news before a line says that the stream lives
 
 
-class Planned(Asked):
-    """What a training would be."""
+class ForecastBody(RequestBody):
+    """A training, to be forecast."""
 
     text: str
-    """name that the text is kept by"""
-    cell: Cell = "lstm"
-    """the recurrence"""
+    """name of the text, from the answer that took it"""
+    cell: Cell = Field(default=_CELL.default, description=help_of("cell"))
     seconds: float | None = Field(default=None, ge=1, le=LONGEST_BUDGET)
     """time for it; None: what suits the text"""
 
 
 @final
-class Ordered(Planned):
-    """A training that is begun."""
+class TrainBody(ForecastBody):
+    """A training, to be started."""
 
     title: str = "text"
     """what people call it; never a path"""
@@ -56,24 +56,26 @@ def limits() -> Answer:
         "shortest_text": SHORTEST_TEXT,
         "longest_budget": LONGEST_BUDGET,
         "encodings": list(get_args(Encoding)),
+        "cells": list(reversed(get_args(Cell))),
+        "cell": _CELL.default,
     }
 
 
-def teaching(texts: Texts, trainer: Trainer) -> list[Route]:
+def training_routes(texts: Texts, trainer: Trainer) -> list[Route]:
     """The routes."""
-    intake, watchers = Desk(), Watchers(trainer)
+    queue, watchers = TaskQueue(), Watchers(trainer)
 
     async def take(request: Request) -> Response:
         raw, encoding = await request.body(), _encoding(request.query_params.get("encoding"))
-        return as_json(await intake.ask(lambda stop: texts.take(raw, encoding)))
+        return as_json(await queue.run(lambda stop: texts.take(raw, encoding)))
 
-    async def forecast(asked: Planned) -> Answer:
-        return await intake.ask(lambda stop: texts.forecast(asked.text, asked.cell, asked.seconds))
+    async def forecast(body: ForecastBody) -> Answer:
+        return await queue.run(lambda stop: texts.forecast(body.text, body.cell, body.seconds))
 
-    async def train(asked: Ordered) -> Answer:
-        return trainer.start(texts.named(asked.text), title(asked.title), asked.cell, asked.seconds).told()
+    async def train(body: TrainBody) -> Answer:
+        return trainer.start(texts.named(body.text), title(body.title), body.cell, body.seconds).as_answer()
 
-    async def cancel(asked: Nothing) -> Answer:
+    async def cancel(body: Nothing) -> Answer:
         trainer.stop()
         return {}
 
@@ -88,8 +90,8 @@ def teaching(texts: Texts, trainer: Trainer) -> list[Route]:
         Route(UPLOAD, guarded("text", take), methods=["POST"]),
         Route("/api/watch", guarded("watch", watch), methods=["POST"]),
         Route("/api/file/{number:int}", guarded("file", file), methods=["GET"]),
-        posted("forecast", Planned, forecast),
-        posted("train", Ordered, train),
+        posted("forecast", ForecastBody, forecast),
+        posted("train", TrainBody, train),
         posted("cancel", Nothing, cancel),
     ]
 
@@ -120,10 +122,10 @@ class Watchers:
         while training is not None and not self._trainer.closed:
             if training.version != seen:
                 seen, quiet, over = training.version, 0, training.over
-                told = training.told(sent)
-                counts = [len(told[name]) for name in ("training", "held_out", "samples")]
+                news = training.as_answer(sent)
+                counts = [len(news[name]) for name in ("training", "held_out", "samples")]
                 sent = (sent[0] + counts[0], sent[1] + counts[1], sent[2] + counts[2])
-                yield f"data: {compact(told)}\n\n"
+                yield f"data: {compact(news)}\n\n"
                 if over:
                     return
             elif (quiet := quiet + 1) % _STILL_HERE == 0:

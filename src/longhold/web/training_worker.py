@@ -1,7 +1,8 @@
-"""The process that trains for the page: one order in, lines of JSON out, until it is done, stopped or left alone.
+"""The process that trains for the page: one request in, lines of JSON out, until it is done, stopped or left alone.
 
-Standard input holds a line of JSON (an `Order`), the text, and later the line `stop`, which ends the training with the
-best weights so far. Where standard input ends the server is gone, and so is this process, with its temporary files.
+Standard input holds a line of JSON (a `TrainingRequest`), the text, and later the line `stop`, which ends the training
+with the best weights so far. Where standard input ends the server is gone, and this process removes its temporary files
+and ends.
 """
 
 import _thread
@@ -18,9 +19,9 @@ from typing import IO, Any, final
 
 from pydantic import Field
 
+from longhold.config import Config
 from longhold.data import Corpus
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.options import Cell
 from longhold.text import train
 from longhold.training import Progress
@@ -33,7 +34,7 @@ Event = dict[str, Any]
 
 
 @final
-class Order(Config):
+class TrainingRequest(Config):
     """What is to be trained; the text follows."""
 
     bytes: int = Field(ge=1)
@@ -53,42 +54,42 @@ class Order(Config):
 
 
 def main() -> None:
-    """Do what standard input says."""
+    """Run the request on standard input."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a server in the background hands down that it is ignored
     if hasattr(os, "nice"):
         os.nice(_POLITENESS)
-    tell = _teller()
+    emit = _event_writer()
     with open(0, "rb", buffering=0, closefd=False) as source:
-        order = Order(**json.loads(source.readline()))
-        text = _exactly(source, order.bytes).decode()
+        request = TrainingRequest(**json.loads(source.readline()))
+        text = _exactly(source, request.bytes).decode()
 
         def listen(over: threading.Event) -> None:
-            threading.Thread(target=_listen, args=(source, over, Path(order.scratch)), daemon=True).start()
+            threading.Thread(target=_listen, args=(source, over, Path(request.scratch)), daemon=True).start()
 
-        tell({"end": _trained(order, text, tell, listen)})
+        emit({"end": _trained(request, text, emit, listen)})
 
 
 def _trained(
-    order: Order, text: str, tell: Callable[[Event], None], listen: Callable[[threading.Event], None]
+    request: TrainingRequest, text: str, emit: Callable[[Event], None], listen: Callable[[threading.Event], None]
 ) -> Event:
-    """Train; `listen` is told where it is said that the last step was taken, and may interrupt from then on."""
+    """Train; `listen` gets the event that is set after the last step, and may interrupt until then."""
     ended: list[TrainedText] = []
-    output, over = Path(order.output), threading.Event()
+    output, over = Path(request.output), threading.Event()
 
     def report(progress: Progress) -> None:
         if progress.eta_seconds == 0:
             over.set()
-        tell({"progress": _told(progress)})
+        emit({"progress": _progress(progress)})
 
     try:
         listen(over)
         train(
-            Corpus(order.name, text, "utf-8", 1, ()),
-            budget=order.budget_seconds,
-            cell=order.cell,
-            device=order.device,
+            Corpus(request.name, text, "utf-8", 1, ()),
+            budget=request.budget_seconds,
+            cell=request.cell,
+            device=request.device,
             output=output,
-            folder=Path(order.scratch, "run"),
+            folder=Path(request.scratch, "run"),
             on_progress=report,
             on_trained=ended.append,
         )
@@ -96,10 +97,10 @@ def _trained(
         return {"state": "stopped", "kept": output.exists()}
     except InputError as error:
         return {"state": "failed", "kept": False, "error": str(error)}
-    return {"state": "done", "kept": True, **_came_to(ended[0])}
+    return {"state": "done", "kept": True, **_outcome(ended[0])}
 
 
-def _told(progress: Progress) -> Event:
+def _progress(progress: Progress) -> Event:
     bits = 1 / math.log(2) / progress.characters_per_token
     return {
         "step": progress.step,
@@ -114,7 +115,7 @@ def _told(progress: Progress) -> Event:
     }
 
 
-def _came_to(trained: TrainedText) -> Event:
+def _outcome(trained: TrainedText) -> Event:
     return {
         "sample": (trained.sample or "")[:_SAMPLE],
         "diagnosis": None if trained.diagnosis is None else trained.diagnosis.kind,
@@ -125,16 +126,16 @@ def _came_to(trained: TrainedText) -> Event:
     }
 
 
-def _teller() -> Callable[[Event], None]:
+def _event_writer() -> Callable[[Event], None]:
     """Writes events where standard output was; what anything else prints goes to standard error."""
     events = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         events.write(json.dumps(event) + "\n")
         events.flush()
 
-    return tell
+    return emit
 
 
 def _exactly(source: IO[bytes], count: int) -> bytes:

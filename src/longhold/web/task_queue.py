@@ -1,4 +1,4 @@
-"""The desk: one piece of work at a time, in a thread of its own, that can be told to stop."""
+"""The queue: one piece of work at a time, in a thread of its own, that can be stopped."""
 
 import asyncio
 import threading
@@ -11,19 +11,19 @@ from longhold.errors import InputError
 T = TypeVar("T")
 
 LONGEST_QUEUE = 64
-"""Questions that may wait for the desk."""
+"""Requests that may wait."""
 
 JobState = Literal["running", "done", "stopped", "failed"]
 
 
 @final
 class Busy(InputError):
-    """Too many questions wait for the desk."""
+    """Too many requests wait."""
 
 
 @final
 class Stopped(Exception):
-    """The work was told to stop."""
+    """The work was stopped on request."""
 
 
 @final
@@ -31,15 +31,15 @@ class Stop:
     """A flag that the work looks at between its steps."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self._requested = threading.Event()
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Have the work stop at its next look."""
-        self._asked.set()
+        self._requested.set()
 
     def check(self) -> None:
-        """Raise `Stopped` where that was asked for."""
-        if self._asked.is_set():
+        """Raise `Stopped` where that was requested."""
+        if self._requested.is_set():
             raise Stopped
 
 
@@ -61,8 +61,8 @@ class Job:
 
 
 @final
-class Desk:
-    """Runs questions one after the other, and beside them at most one job."""
+class TaskQueue:
+    """Runs requests one after the other, and beside them at most one job."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -70,15 +70,15 @@ class Desk:
         self._current: Stop | None = None
         self.job: Job | None = None
 
-    async def ask(self, work: Callable[[Stop], T]) -> T:
+    async def run(self, work: Callable[[Stop], T]) -> T:
         """What `work` returns, once it had its turn.
 
         Raises:
             Busy: too many are waiting.
-            Stopped: it was told to stop.
+            Stopped: it was stopped on request.
         """
         if self._waiting >= LONGEST_QUEUE:
-            raise Busy(f"{self._waiting} questions are waiting: try again in a moment")
+            raise Busy(f"{self._waiting} requests are waiting: try again in a moment")
         self._waiting += 1
         try:
             async with self._turn:
@@ -100,11 +100,11 @@ class Desk:
         return job
 
     def stop(self) -> None:
-        """Tell the question at work and the job to stop; those waiting go on."""
+        """Stop the request at work and the job; those waiting stay."""
         if self._current is not None:
-            self._current.ask()
+            self._current.request()
         if self.job is not None:
-            self.job.stop.ask()
+            self.job.stop.request()
 
 
 def _run(job: Job, work: Callable[[Job], None]) -> None:

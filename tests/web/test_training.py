@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 import longhold
 from longhold.web.guard import LARGEST_UPLOAD
-from longhold.web.teaching import LONGEST_BUDGET, MOST_WATCHERS, title
+from longhold.web.training import LONGEST_BUDGET, MOST_WATCHERS, title
 from tests.web.small import OWN, ask, client_of, refused, text_model
 
 BYTES = {**OWN, "content-type": "application/octet-stream"}
@@ -126,7 +126,7 @@ def test_watchers_are_counted(client: TestClient, monkeypatch: pytest.MonkeyPatc
     ask(client, "train", text=sent(client)["text"])
     for _ in range(MOST_WATCHERS + 2):
         watched(client)  # those that have ended don't count
-    monkeypatch.setattr("longhold.web.teaching.MOST_WATCHERS", 0)
+    monkeypatch.setattr("longhold.web.training.MOST_WATCHERS", 0)
     assert "pages are watching" in refused(client, "watch")
 
 

@@ -1,4 +1,4 @@
-"""What the page may ask of the models, and the answers as JSON can hold them."""
+"""What the page may request of the models, and the answers as JSON can hold them."""
 
 import copy
 import math
@@ -29,7 +29,7 @@ from longhold.inspection.text_trace import Odds
 from longhold.models import State
 from longhold.models.contract import device_of
 from longhold.text import TextModel
-from longhold.web.desk import Job, Stop
+from longhold.web.task_queue import Job, Stop
 
 LONGEST_TEXT = 5000
 """Characters that are looked into at a time."""
@@ -37,8 +37,8 @@ LONGEST_TEXT = 5000
 LARGEST_TRACE = 32_000_000
 """Numbers (states and gates of every step) that one trace may hold, 128 MB."""
 
-KEPT = 4
-"""Traces that are kept; the page asks about the newest of each model."""
+CACHED = 4
+"""Traces that are cached; the page needs the newest of each model."""
 
 OWN_WRITING = 4000
 """Tokens on which units are scored: the model's own writing, where the text has fewer than half as many."""
@@ -60,15 +60,15 @@ Answer = dict[str, Any]
 
 @final
 @dataclass(frozen=True)
-class Kept:
-    """A trace and whose it is."""
+class CachedTrace:
+    """A trace and its model."""
 
     model: TextModel
     trace: TextTrace
 
 
 @final
-class Studio:
+class ModelSession:
     """Some models, and the newest texts they have read."""
 
     def __init__(self, models: Sequence[tuple[str, TextModel]]) -> None:
@@ -81,7 +81,7 @@ class Studio:
         self._described: list[Answer] = []
         for name, model in models:
             self.add(name, model)
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._traces: OrderedDict[str, CachedTrace] = OrderedDict()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,9 +113,9 @@ class Studio:
         _check_length(chosen, text)
         trace = chosen.trace(text, on_step=lambda done, total: stop.check())
         name = secrets.token_urlsafe(9)
-        self._kept[name] = Kept(chosen, trace)
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        self._traces[name] = CachedTrace(chosen, trace)
+        while len(self._traces) > CACHED:
+            self._traces.popitem(last=False)
         sums = [0.0, *accumulate(trace.bits.tolist())]
         return {
             "trace": name,
@@ -177,9 +177,9 @@ class Studio:
 
     def constants(self, trace: str) -> Answer:
         """Time constants of every unit in steps: by its bias alone, and along the text."""
-        kept = self._trace(trace)
-        by_bias = bias_time_constants(kept.model.model)
-        found = time_constants(kept.model.model, self._inputs(kept, len(kept.trace.ids)))
+        cached = self._trace(trace)
+        by_bias = bias_time_constants(cached.model.model)
+        found = time_constants(cached.model.model, self._inputs(cached, len(cached.trace.ids)))
         return {
             "gate": found.gate,
             "layers": [
@@ -193,15 +193,15 @@ class Studio:
 
         The loss is that of the token in `place`; lag 0 is the step that predicts it, which read the token before it.
         """
-        kept = self._trace(trace)
-        _check_place(kept.trace, place)
+        cached = self._trace(trace)
+        _check_place(cached.trace, place)
         if place < 1:
             raise InputError("the first character has nothing before it to look back at: choose a later one")
-        inputs = self._inputs(kept, place)
+        inputs = self._inputs(cached, place)
         targets = torch.full_like(inputs, -100)
-        targets[-1] = kept.trace.ids[place]
+        targets[-1] = cached.trace.ids[place]
         found = gradient_by_lag(
-            kept.model.model, inputs, targets, max_lag=min(place, FARTHEST), positions=1, dtype=torch.float64
+            cached.model.model, inputs, targets, max_lag=min(place, FARTHEST), positions=1, dtype=torch.float64
         )
         decay = found.by_state.decay
         return {
@@ -213,9 +213,9 @@ class Studio:
 
     def equations(self, trace: str, place: int, layer: int, unit: int) -> Answer:
         """One unit at one token: the cell's equations with their numbers."""
-        kept = self._trace(trace)
-        _check_place(kept.trace, place)
-        found = unit_step(kept.model.model, kept.trace.ids[place], self._before(kept, place), layer, unit)
+        cached = self._trace(trace)
+        _check_place(cached.trace, place)
+        found = unit_step(cached.model.model, cached.trace.ids[place], self._before(cached, place), layer, unit)
         return asdict(found)
 
     def write(self, job: Job, model: int, text: str, length: int, temperature: float) -> None:
@@ -237,26 +237,26 @@ class Studio:
             raise InputError(f"model {index}: {expected}")
         return self._models[index][1]
 
-    def _trace(self, name: str) -> Kept:
-        kept = self._kept.get(name)
-        if kept is None:
+    def _trace(self, name: str) -> CachedTrace:
+        cached = self._traces.get(name)
+        if cached is None:
             raise InputError("this reading is no longer kept: read the text again")
-        return kept
+        return cached
 
     @staticmethod
-    def _inputs(kept: Kept, count: int) -> Tensor:
+    def _inputs(cached: CachedTrace, count: int) -> Tensor:
         """The start token and the first tokens of a trace, `(count + 1, 1)`: what is read before place `count`."""
-        ids = [kept.trace.begin, *kept.trace.ids][: count + 1]
-        return torch.tensor(ids, device=device_of(kept.model.model))[:, None]
+        ids = [cached.trace.begin, *cached.trace.ids][: count + 1]
+        return torch.tensor(ids, device=device_of(cached.model.model))[:, None]
 
     @staticmethod
-    def _before(kept: Kept, place: int) -> State:
+    def _before(cached: CachedTrace, place: int) -> State:
         """The model's state before the token in `place`."""
-        device = device_of(kept.model.model)
+        device = device_of(cached.model.model)
         if place == 0:
             with torch.no_grad():
-                return kept.model.model(torch.tensor([[kept.trace.begin]], device=device))[1]
-        states = (kept.trace.h, kept.trace.c)
+                return cached.model.model(torch.tensor([[cached.trace.begin]], device=device))[1]
+        states = (cached.trace.h, cached.trace.c)
         h, c = (None if part is None else part[:, place - 1, None].to(device) for part in states)
         assert h is not None
         return h if c is None else (h, c)
