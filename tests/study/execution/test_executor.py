@@ -324,7 +324,7 @@ def test_at_equal_time_rows_say_the_steps_and_the_timing_that_they_follow_from(t
         assert made.spec.step_seconds == pytest.approx(min(steps), rel=1e-3)
         assert made.steps_used == made.spec.steps == max(1, int(0.03 / made.spec.step_seconds))
     assert run_trial(reported[0].spec).result() == reported[0].result()
-    told = render_markdown(study_document([made.to_json() for made in rows], TIMED, ""))
+    told = render_markdown(study_document(rows, TIMED, ""))
     assert "4 reported, 0 of tuning, 8 of timing" in told
 
 
@@ -353,6 +353,6 @@ def test_a_search_that_was_interrupted_ends_with_the_same_rows(tmp_path: Path) -
     assert {(made.spec.arm, made.spec.trial) for made in rows if made.spec.stage == "tuning"} == {
         (arm, trial) for arm in ("lstm uniform", "gru uniform") for trial in range(3)
     }
-    tables = [block for section in study_document([made.to_json() for made in rows], SEARCHED, "").sections
+    tables = [block for section in study_document(rows, SEARCHED, "").sections
               for block in section.blocks if isinstance(block, Folded)]  # fmt: skip
     assert [(len(table.brief.rows), len(table.whole.rows)) for table in tables][-1] == (2, 6)
