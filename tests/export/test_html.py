@@ -329,7 +329,7 @@ def test_the_same_seed_begins_the_same_text(browser: Any, written: tuple[Path, I
         for seed in ("", "-1", "1.5", "9007199254740992"):
             tab.fill("#seed", seed)
             tab.click("#run")
-            assert tab.inner_text("#status").startswith("The seed must be a whole number"), seed
+            assert tab.inner_text("#status").startswith("The seed must be an integer"), seed
             assert tab.inner_text("#run") == "Start"
 
 
@@ -434,7 +434,7 @@ def test_characters_without_a_token_are_told(browser: Any, tmp_path: Path) -> No
 def test_it_speaks_chinese_and_english(browser: Any, written: tuple[Path, IntegerModel]) -> None:
     path, _ = written
     with opened(browser, path, locale="zh-CN") as tab:
-        assert tab.inner_text("h1") == "会写字的小网络"
+        assert tab.inner_text("h1") == "会生成文本的小网络"
         assert tab.evaluate("document.documentElement.lang") == "zh-Hans"
         assert not re.search("[A-Za-z]{6,}", tab.inner_text("main").replace("English", ""))
         tab.click("[data-language=en]")

@@ -180,4 +180,4 @@ def test_what_is_no_id_is_refused() -> None:
     model = quantize(model_of(KINDS["lstm"]), 8)
     answer = ask_node(packed(model, tokenizer_of(7)), refused=[6, 7, -1, 1.5])
     assert answer["refused"][0] == "7"
-    assert all("expected a whole number from 0 to 6" in line for line in answer["refused"][1:])
+    assert all("expected an integer from 0 to 6" in line for line in answer["refused"][1:])

@@ -1,5 +1,5 @@
 /**
- * A language model in whole numbers, one token at a time: the twin of longhold.integer.
+ * A language model in integers, one token at a time: the twin of longhold.integer.
  *
  * Every number is an integer below 2^53, which a number of JavaScript holds exactly, so what is computed here is bit for
  * bit what Python computes. docs/math/integer.md says what that is. No dependencies; browsers and Node.
@@ -227,10 +227,10 @@ export class Stepper {
     this.#stepped = false;
   }
 
-  /** Read one token; what comes next as frequencies: whole numbers >= 1 with the sum 2^24. */
+  /** Read one token; what comes next as frequencies: integers >= 1 with the sum 2^24. */
   step(id) {
     if (!Number.isInteger(id) || id < 0 || id >= this.vocabSize) {
-      throw new RangeError(`id ${id}: expected a whole number from 0 to ${this.vocabSize - 1}`);
+      throw new RangeError(`id ${id}: expected an integer from 0 to ${this.vocabSize - 1}`);
     }
     const { layers, output, outputBias } = this.#weights;
     layers.forEach((layer, row) => {
@@ -371,7 +371,7 @@ export class IntegerGenerator {
     return result;
   }
 
-  /** A whole number from 0 to limit - 1, each as likely; limit from 1 to 2^24. */
+  /** An integer from 0 to limit - 1, each as likely; limit from 1 to 2^24. */
   below(limit) {
     if (!Number.isInteger(limit) || limit < 1 || limit > TOTAL) throw new RangeError(`limit ${limit}: expected 1 to 2^24`);
     const shift = Math.min(31, Math.clz32(limit - 1));

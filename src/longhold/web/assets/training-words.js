@@ -70,7 +70,7 @@ export const ENGLISH = {
   diagnosis_little: "It has learned little: no better than how frequent each character is. The text may have no other pattern, or the settings do not suit it.",
   diagnosis_improving: "It was still improving when it ended: more time would help.",
   diagnosis_annealed: "The learning rate had reached its end; a longer training may bring more.",
-  diagnosis_level: "It has levelled off: a larger model or more text would bring more than time.",
+  diagnosis_level: "It has leveled off: a larger model or more text would bring more than time.",
   time_s: "{n} s",
   time_min: "{n} min",
   time_h: "{n} h",
