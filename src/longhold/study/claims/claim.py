@@ -8,7 +8,7 @@ from typing import Annotated, Self, final
 
 from pydantic import Field, model_validator
 
-from longhold.models.config import Config
+from longhold.config import Config
 from longhold.study.claims.questions import AnyQuestion, Finding, Question
 from longhold.study.claims.readings import Reading
 from longhold.study.claims.sides import Side

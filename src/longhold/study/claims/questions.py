@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Literal, Self, final
 import numpy as np
 from pydantic import Field, model_validator
 
+from longhold.config import Config
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.study.claims.readings import (
     Reading,
     mean_reading,

@@ -10,12 +10,12 @@ from typing import Annotated, Self, final
 
 from pydantic import Field, model_validator
 
+from longhold.config import Config
 from longhold.data import Corpus, require_length
 from longhold.data.corpora import STANDARD_INPUT
 from longhold.errors import InputError
 from longhold.files import argument, require_folder
 from longhold.models.budget import parameter_count
-from longhold.models.config import Config
 from longhold.models.network import Architecture, Sizes, network_for
 from longhold.options import Cell
 from longhold.study.compare.fit import Part, fitted

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self, TypeAlias, final
 
 from pydantic import Field, model_validator
 
+from longhold.config import Config
 from longhold.documents import read_toml
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.study.claims import Family, Question
 from longhold.study.claims import Tuning as DeclaredTuning
 from longhold.study.plan.protocols import Protocol, TestSpec

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self, TypeAlias, final
 
 from pydantic import Field, model_validator
 
+from longhold.config import Config
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.study.rows.spec import TaskValues
 from longhold.study.text.reading import require_held_out
 from longhold.study.text.task import TextTask

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, final
 
 from pydantic import Field, model_validator
 
+from longhold.config import Config
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.study.plan.tuning import Seeds, Setting
 from longhold.study.rows.spec import Seed
 

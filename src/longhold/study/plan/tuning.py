@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple, Self, TypeAlias, final
 
 from pydantic import Field, model_validator
 
-from longhold.models.config import Config
+from longhold.config import Config
 from longhold.study.rows.row import Row
 from longhold.study.rows.spec import Seed
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar, final
 
+from longhold.config import Config
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.study.claims.rows import Run, runs
 from longhold.study.horizon import Outcomes, outcomes
 from longhold.study.horizon.levels import skipped

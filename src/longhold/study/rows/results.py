@@ -2,7 +2,7 @@
 
 from typing import final
 
-from longhold.models.config import Config
+from longhold.config import Config
 
 
 @final

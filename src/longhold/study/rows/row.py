@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Self, final
 
+from longhold.config import Config
 from longhold.errors import InputError
-from longhold.models.config import Config
 from longhold.study.rows.results import GradientAt, LagScore, TextReading, TimeQuantiles, Writing
 from longhold.study.rows.spec import TrialSpec
 

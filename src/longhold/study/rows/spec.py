@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, final
 
 from pydantic import Field, JsonValue, model_validator
 
-from longhold.models.config import Config
+from longhold.config import Config
 
 _MEANING = 2
 """Part of every digest. It grows when the same specification comes to mean another run, so that no old row is taken
