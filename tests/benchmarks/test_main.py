@@ -109,7 +109,7 @@ def test_an_interruption_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys
 
     monkeypatch.setattr(subprocess, "run", interrupted)
     assert main.main([]) == 130
-    assert "goes on with the section under way" in capsys.readouterr().err
+    assert "continues with the section under way" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", ["commit", "quick"])
