@@ -62,7 +62,7 @@ def test_without_its_rows_an_arm_has_no_sign(values):
 
 
 def test_the_share_that_solves_has_wilsons_interval(page, values):
-    table = table_under(page, "arm", "lag, steps", "solved", "share, 95 % interval")
+    table = table_under(page, "arm", "lag, steps", "solved", "proportion, 95 % interval")
     for arm, lag, solved, told, *_ in table:
         count, seeds = (int(part) for part in solved.split(" of "))
         assert seeds == 10

@@ -52,7 +52,7 @@ class Family(Config):
     """Questions that are tested together, declared in the plan."""
 
     questions: Annotated[tuple[AnyQuestion, ...], Field(min_length=1)]
-    """All of them. Questions without rows count too: the family is what was asked, not what was answered."""
+    """All of them. Questions without rows count too: the family holds what the plan asks, not what was answered."""
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """The chance of any false difference in the family; the same again for false claims of no difference."""
     tuning: Tuning | None = None

@@ -181,7 +181,7 @@ class _Ratio(Question, ABC):
 
 @final
 class SolvedQuestion(_Difference):
-    """Do more seeds of `a` solve one task at one level? An exact test of two shares."""
+    """Do more seeds of `a` solve one task at one level? An exact test of two proportions."""
 
     measure: Literal["solved"] = "solved"
     """Share of seeds that solve."""
@@ -254,8 +254,8 @@ class RecallQuestion(_Difference):
 class StepsQuestion(_Difference):
     """Does `a` solve sooner? A permuted log-rank test; seeds that did not solve are censored.
 
-    The effect is the difference of restricted mean steps as a share of the budget. Where it and the log-rank statistic
-    point in different directions the curves cross, and nothing is claimed.
+    The effect is the difference of restricted mean steps as a proportion of the budget. Where it and the log-rank
+    statistic point in different directions the curves cross, and nothing is claimed.
     """
 
     measure: Literal["steps"] = "steps"
@@ -268,14 +268,14 @@ class StepsQuestion(_Difference):
         one, other = self._times(a), self._times(b)
         budget = float(min(run.row.spec.steps for run in a.runs + b.runs))
         limit = min(one.reach, other.reach, budget)
-        shares = [(restricted_times(other, limit) / budget, restricted_times(one, limit) / budget)]
-        effect = mean_difference(shares)
+        proportions = [(restricted_times(other, limit) / budget, restricted_times(one, limit) / budget)]
+        effect = mean_difference(proportions)
         agree = log_rank_z(one, other) * effect.value > 0
         return Finding(
             effect,
             log_rank_test(one, other, resamples) if agree else 1.0,
-            equivalent_means(shares, self.margin),
-            lambda level: detectable_mean_difference(shares, level),
+            equivalent_means(proportions, self.margin),
+            lambda level: detectable_mean_difference(proportions, level),
         )
 
     def _times(self, side: Side) -> Times:

@@ -15,7 +15,7 @@ from longhold.study.statistics.estimates import Floats
 Language = Literal["en", "zh"]
 
 Reading = Mapping[Language, str]
-"""A side's figures, said in each language."""
+"""A side's figures in each language."""
 
 _PERCENT = "{:.0f} %"
 
@@ -26,13 +26,13 @@ def between(low: str, high: str, confidence: float) -> Reading:
     return {"en": f"{percent} interval {low} to {high}", "zh": f"{percent} 区间 {low} 至 {high}"}
 
 
-def proportion_reading(share: Proportion) -> Reading:
+def proportion_reading(proportion: Proportion) -> Reading:
     """`8 of 10 seeds (0.80; 95 % interval 0.49 to 0.94)`"""
-    known = share.estimate()
+    known = proportion.estimate()
     ends = _two_digits(known.interval)
     return {
-        "en": f"{share.solved} of {share.seeds} seeds ({known.value:.2f}; {ends['en']})",
-        "zh": f"{share.seeds} 个种子中 {share.solved} 个（{known.value:.2f}；{ends['zh']}）",
+        "en": f"{proportion.solved} of {proportion.seeds} seeds ({known.value:.2f}; {ends['en']})",
+        "zh": f"{proportion.seeds} 个种子中 {proportion.solved} 个（{known.value:.2f}；{ends['zh']}）",
     }
 
 

@@ -28,9 +28,9 @@ _WORDS: dict[str, dict[Language, _Words]] = {
     "solved": {
         "en": _Words(
             "more seeds of {better} than of {worse} solve it",
-            "the shares of seeds of {a} and {b} that solve it differ by less than {margin}",
+            "the proportions of seeds of {a} and {b} that solve it differ by less than {margin}",
             "whether more seeds of {a} or of {b} solve it",
-            "difference of shares",
+            "difference of proportions",
         ),
         "zh": _Words(
             "{better} 解出任务的种子多于 {worse}",
@@ -58,7 +58,7 @@ _WORDS: dict[str, dict[Language, _Words]] = {
             "{better} solves it sooner than {worse}",
             "the restricted mean steps of {a} and {b} differ by less than {margin} of the budget",
             "whether {a} or {b} solves it sooner",
-            "difference of restricted mean steps, as a share of the budget,",
+            "difference of restricted mean steps, as a proportion of the budget,",
         ),
         "zh": _Words(
             "{better} 比 {worse} 更早解出任务",

@@ -17,7 +17,7 @@ from longhold.study.trial.trial import StepTime, sequences
 from longhold.tasks import task_from_json
 
 _FORWARD = 1 / 3
-"""A forward pass as a share of a step."""
+"""A forward pass as a proportion of a step."""
 
 _OWN = (
     *("plan", "experiment", "stage", "protocol", "init", "told", "lr", "clip_norm", "seed", "steps", "stop_at"),
@@ -129,14 +129,14 @@ def refuse_beyond_budget(plan: Plan, account: tuple[Bill, ...], used: float = 0.
         return
     dearest = max(account, key=lambda bill: bill.predicted)
     others = predicted - dearest.predicted
-    share = max(0.0, plan.core_seconds - others) / dearest.predicted
+    proportion = max(0.0, plan.core_seconds - others) / dearest.predicted
     experiment = plan.experiment(dearest.experiment)
     if experiment.steps is None:
-        cut = f"cut its training_seconds to {(experiment.training_seconds or 0.0) * share:.2g}, or its seeds"
+        cut = f"cut its training_seconds to {(experiment.training_seconds or 0.0) * proportion:.2g}, or its seeds"
     else:
-        steps = math.floor(experiment.steps * share)
+        steps = math.floor(experiment.steps * proportion)
         cut = f"cut its steps to {steps}, or its seeds"
-    cut = cut if share else "leave it out and cut others"
+    cut = cut if proportion else "leave it out and cut others"
     raise InputError(
         f"plan {plan.name!r} is predicted to take {predicted:,.0f} core-seconds, over its budget of "
         f"{plan.core_seconds:,.0f}; {dearest.predicted:,.0f} are for {dearest.experiment!r}: {cut}"

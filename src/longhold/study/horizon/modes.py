@@ -52,9 +52,9 @@ class Modes:
 def modes(recall: Sequence[float]) -> Modes:
     """The best split of the seeds into two groups, and whether it is more than a split of one group.
 
-    The split is that with the least variance within groups; its share of explained variance is the statistic. The
-    hypothesis of one mode is represented by its hard cases, a uniform distribution of which a share q sits on one end,
-    q = 0, 0.05 ... 0.95 (the dip test of Hartigan and Hartigan, 1985, Annals of Statistics 13(1), also takes the
+    The split is that with the least variance within groups; its proportion of explained variance is the statistic. The
+    hypothesis of one mode is represented by its hard cases, a uniform distribution of which a proportion q sits on one
+    end, q = 0, 0.05 ... 0.95 (the dip test of Hartigan and Hartigan, 1985, Annals of Statistics 13(1), also takes the
     uniform): runs that solve, and a tail without a gap. The p-value is the largest over the q that split into groups of
     these sizes often enough. `docs/statistics.md` has the calibration.
 
@@ -78,7 +78,7 @@ def _mode(part: Floats, whole: Floats) -> Mode:
 
 
 def _best_split(rows: Floats) -> tuple[Floats, Floats]:
-    """Of sorted rows `(R, n)`: explained share of variance, size of the lower group; 0 and n without variance."""
+    """Of sorted rows `(R, n)`: explained proportion of variance, size of the lower group; 0 and n without variance."""
     count = rows.shape[1]
     total = rows.var(axis=1) * count
     if count < 2:

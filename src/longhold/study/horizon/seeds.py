@@ -58,8 +58,8 @@ def seed_horizons(
 
     Args:
         recall: each seed with (lag in steps, recall) of its model, the lags rising.
-        trials: test sequences at each lag, where the score is a share of right answers; None: no test for recall that
-            rises again, and no interval within a seed.
+        trials: test sequences at each lag, where the score is a proportion of right answers; None: no test for recall
+            that rises again, and no interval within a seed.
         chance: the accuracy of guessing; read only with `trials`.
         confidence: of the intervals.
 

@@ -15,7 +15,7 @@ from longhold.study.statistics import CONFIDENCE, DRAWS, Estimate, Interval, Pro
 from longhold.study.statistics.estimates import Floats, fraction
 
 HALF = 0.5
-"""The share of solving seeds at which the horizon is read."""
+"""The proportion of solving seeds at which the horizon is read."""
 
 Solved = NDArray[np.bool_]
 
@@ -38,16 +38,16 @@ class Outcomes:
 @final
 @dataclass(frozen=True)
 class TrainedHorizon:
-    """Where the share of seeds that solve crosses one half."""
+    """Where the proportion of seeds that solve crosses one half."""
 
     horizon: Estimate
     """In steps. An end of the interval, or the value, beyond the grid is 0 (below it) or infinite (above it)."""
     lags: tuple[int, ...]
     """The grid."""
-    shares: tuple[Proportion, ...]
+    proportions: tuple[Proportion, ...]
     """Seeds that solved, lag by lag."""
     rising_p_value: float
-    """Of the hypothesis that the share of solving seeds never rises with the lag."""
+    """Of the hypothesis that the proportion of solving seeds never rises with the lag."""
 
     @property
     def left_censored(self) -> bool:
@@ -61,7 +61,7 @@ class TrainedHorizon:
 
     @property
     def nonmonotone(self) -> bool:
-        """The share rises again at longer lags by more than chance allows, so one number does not tell the story."""
+        """The proportion rises again at longer lags by more than chance allows, so one number is not enough."""
         return self.rising_p_value < 1 - self.horizon.interval.confidence
 
     def __str__(self) -> str:
@@ -103,7 +103,7 @@ def outcomes(solved: Mapping[int, Mapping[int, bool]]) -> Outcomes:
 def trained_horizon(
     group: Outcomes, confidence: float = CONFIDENCE, resamples: int = DRAWS, seed: int = 0
 ) -> TrainedHorizon:
-    """The lag at which p(L), the share of seeds that solve lag L, crosses one half.
+    """The lag at which p(L), the proportion of seeds that solve lag L, crosses one half.
 
     p is made falling by isotonic regression and interpolated linearly in log2 L between the last lag at which at least
     half solve and the next. No curve is fitted and nothing extrapolated: a horizon off the grid is censored.
@@ -116,12 +116,12 @@ def trained_horizon(
     tail = (1 - fraction(confidence, "confidence")) / 2
     draws = bootstrapped(group, resamples, seed)
     low, high = np.quantile(draws, [tail, 1 - tail], method="inverted_cdf")
-    shares = group.solved.mean(axis=0)
+    proportions = group.solved.mean(axis=0)
     return TrainedHorizon(
         Estimate(crossing(group.lags, group.solved), Interval(float(low), float(high), confidence)),
         group.lags,
         tuple(Proportion(int(count), len(group.solved)) for count in group.solved.sum(axis=0)),
-        rising_p_value(shares, len(group.solved)),
+        rising_p_value(proportions, len(group.solved)),
     )
 
 

@@ -59,7 +59,7 @@ def agenda(plan: Plan, rows: Rows) -> Agenda:
 
 @final
 class Planner:
-    """A plan that is asked again and again where it stands; what its runs are told is worked out once."""
+    """A plan that is asked again and again where it stands; what its runs depend on is computed once."""
 
     def __init__(self, plan: Plan) -> None:
         self._arms = [

@@ -59,7 +59,7 @@ class Experiment(Config):
     search: Search | None = None
     """How each arm gets values of its own in several dimensions."""
     final_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Learning rate of the last step allowed, as a share of the first; between them half a cosine. 1: constant."""
+    """Learning rate of the last step allowed, as a proportion of the first; between them half a cosine. 1: constant."""
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     """Largest total 2-norm of the gradients."""
     batch_size: Annotated[int, Field(ge=1)] = 64
@@ -77,8 +77,8 @@ class Experiment(Config):
     shuffled_labels: bool = False
     """The control: in training, the answers of a batch are permuted among its sequences."""
     expected_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """The share of the steps allowed, over all runs, that is expected to be used; from earlier runs. It only enters the
-    predicted cost."""
+    """The proportion of the steps allowed, over all runs, that is expected to be used; from earlier runs. It only
+    enters the predicted cost."""
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -123,8 +123,8 @@ class Experiment(Config):
             )
         others = sorted(set(self.arms) - set(_OWN_EMBEDDING))
         if self.search.embedding_size is not None and (others or self.embedding_size is not None):
-            told = f"{others[0]} has none of its own" if others else f"embedding_size={self.embedding_size} is given"
-            raise ValueError(f"{self.name}: embedding_size is searched, but {told}: expected the same space for all")
+            found = f"{others[0]} has none of its own" if others else f"embedding_size={self.embedding_size} is given"
+            raise ValueError(f"{self.name}: embedding_size is searched, but {found}: expected the same space for all")
 
     def every_arm(self) -> tuple[Arm, ...]:
         """Cell, initialization and truncation of each arm."""
@@ -215,7 +215,7 @@ class Plan(Config):
     notes: str = ""
     """What a reader of its results has to know."""
     core_seconds: Annotated[float, Field(gt=0)]
-    """Its budget: processor time, over all workers. A plan that is predicted to take more is not begun."""
+    """Its budget: processor time, over all workers. A plan that is predicted to take more does not start."""
     experiments: Annotated[tuple[Experiment, ...], Field(min_length=1)]
     """What is run."""
     family: Family | None = None

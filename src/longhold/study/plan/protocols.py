@@ -31,7 +31,7 @@ class TestSpec:
     probed: tuple[int, ...] = ()
     """Lags at which the frozen state is read."""
     pairs: tuple[str, ...] = ()
-    """Sets of minimal pairs that a model of text is asked about."""
+    """Sets of minimal pairs that a model of text is tested on."""
     contexts: bool = True
     """Whether a model of text is read with ever more true context."""
     written: int = 0
@@ -236,10 +236,10 @@ class Plain(_LevelSequence):
 
 @final
 class OfText(_Base):
-    """The text horizon: one model of a text, asked at the same held-out targets with ever more true context.
+    """The text horizon: one model of a text, tested at the same held-out targets with ever more true context.
 
-    The task is `text`. BLiMP's agreement sets may be asked about too; they are read from `LONGHOLD_DATA`. The model may
-    be asked to write, and then also for its bits per character beside an n-gram and `xz`.
+    The task is `text`. BLiMP's agreement sets may be tested too; they are read from `LONGHOLD_DATA`. The model may
+    write, and is then also tested for its bits per character beside an n-gram and `xz`.
     """
 
     name: Literal["text"] = "text"

@@ -22,7 +22,7 @@ Positive = Annotated[float, Field(gt=0)]
 class Search(Config):
     """How each arm gets a learning rate and more of its own.
 
-    Trials come one after another. Trial `i` of an arm is what Optuna's TPE sampler (Bergstra et al. 2011), begun anew
+    Trials come one after another. Trial `i` of an arm is what Optuna's TPE sampler (Bergstra et al. 2011), started anew
     with `sampler_seed + i`, suggests after the arm's trials before it, so it follows from the plan and from rows; the
     first ten are drawn at random and therefore the same for every arm. A trial is run with each of the tuning seeds and
     told by `longhold.study.plan.tuning.worth`. In the end the trial wins that a grid's rule would choose (`Tuning`).
@@ -74,7 +74,7 @@ class Search(Config):
 
 @lru_cache(maxsize=4096)
 def suggestion(search: Search, finished: tuple[tuple[Setting, float], ...]) -> Setting:
-    """The next trial after those that were told, in their order.
+    """The next trial after those that are reported, in their order.
 
     Raises:
         InputError: Optuna is not installed.

@@ -85,7 +85,7 @@ class Tuning(Config):
 
 
 WORKABLE = 0.5
-"""The share of tuning seeds that solve from which a learning rate counts as workable."""
+"""The proportion of tuning seeds that solve from which a learning rate counts as workable."""
 
 _FAILED = -1.0  # stands for the recall of a run that has none: below guessing
 

@@ -38,7 +38,7 @@ _VERDICTS = {
 
 
 def answer(known: Sequence[Group], evaluation: Evaluation | None) -> Section:
-    """The first section, which is never missing: where nothing can be said it says that."""
+    """The first section, which is never missing: where nothing can be stated, it says so."""
     blocks: list[Block] = []
     claims = () if evaluation is None else evaluation.claims
     predicted = [claim for claim in claims if claim.prediction is not None]

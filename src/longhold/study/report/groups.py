@@ -30,7 +30,7 @@ PROTOCOLS: dict[str, LocalizedText] = {
         "capacity: a fresh model for every amount to be held", "capacity：每种容量各训练一个新模型"
     ),
     "readable": LocalizedText("readable: a linear probe reads the frozen state", "readable：用线性探针读取冻结的状态"),
-    "text": LocalizedText("text: a model of a text, asked on the part held out", "text：文本模型，在留出的部分上检验"),
+    "text": LocalizedText("text: a model of a text, tested on the part held out", "text：文本模型，在留出的部分上检验"),
     "plain": LocalizedText("plain: a task as it is, without a horizon", "plain：任务本身，不谈跨度"),
 }
 """What each protocol does; rows of two are never merged."""
@@ -206,10 +206,10 @@ class Group:
     @property
     def _annealed(self) -> LocalizedText:
         """How far the learning rate falls; nothing where it is constant."""
-        shares = {run.row.spec.final_fraction for run in self.runs}
-        if shares <= {1.0}:
+        proportions = {run.row.spec.final_fraction for run in self.runs}
+        if proportions <= {1.0}:
             return LocalizedText.same("")
-        return LocalizedText(", falling to {} of it", "（降至其 {} 倍）").format(spread(sorted(shares)))
+        return LocalizedText(", falling to {} of it", "（降至其 {} 倍）").format(spread(sorted(proportions)))
 
     @property
     def settings(self) -> LocalizedText:

@@ -32,8 +32,8 @@ def learning(known: Sequence[Group], series: Series) -> Section | None:
 
 _CURVES = LocalizedText(
     "A thin line for every seed: its recall, 0 to 1, on its own new batches, by optimizer step, up to the budget. A "
-    "line ends where the run ended. For a text it is the share saved of the bits that token frequencies cost. The rows "
-    "have the loss as well.",
+    "line ends where the run ended. For a text it is the proportion saved of the bits that token frequencies cost. The "
+    "rows have the loss as well.",
     "每个种子一条细线：它在自己的新批次上的回忆率（0 到 1），横轴为优化步数，直到预算为止。线在运行结束处结束。"
     "对文本而言，回忆率是相对于词元频率所省下的比特比例。行中还有损失。",
 )
@@ -53,8 +53,8 @@ def time_to_solve(known: Sequence[Group], series: Series) -> Section | None:
 
 
 _TIMES = LocalizedText(
-    "The share of seeds, 0 to 1, that have solved by each step (Kaplan-Meier); the horizontal axis is the budget in "
-    "steps. An upright tick: a seed that had not solved when its run ended, so that it only says "
+    "The proportion of seeds, 0 to 1, that have solved by each step (Kaplan-Meier); the horizontal axis is the budget "
+    "in steps. An upright tick: a seed that had not solved when its run ended, so that it only says "
     "“later”. Runs that were left out after two failures are not in it.",
     "到每一步为止已解出的种子比例（0 到 1，Kaplan-Meier 估计）；横轴为以步计的预算。竖线："
     "运行结束时尚未解出的种子，只说明“更晚”。"

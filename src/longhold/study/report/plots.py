@@ -16,7 +16,7 @@ from longhold.study.report.axis import Axis
 from longhold.study.report.series import Kind, path
 from longhold.study.statistics import Interval
 
-_TOP, _BAND, _GAP, _LOW = 8.0, 104.0, 16.0, 46.0  # above, recall, between, share
+_TOP, _BAND, _GAP, _LOW = 8.0, 104.0, 16.0, 46.0  # above, recall, between, proportion
 _SPREAD, _WIDEST = 7.0, 26.0  # pixels between the dots of two seeds, and between the first and the last
 _MINI = (1000.0, 100.0)
 _NOTHING = Markup("")
@@ -56,7 +56,7 @@ def recall_panel(
     threshold: float | None,
     lines: Sequence[tuple[Kind, Sequence[float]]] = (),
 ) -> Markup:
-    """Dots of every seed over levels at equal distances; below, the share of seeds that solve, with its interval.
+    """Dots of every seed over levels at equal distances; below, the proportion of seeds that solve, with its interval.
 
     Args:
         columns: level by level.
@@ -71,11 +71,11 @@ def recall_panel(
         layers.append(_level(_recall_y(threshold), "threshold"))
     layers.append(_stretched([_joined(values, count, style, kind) for kind, values in lines]))
     for place, column in enumerate(columns):
-        share = (place + 0.5) / count
+        along = (place + 0.5) / count
         shifts = [0.0] * len(column.dots) if lines else _shifts(column.dots)
-        layers += [_dot(dot, share, shift, style) for dot, shift in zip(column.dots, shifts, strict=True)]
-        layers.append(_whisker(column, share))
-        layers.append(_number(f"{100 * share:.2f}%", foot + 17, "middle", column.label))
+        layers += [_dot(dot, along, shift, style) for dot, shift in zip(column.dots, shifts, strict=True)]
+        layers.append(_whisker(column, along))
+        layers.append(_number(f"{100 * along:.2f}%", foot + 17, "middle", column.label))
     return _svg("plot", foot + 24, layers)
 
 
@@ -109,8 +109,8 @@ def track(lag: float, lags: Sequence[int]) -> str:
     if math.isinf(lag):
         return "97.00%"
     wide = math.log2(lags[-1] / lags[0]) if len(lags) > 1 else 0.0
-    share = math.log2(lag / lags[0]) / wide if wide else 0.5
-    return f"{10 + 80 * min(share, 1.0):.2f}%"
+    along = math.log2(lag / lags[0]) / wide if wide else 0.5
+    return f"{10 + 80 * min(along, 1.0):.2f}%"
 
 
 def lag_scale(lags: Sequence[int]) -> Markup:
@@ -166,12 +166,12 @@ def learning_curves(lines: Sequence[Sequence[tuple[float, float]]], budget: floa
 def solving_steps(
     times: Sequence[float], unsolved: Sequence[float], censored: Sequence[float], budget: float, style: str
 ) -> Markup:
-    """Kaplan-Meier: the share of seeds that have solved, a staircase by step; an upright tick: a censored seed."""
+    """Kaplan-Meier: the proportion of seeds that have solved, a staircase by step; an upright tick: a censored seed."""
     points, height = [(0.0, 0.0)], 0.0
-    for time, share in zip(times, unsolved, strict=True):
+    for time, proportion in zip(times, unsolved, strict=True):
         at = min(time / budget, 1.0)
-        points += [(at, height), (at, 1 - share)]
-        height = 1 - share
+        points += [(at, height), (at, 1 - proportion)]
+        height = 1 - proportion
     points.append((1.0, height) if not times or max(times) < budget else (points[-1][0], height))
     ticks = [_censored(min(time / budget, 1.0), _height(time, times, unsolved), style) for time in censored]
     return _mini([_polyline(points, f"stair {style}"), *ticks])
@@ -200,7 +200,7 @@ def decades(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], style: 
         )
         for name, line in series
     ]
-    ends = [_number(f"{100 * share}%", _TOP + _BAND + 18, "middle", f"{furthest * share:g}") for share in (0, 0.5, 1)]
+    ends = [_number(f"{100 * along}%", _TOP + _BAND + 18, "middle", f"{furthest * along:g}") for along in (0, 0.5, 1)]
     return _svg("plot", _TOP + _BAND + 24, [rows, _stretched(lines), *ends])
 
 
@@ -230,15 +230,15 @@ def _shifts(dots: Sequence[Dot]) -> list[float]:
     return [apart * (number - gaps / 2) for number in range(len(dots))]
 
 
-def _dot(dot: Dot, share: float, shift: float, style: str) -> Markup:
+def _dot(dot: Dot, along: float, shift: float, style: str) -> Markup:
     moved = Markup('<g transform="translate({0} 0)">{1}</g>').format(f"{shift:.1f}", path(style, dot.kind))
-    return _at(f"{100 * share:.2f}%", f"{_recall_y(dot.value):.1f}", moved, dot.tip)
+    return _at(f"{100 * along:.2f}%", f"{_recall_y(dot.value):.1f}", moved, dot.tip)
 
 
-def _whisker(column: Column, share: float) -> Markup:
+def _whisker(column: Column, along: float) -> Markup:
     if column.solve_rate is None or column.interval is None:
         return _NOTHING
-    x, low, high = f"{100 * share:.2f}%", _rate_y(column.interval.low), _rate_y(column.interval.high)
+    x, low, high = f"{100 * along:.2f}%", _rate_y(column.interval.low), _rate_y(column.interval.high)
     line = Markup('<line class="whisker" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(x, f"{low:.1f}", f"{high:.1f}")
     return line + _at(x, f"{_rate_y(column.solve_rate):.1f}", Markup('<path class="share" d="M-7,0H7"/>'))
 
@@ -257,11 +257,11 @@ def _stretched(drawn: Sequence[Markup]) -> Markup:
 
 
 def _height(time: float, times: Sequence[float], unsolved: Sequence[float]) -> float:
-    return max((1 - share for at, share in zip(times, unsolved, strict=True) if at <= time), default=0.0)
+    return max((1 - proportion for at, proportion in zip(times, unsolved, strict=True) if at <= time), default=0.0)
 
 
-def _censored(share: float, height: float, style: str) -> Markup:
-    x, y = _MINI[0] * share, _MINI[1] * (1 - height)
+def _censored(along: float, height: float, style: str) -> Markup:
+    x, y = _MINI[0] * along, _MINI[1] * (1 - height)
     return Markup('<line class="cut {0}" x1="{1}" x2="{1}" y1="{2}" y2="{3}"/>').format(
         style, f"{x:.1f}", f"{y - 9:.1f}", f"{y + 9:.1f}"
     )

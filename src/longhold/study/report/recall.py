@@ -27,7 +27,7 @@ from longhold.tasks.adding import MarkedSum
 from longhold.tasks.anbn import CountingStrings
 from longhold.tasks.task import SOLVED
 
-_FEWEST = 4  # seeds from which it is asked whether they fall into two groups
+_FEWEST = 4  # seeds from which a test of two groups is made
 
 
 def recall_by_lag(known: Sequence[Group], series: Series) -> Section | None:
@@ -49,8 +49,8 @@ def recall_by_lag(known: Sequence[Group], series: Series) -> Section | None:
 _EXPLAINED = LocalizedText(
     "Recall is 0 for guessing and 1 for perfect. A run solves a task or it does not, so the seeds are never "
     "averaged: "
-    "each has a sign of its own, and below stands the share of seeds that solve, with Wilson's 95 % interval. A run "
-    "that failed counts as not solving; so does one that was left out because its seed had failed at two easier "
+    "each has a sign of its own, and below stands the proportion of seeds that solve, with Wilson's 95 % interval. A "
+    "run that failed counts as not solving; so does one that was left out because its seed had failed at two easier "
     "levels "
     "in a row.",
     "回忆率 0 表示瞎猜，1 表示完美。一次运行要么解出任务，要么没有，因此从不对种子取平均：每个种子有自己的标记，"
@@ -128,10 +128,10 @@ def _result(run: Run, place: int) -> Result | None:
     return next((test for test in results_of(run.row.by_lag) if test.place == place), None)
 
 
-def _column(label: str, dots: Sequence[Dot], share: Proportion | None) -> Column:
-    if share is None:
+def _column(label: str, dots: Sequence[Dot], proportion: Proportion | None) -> Column:
+    if proportion is None:
         return Column(label, tuple(dots), None, None)
-    return Column(label, tuple(dots), share.value, share.estimate().interval)
+    return Column(label, tuple(dots), proportion.value, proportion.estimate().interval)
 
 
 def _kind(run: Run) -> Kind:
@@ -172,14 +172,14 @@ _RULES: dict[type, LocalizedText] = {
 def _strips(group: Group, series: Series) -> Table:
     rows = []
     for arm in group.arms:
-        style, share = series.style(group.cell(arm)), group.solve_rate(arm, None)
+        style, proportion = series.style(group.cell(arm)), group.solve_rate(arm, None)
         dots = [
             Dot(-0.1 if run.failed else run.recall, _kind(run), _tip(arm, "", None, run.seed, _value(run)))
             for run in group.at(arm)
         ]
         text = LocalizedText.same(", ".join(_value(run) for run in group.at(arm)))
         plot = seed_strip(dots, style, _threshold(group))
-        rows.append((Cell(LocalizedText.same(arm), key(style)), _count(share), Cell(text, plot)))
+        rows.append((Cell(LocalizedText.same(arm), key(style)), _count(proportion), Cell(text, plot)))
     head = (
         LocalizedText("arm", "对象"),
         Cell(_SOLVED, number=True),
@@ -191,11 +191,11 @@ def _strips(group: Group, series: Series) -> Table:
 _SOLVED = LocalizedText("solved", "解出")
 
 
-def _count(share: Proportion | None) -> Cell:
+def _count(proportion: Proportion | None) -> Cell:
     text = (
         LocalizedText("none", "无")
-        if share is None
-        else LocalizedText("{} of {}", "{} / {}").format(share.solved, share.seeds)
+        if proportion is None
+        else LocalizedText("{} of {}", "{} / {}").format(proportion.solved, proportion.seeds)
     )
     return Cell(text, number=True)
 
@@ -211,7 +211,7 @@ def _legend(group: Group) -> tuple[tuple[Markup, LocalizedText], ...]:
         legend.append((key("neutral", "skipped"), LocalizedText("not run after two failures", "连续两次失败后未运行")))
     if group.levels or group.by_test:
         legend.append(
-            (_WHISKER, LocalizedText("share of seeds that solve, 95 % interval", "解出任务的种子比例，95 % 区间"))
+            (_WHISKER, LocalizedText("proportion of seeds that solve, 95 % interval", "解出任务的种子比例，95 % 区间"))
         )
     if any(run.row.control for run in group.runs):
         legend.append(
@@ -240,7 +240,7 @@ def _numbers(group: Group) -> Table:
         LocalizedText("arm", "对象"),
         *(level if group.by_test or group.levels else ()),
         Cell(_SOLVED, number=True),
-        LocalizedText("share, 95 % interval", "比例，95 % 区间"),
+        LocalizedText("proportion, 95 % interval", "比例，95 % 区间"),
         LocalizedText("recall of every seed, in the order of seeds", "每个种子的回忆率（按种子顺序）"),
         LocalizedText("how they lie", "分布"),
     )
@@ -277,7 +277,7 @@ def _recall(run: Run, place: int) -> float | None:
 
 
 def _row(
-    arm: str, level: int | None, share: Proportion | None, found: Sequence[tuple[Run, float | None]], skipped: int
+    arm: str, level: int | None, proportion: Proportion | None, found: Sequence[tuple[Run, float | None]], skipped: int
 ) -> tuple[Entry, ...]:
     values = [None if run.failed else value for run, value in found]
     at = () if level is None else (Cell(LocalizedText.same(str(level)), number=True),)
@@ -286,13 +286,13 @@ def _row(
     every = LocalizedText(
         ", ".join(text.en for text in [*shown, *left_out]), "，".join(text.zh for text in [*shown, *left_out])
     )
-    return (arm, *at, _count(share), _interval(share), every if shown or left_out else "–", _lie(values))
+    return (arm, *at, _count(proportion), _interval(proportion), every if shown or left_out else "–", _lie(values))
 
 
-def _interval(share: Proportion | None) -> LocalizedText:
-    if share is None:
+def _interval(proportion: Proportion | None) -> LocalizedText:
+    if proportion is None:
         return LocalizedText.same("–")
-    known = share.estimate()
+    known = proportion.estimate()
     ends = (two_digits(known.value), two_digits(known.interval.low), two_digits(known.interval.high))
     return LocalizedText("{}, {} to {}", "{}，{} 至 {}").format(*ends)
 

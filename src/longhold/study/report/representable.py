@@ -67,11 +67,11 @@ _NOT_TESTED = LocalizedText("not tested", "未测试")
 
 
 def _row(group: Group, arm: str, level: int | None) -> tuple[Entry, ...]:
-    share, found = group.solve_rate(arm, level), _set_by_hand(group, arm, level)
+    proportion, found = group.solve_rate(arm, level), _set_by_hand(group, arm, level)
     solved = (
         LocalizedText.same("–")
-        if share is None
-        else LocalizedText("{} of {}", "{} / {}").format(share.solved, share.seeds)
+        if proportion is None
+        else LocalizedText("{} of {}", "{} / {}").format(proportion.solved, proportion.seeds)
     )
     trained = (solved, LocalizedText.same(exact(group.known(hidden_size_of, arm))))
     return (arm, *(Cell(text, number=True) for text in (*trained, *_figures(found))))

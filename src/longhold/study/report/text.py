@@ -23,7 +23,7 @@ _COIN = 0.5
 
 
 def text(known: Sequence[Group], series: Series) -> Section | None:
-    """The section; None where no model of text was asked."""
+    """The section; None where no model of text was tested."""
     blocks: list[Block] = []
     for group in known:
         measured = [*written(group, series), *_context(group, series)]
@@ -33,7 +33,7 @@ def text(known: Sequence[Group], series: Series) -> Section | None:
 
 
 def _context(group: Group, series: Series) -> list[Block]:
-    """How much context its models use and how their verbs agree; nothing where none was asked."""
+    """How much context its models use and how their verbs agree; nothing where none was tested."""
     measured = [(arm, runs) for arm in group.arms if (runs := _read(group, arm))]
     if not measured:
         return []
@@ -137,7 +137,7 @@ def _agreement(group: Group, measured: Sequence[tuple[str, list[Run]]]) -> list[
     if not sets:
         return []
     caption = LocalizedText(
-        "{}: share of BLiMP's pairs in which the grammatical sentence is likelier",
+        "{}: proportion of BLiMP's pairs in which the grammatical sentence is likelier",
         "{}：BLiMP 句对中合语法句更可能的比例",
     ).format(group.name)
     head: tuple[Entry, ...] = (
@@ -181,7 +181,7 @@ def _accuracy(runs: Sequence[Run], place: int) -> LocalizedText:
 
 
 def pair_accuracy(right: Sequence[int], pairs: int) -> tuple[float, Interval]:
-    """The mean share of right pairs over seeds and its t interval, with the sampling of the pairs added.
+    """The mean proportion of right pairs over seeds and its t interval, with the sampling of the pairs added.
 
         half width = t sqrt(s^2 / n + p (1 - p) / pairs)
 
@@ -189,8 +189,8 @@ def pair_accuracy(right: Sequence[int], pairs: int) -> tuple[float, Interval]:
         right: right pairs of each seed.
         pairs: of how many, the same for all.
     """
-    shares = [one / pairs for one in right]
-    mean, count = statistics.fmean(shares), len(shares)
-    between: Any = statistics.variance(shares) / count if count > 1 else 0.0
+    proportions = [one / pairs for one in right]
+    mean, count = statistics.fmean(proportions), len(proportions)
+    between: Any = statistics.variance(proportions) / count if count > 1 else 0.0
     width = float(student.ppf((1 + CONFIDENCE) / 2, max(1, count - 1))) * math.sqrt(between + mean * (1 - mean) / pairs)
     return mean, Interval(max(0.0, mean - width), min(1.0, mean + width))

@@ -31,15 +31,15 @@ _LARGEST_LOSS = 700.0  # beyond it the exponential leaves the floats
 
 def written(group: Group, series: Series) -> list[Block]:
     """Bits and samples of a group; nothing where no model wrote."""
-    told = [(arm, runs) for arm in group.arms if (runs := writers(group, arm))]
-    if not told:
+    written = [(arm, runs) for arm in group.arms if (runs := writers(group, arm))]
+    if not written:
         return []
-    about = _ABOUT.format(whole(_first(told).characters))
+    about = _ABOUT.format(whole(_first(written).characters))
     return [
         Paragraph(group.settings, quiet=True),
         Paragraph(about, quiet=True),
-        _figure(group, told, series),
-        *_samples(told, series),
+        _figure(group, written, series),
+        *_samples(written, series),
     ]
 
 
@@ -68,8 +68,8 @@ def writings(runs: Iterable[Run]) -> list[Writing]:
     return [run.row.writing for run in runs if run.row.writing is not None]
 
 
-def _first(told: Sequence[tuple[str, list[Run]]]) -> Writing:
-    return writings(told[0][1])[0]
+def _first(written: Sequence[tuple[str, list[Run]]]) -> Writing:
+    return writings(written[0][1])[0]
 
 
 def train_perplexity(curve: Sequence[Sequence[float]]) -> float:
@@ -91,15 +91,17 @@ _ABOUT = LocalizedText(
 )
 
 
-def _figure(group: Group, told: Sequence[tuple[str, list[Run]]], series: Series) -> Figure:
-    rivals = rivals_of(_first(told))
-    axis = axis_from_zero([*(bits for _, runs in told for bits in bits_of(runs)), *(bits for _, bits in rivals)])
-    drawn = [_drawn(LocalizedText.same(arm), series.style(group.cell(arm)), bits_of(runs), axis) for arm, runs in told]
+def _figure(group: Group, written: Sequence[tuple[str, list[Run]]], series: Series) -> Figure:
+    rivals = rivals_of(_first(written))
+    axis = axis_from_zero([*(bits for _, runs in written for bits in bits_of(runs)), *(bits for _, bits in rivals)])
+    drawn = [
+        _drawn(LocalizedText.same(arm), series.style(group.cell(arm)), bits_of(runs), axis) for arm, runs in written
+    ]
     drawn += [_drawn(name, "baseline", [bits], axis) for name, bits in rivals]
     caption = LocalizedText("{}: bits per character of held-out text", "{}：留出文本的每字符比特数").format(group.name)
     head = (LocalizedText("arm", "对象"), Cell(_BITS, number=True), LocalizedText("fewer is better", "越少越好"))
     plot = Table(caption, head, tuple(drawn), (Markup(""), Markup(""), value_scale(axis)), "dots")
-    return Figure((), plot, _numbers(caption, told, rivals))
+    return Figure((), plot, _numbers(caption, written, rivals))
 
 
 _BITS = LocalizedText("bits", "比特")
@@ -113,7 +115,7 @@ def _drawn(name: LocalizedText, style: str, values: Sequence[float], axis: Axis)
 
 
 def _numbers(
-    caption: LocalizedText, told: Sequence[tuple[str, list[Run]]], rivals: Sequence[tuple[LocalizedText, float]]
+    caption: LocalizedText, written: Sequence[tuple[str, list[Run]]], rivals: Sequence[tuple[LocalizedText, float]]
 ) -> Table:
     head: tuple[Entry, ...] = (
         LocalizedText("arm", "对象"),
@@ -128,7 +130,7 @@ def _numbers(
             )
         ),
     )
-    rows: list[tuple[Entry, ...]] = [(arm, *_cells(_row(runs))) for arm, runs in told]
+    rows: list[tuple[Entry, ...]] = [(arm, *_cells(_row(runs))) for arm, runs in written]
     rows += [(name, *_cells(["", "", "", _shown(bits), ""])) for name, bits in rivals]
     return Table(caption, head, tuple(rows))
 
@@ -150,9 +152,9 @@ def _shown(bits: float) -> str:
     return f"{bits:.3f}"
 
 
-def _samples(told: Sequence[tuple[str, list[Run]]], series: Series) -> list[Block]:
-    first = _first(told)
-    quoted = [_quotation(arm, runs[0], series) for arm, runs in told[:_MOST_SAMPLES]]
+def _samples(written: Sequence[tuple[str, list[Run]]], series: Series) -> list[Block]:
+    first = _first(written)
+    quoted = [_quotation(arm, runs[0], series) for arm, runs in written[:_MOST_SAMPLES]]
     about = _WRITES.format(" ".join(first.prime.split()), f"{first.temperature:g}")
     return [
         Subheading(LocalizedText("What they write", "它们写出的文字")),

@@ -23,7 +23,7 @@ class LagScore(Config):
 
 @final
 class GradientAt(Config):
-    """The norm of the gradient of the asked answer's loss by the state so many steps before, geometric mean over
+    """The norm of the gradient of the tested answer's loss by the state so many steps before, geometric mean over
     sequences."""
 
     lag: int
@@ -91,7 +91,7 @@ class TextReading(Config):
     ngram_bits: float
     """Bits per token of the n-gram of the same text, on the same held-out text."""
     pairs: tuple[PairAccuracy, ...]
-    """BLiMP's sets that were asked for."""
+    """BLiMP's sets of the specification."""
 
 
 @final
@@ -100,17 +100,17 @@ class Writing(Config):
     same text, and what it writes."""
 
     bits: float
-    """Of the model, state carried from the end of the training text through all that was asked."""
+    """Of the model, state carried from the end of the training text through all that was tested."""
     characters: int
-    """How many were asked, from the beginning of the held-out text."""
+    """How many were tested, from the beginning of the held-out text."""
     frequency_bits: float
     """Of token frequencies in the training text, without context."""
     ngram_bits: float
     """Of the Kneser-Ney n-gram of the training text."""
     xz_bits: float
-    """What `xz -9e` grows by when the asked text follows the training text."""
+    """What `xz -9e` grows by when the tested text follows the training text."""
     xz_alone_bits: float
-    """The asked text compressed by `xz -9e` with nothing before it."""
+    """The tested text compressed by `xz -9e` with nothing before it."""
     best_step: int
     """The step whose weights were kept, best on the text that was set aside for that; else the last."""
     prime: str

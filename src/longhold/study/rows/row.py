@@ -41,7 +41,7 @@ class Row(Config):
     test_sequences: int
     """Fresh sequences in each test, the fewest where they differ."""
     by_lag: tuple[LagScore, ...]
-    """Test by test, where there are several; what a probe reads of the state, lag by lag, where one was asked for."""
+    """Test by test, where there are several; what a probe reads of the state, lag by lag, where one is specified."""
     control: tuple[LagScore, ...]
     """The same for probes that were trained on shuffled labels; empty where there is no probe."""
     gradient_by_lag: tuple[GradientAt, ...] = ()

@@ -84,7 +84,7 @@ class TrialSpec(Config):
     probed: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Lags at which a linear probe reads the trained model's frozen state; the task's inputs are what is read."""
     pairs: Annotated[tuple[str, ...], Added(written=True)] = ()
-    """Sets of minimal pairs that a model of text is asked about."""
+    """Sets of minimal pairs that a model of text is tested on."""
     contexts: Annotated[bool, Added()] = True
     """Whether a model of text is read with ever more true context, for its text horizon."""
     written: Annotated[int, Field(ge=0), Added()] = 0
@@ -98,7 +98,7 @@ class TrialSpec(Config):
     lr: Annotated[float, Field(gt=0)]
     """Learning rate of the first step."""
     final_fraction: Annotated[float, Field(gt=0, le=1), Added()] = 1.0
-    """Learning rate of the last step allowed, as a share of the first; between them half a cosine. 1: constant."""
+    """Learning rate of the last step allowed, as a proportion of the first; between them half a cosine. 1: constant."""
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     """Largest total 2-norm of the gradients."""
     batch_size: Annotated[int, Field(ge=1)] = 64
@@ -115,8 +115,8 @@ class TrialSpec(Config):
     A sequence is cut into windows of so many steps, counted from its last step, so that the first may be shorter and a
     question at the end has a whole one before it. The state goes from window to window as it is and is detached there:
     every number of the forward pass stays what it was, and a loss in a window reaches back to the window's first step
-    and no further. The gradients of all windows add up, each window's mean loss by its share of the asked steps, and
-    one update follows (Williams and Peng 1990: BPTT(h; h') with h = h').
+    and no further. The gradients of all windows add up, each window's mean loss by its proportion of the steps with a
+    target, and one update follows (Williams and Peng 1990: BPTT(h; h') with h = h').
     """
     trial: Annotated[Annotated[int, Field(ge=0)] | None, Added()] = None
     """Which trial of a search over several dimensions the run belongs to; None: it belongs to none."""

@@ -1,4 +1,4 @@
-"""Statistics with the seed as the unit: shares, differences, times with censoring, families of hypotheses.
+"""Statistics with the seed as the unit: proportions, differences, times with censoring, families of hypotheses.
 
 `docs/statistics.md` says what is computed and why. Nothing here trains or reads a row.
 """

@@ -13,7 +13,7 @@ LEAST_SEEDS = 10
 """Seeds that each side of a comparison needs; with fewer a result is indicative and nothing is claimed."""
 
 CONFIDENCE = 0.95
-"""The confidence of every interval unless another is asked for."""
+"""The confidence of every interval unless another is given."""
 
 POWER = 0.8
 """The probability with which a difference called detectable would have been seen."""
@@ -31,7 +31,7 @@ class Interval:
     high: float
     """The upper end."""
     confidence: float = CONFIDENCE
-    """The share of repetitions in which such an interval is meant to hold the truth."""
+    """The proportion of repetitions in which such an interval is meant to hold the truth."""
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high

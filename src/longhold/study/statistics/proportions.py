@@ -1,7 +1,7 @@
 r"""Shares of seeds that solve a task: how sure one is, and whether two differ.
 
-Two shares are compared exactly and unconditionally. For the hypothesis \(p_a - p_b \le d\), tables \((x_a, x_b)\) are
-ordered by the statistic of Agresti and Caffo at \(d\),
+Two proportions are compared exactly and unconditionally. For the hypothesis \(p_a - p_b \le d\), tables \((x_a, x_b)\)
+are ordered by the statistic of Agresti and Caffo at \(d\),
 
     z = (pa' - pb' - d) / sqrt(pa' (1 - pa') / (na + 2) + pb' (1 - pb') / (nb + 2)),   p' = (x + 1) / (n + 2)
 
@@ -47,7 +47,7 @@ class Proportion:
         return self.solved / self.seeds
 
     def estimate(self, confidence: float = CONFIDENCE) -> Estimate:
-        """The share with Wilson's interval (1927, JASA 22)."""
+        """The proportion with Wilson's interval (1927, JASA 22)."""
         alpha = 1 - fraction(confidence, "confidence")
         low, high = proportion_confint(self.solved, self.seeds, alpha=alpha, method="wilson")
         return Estimate(self.value, Interval(max(0.0, float(low)), min(1.0, float(high)), confidence))
@@ -56,16 +56,16 @@ class Proportion:
 @final
 @dataclass(frozen=True)
 class ProportionDifference:
-    """How two shares differ."""
+    """How two proportions differ."""
 
     difference: Estimate
-    """The first share minus the second, with its exact interval."""
+    """The first proportion minus the second, with its exact interval."""
     p_value: float
     """Exact and two-sided, of the hypothesis that they are equal: twice the smaller one-sided one."""
 
 
 def proportion_difference(a: Proportion, b: Proportion, confidence: float = CONFIDENCE) -> ProportionDifference:
-    """The difference a - b of two shares, its interval and its test.
+    """The difference a - b of two proportions, its interval and its test.
 
     The interval excludes 0 just where `p_value < 1 - confidence`, and covers the truth at least as often as it says.
 
@@ -81,7 +81,7 @@ def proportion_difference(a: Proportion, b: Proportion, confidence: float = CONF
 
 
 def equivalent_proportions(a: Proportion, b: Proportion, margin: float) -> float:
-    """The p-value of two exact one-sided tests; small: the shares differ by less than `margin`.
+    """The p-value of two exact one-sided tests; small: the proportions differ by less than `margin`.
 
     Raises:
         InputError: the margin is not between 0 and 1.
@@ -93,18 +93,18 @@ def equivalent_proportions(a: Proportion, b: Proportion, margin: float) -> float
 def detectable_proportion_difference(
     seeds_a: int, seeds_b: int, level: float = 1 - CONFIDENCE, power: float = POWER, around: float = 0.5
 ) -> float:
-    """The smallest difference of shares, to 0.01, that `proportion_difference` would see at this level with this power.
+    """The smallest difference of proportions, to 0.01, that `proportion_difference` would see at this level and power.
 
     Args:
-        seeds_a: seeds of the first share.
-        seeds_b: seeds of the second share.
+        seeds_a: seeds of the first proportion.
+        seeds_b: seeds of the second proportion.
         level: the p-value below which a difference counts as seen.
         power: the probability of seeing it.
-        around: what the two shares average to, moved only where one of them would leave [0, 1]. Differences around 0.5
-            are the hardest to see.
+        around: what the two proportions average to, moved only where one of them would leave [0, 1]. Differences around
+            0.5 are the hardest to see.
 
     Returns:
-        The difference; infinite if not even shares of 0 and 1 would be told apart.
+        The difference; infinite if not even proportions of 0 and 1 would be distinguished.
     """
     fraction(level, "level")
     above, below = _tails(seeds_a, seeds_b, 0.0), _tails(seeds_b, seeds_a, 0.0).T
@@ -119,7 +119,7 @@ def detectable_proportion_difference(
 
 
 def _p_above(a: Proportion, b: Proportion, difference: float) -> float:
-    """Of the hypothesis that share a exceeds share b by no more than `difference`."""
+    """Of the hypothesis that proportion a exceeds proportion b by no more than `difference`."""
     return float(_tails(a.seeds, b.seeds, difference)[a.solved, b.solved])
 
 
@@ -151,6 +151,6 @@ def _tails(seeds_a: int, seeds_b: int, difference: float) -> Floats:
     return worst[last_tied].clip(0, 1).reshape(x_a.shape)
 
 
-def _chances(seeds: int, share: float | Floats) -> Floats:
-    """`(..., seeds + 1)`: the probability that so many solve, for shares `(..., 1)`."""
-    return np.asarray(binom.pmf(np.arange(seeds + 1), seeds, share), dtype=np.float64)
+def _chances(seeds: int, proportion: float | Floats) -> Floats:
+    """`(..., seeds + 1)`: the probability that so many solve, for proportions `(..., 1)`."""
+    return np.asarray(binom.pmf(np.arange(seeds + 1), seeds, proportion), dtype=np.float64)

@@ -162,8 +162,8 @@ def _superiority(*samples: Floats) -> Floats:
         np.sign(a[..., :, None] - b[..., None, :]).mean(axis=(-2, -1))
         for a, b in zip(samples[::2], samples[1::2], strict=True)
     ]
-    share: Floats = 0.5 + 0.5 * np.mean(beaten, axis=0)
-    return share
+    proportion: Floats = 0.5 + 0.5 * np.mean(beaten, axis=0)
+    return proportion
 
 
 def _checked(strata: Strata) -> _Pairs:

@@ -49,7 +49,7 @@ class Survival:
     times: Floats
     """`(k,)` the times of the group, rising."""
     unsolved: Floats
-    """`(k,)` the share of seeds that need longer than each."""
+    """`(k,)` the proportion of seeds that need longer than each."""
     median: Estimate
     """The first time by which half have solved; infinite where the curve stays above one half."""
     seeds: int
@@ -72,8 +72,8 @@ def survival(group: Times, confidence: float = CONFIDENCE) -> Survival:
 
     That interval holds the times at which the log-log (exponential Greenwood) band of the curve contains one half.
     Where the curve has come to 0 that band is undefined; its upper edge is then the exact limit (Clopper and Pearson
-    1934) of a share of 0 among the seeds still at risk, so that ten seeds that all solve at once have an interval of
-    one time.
+    1934) of a proportion of 0 among the seeds still at risk, so that ten seeds that all solve at once have an interval
+    of one time.
     """
     curve = stats.ecdf(group.censored_data()).sf
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -144,8 +144,8 @@ def log_rank_test(a: Times, b: Times, resamples: int = RESAMPLES, seed: int = 0)
     return permutation_test([pair], resamples=resamples, seed=seed)
 
 
-def _first_below_half(at: Floats, share: Floats) -> float:
-    reached = np.flatnonzero(share <= 0.5 + 1e-12)
+def _first_below_half(at: Floats, proportion: Floats) -> float:
+    reached = np.flatnonzero(proportion <= 0.5 + 1e-12)
     return float(at[reached[0]]) if reached.size else math.inf
 
 

@@ -1,4 +1,4 @@
-"""What a text model is asked besides its bits: how much context it uses, and whether its verbs agree."""
+"""What a text model is tested on besides its bits: how much context it uses, and whether its verbs agree."""
 
 import math
 from functools import cache

@@ -134,7 +134,7 @@ class TextTask(Task):
         return {"trained": trained, "held_out": self.text.held_out, "fitted": fitted, "validated": validated}[self.part]
 
     def loss(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
-        """Nats per token; every step is asked."""
+        """Nats per token; every step has a target."""
         return F.cross_entropy(outputs.flatten(0, 1), batch.targets.flatten())
 
     def score(self, outputs: Tensor, batch: TaskBatch, loss: float) -> float:

@@ -14,7 +14,7 @@ FOLDER = "texts"
 """The folder beside a plan that holds its texts, each in UTF-8 under its digest."""
 
 VARIABLE = "LONGHOLD_TEXTS"
-"""An environment variable that names more such folders, joined as those of `PATH`; worker processes are told by it."""
+"""An environment variable that names more such folders, joined as those of `PATH`; worker processes read it."""
 
 _DIGITS = 16  # of the SHA-256: enough to tell texts apart and few enough to be read
 _OWN = re.compile(rf".*#([0-9a-f]{{{_DIGITS}}})", re.DOTALL)
